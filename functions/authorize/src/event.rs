@@ -1,0 +1,84 @@
+//! The authorizer's event and answer, as a REST API's REQUEST authorizer has
+//! them.
+
+use std::collections::HashMap;
+
+use feed::Caller;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::{Deserialize, Serialize};
+
+use crate::{Authorize, Decision};
+
+/// What API Gateway asks.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    method_arn: String,
+    http_method: String,
+    #[serde(default)]
+    headers: Option<HashMap<String, String>>,
+}
+
+/// What API Gateway is answered: a policy for this one request, and who sent
+/// it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    principal_id: String,
+    policy_document: PolicyDocument,
+    context: HashMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyDocument {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    action: &'static str,
+    effect: &'static str,
+    resource: String,
+}
+
+impl Authorize {
+    /// Answers API Gateway.
+    ///
+    /// # Errors
+    /// The literal `Unauthorized`, which makes API Gateway answer 401; or the
+    /// table does not answer.
+    pub async fn handle(&self, event: Event) -> Result<Policy, feed::lambda::Error> {
+        let headers = event.headers.unwrap_or_default().into_iter();
+        let headers: HeaderMap = headers
+            .filter_map(|(name, value)| {
+                Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(&value).ok()?))
+            })
+            .collect();
+        let method = event.http_method.parse::<Method>()?;
+        match self.decide(&method, &headers).await? {
+            Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
+            Decision::Deny => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),
+            Decision::Challenge => Err("Unauthorized".into()),
+        }
+    }
+}
+
+impl Policy {
+    fn new(effect: &'static str, method_arn: String, caller: &Caller) -> Self {
+        Self {
+            principal_id: caller.name().to_owned(),
+            policy_document: PolicyDocument {
+                version: "2012-10-17",
+                statement: [Statement {
+                    action: "execute-api:Invoke",
+                    effect,
+                    resource: method_arn,
+                }],
+            },
+            context: caller.to_context(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Starts the function.
+
+use authorize::Authorize;
+use feed::lambda::{self, Error};
+use feed::{Aws, Environment};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda::start_log();
+    let aws = Aws::from_environment().await;
+    let authorize = &Authorize::from_environment(&Environment::of_process(), aws)?;
+    lambda::run_events(|event| authorize.handle(event)).await
+}

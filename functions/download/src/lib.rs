@@ -1,0 +1,123 @@
+//! GET of a version's files: the nupkg and the nuspec.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 302 | the nupkg, at a presigned address of the bucket |
+//! | 200 | the nuspec; the nupkg, where the feed streams it itself |
+//! | 401 | reading needs a key |
+//! | 404 | there is no such version, or not for this key |
+//!
+//! One AWS call; streaming a nupkg takes one more.
+
+use std::str::FromStr;
+
+use feed::{
+    Aws, Body, BucketName, Caller, ConfigError, Environment, Objects, PathParameters,
+    RedirectLifetime, Refusal, Reply, Request, State, Table, TableName,
+};
+use nupkg::{PackageId, Version};
+
+/// How a nupkg reaches the client.
+#[derive(Debug, Clone, Copy)]
+pub enum Delivery {
+    /// By a redirect to the bucket, whose bytes no function has to carry.
+    Redirect(RedirectLifetime),
+    /// Through this process.
+    Stream,
+}
+
+/// The verb, with all it may touch.
+#[derive(Debug, Clone)]
+pub struct Download {
+    /// Where versions stand.
+    pub table: Table,
+    /// The packages.
+    pub objects: Objects,
+    /// How they are given out.
+    pub delivery: Delivery,
+}
+
+/// A file of a version, by its name.
+enum File {
+    Nupkg,
+    Nuspec,
+}
+
+impl Download {
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong.
+    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
+            objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?),
+            delivery: Delivery::Redirect(RedirectLifetime::default()),
+        })
+    }
+
+    /// Answers a GET.
+    pub async fn handle(&self, request: Request) -> Reply {
+        self.give(&request).await.unwrap_or_else(Reply::from)
+    }
+
+    async fn give(&self, request: &Request) -> Result<Reply, Refusal> {
+        let parameters = PathParameters::of(request);
+        let id =
+            PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
+        let version =
+            Version::from_str(parameters.get("version")).map_err(|_| Refusal::NoSuchAddress)?;
+        let file = File::of(parameters.get("file"), &id, &version)?;
+        if !Caller::of(request).covers(&id) {
+            return Err(Refusal::NoSuchPackage(id));
+        }
+        match file {
+            File::Nupkg => self.nupkg(id, version).await,
+            File::Nuspec => self.nuspec(id, version).await,
+        }
+    }
+
+    async fn nupkg(&self, id: PackageId, version: Version) -> Result<Reply, Refusal> {
+        let row = match self.table.version(&id, &version).await? {
+            Some(row) if row.state == State::Visible => row,
+            Some(_) | None => return Err(Refusal::NoSuchVersion { id, version }),
+        };
+        match self.delivery {
+            Delivery::Redirect(lifetime) => {
+                let name = format!("{}.{}.nupkg", id.key(), version.key());
+                Ok(feed::redirect(&self.objects.address(&row.object, &name, lifetime).await?))
+            }
+            Delivery::Stream => {
+                let body = self.objects.get(&row.object).await?;
+                Ok(feed::stream(body, "application/octet-stream"))
+            }
+        }
+    }
+
+    async fn nuspec(&self, id: PackageId, version: Version) -> Result<Reply, Refusal> {
+        match self.table.nuspec(&id, &version).await? {
+            Some(xml) => Ok(feed::stream(Body::from(xml), "text/xml")),
+            None => Err(Refusal::NoSuchVersion { id, version }),
+        }
+    }
+}
+
+impl File {
+    /// The file called `name`: `<id>.<version>.nupkg` or `<id>.nuspec`, the
+    /// version in any spelling.
+    fn of(name: &str, id: &PackageId, version: &Version) -> Result<Self, Refusal> {
+        let name = name.to_ascii_lowercase();
+        let rest = name.strip_prefix(&id.key()).ok_or(Refusal::NoSuchAddress)?;
+        if rest == ".nuspec" {
+            return Ok(Self::Nuspec);
+        }
+        let written = rest
+            .strip_prefix('.')
+            .and_then(|rest| rest.strip_suffix(".nupkg"))
+            .ok_or(Refusal::NoSuchAddress)?;
+        match Version::from_str(written) {
+            Ok(written) if written == *version => Ok(Self::Nupkg),
+            _ => Err(Refusal::NoSuchAddress),
+        }
+    }
+}

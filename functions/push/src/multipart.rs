@@ -1,0 +1,372 @@
+//! The first part of a multipart body, as every NuGet client frames it.
+//!
+//! A parser of our own, because no library takes all that clients send: parts
+//! without a Content-Disposition, a bare LF before a delimiter, no CRLF at the
+//! end. Chunks go in, slices of them come out; a body that comes in one piece
+//! is never copied.
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem::Finder;
+
+/// The longest boundary taken. RFC 2046 has 70 characters; clients may err.
+const LONGEST_BOUNDARY: usize = 200;
+/// The longest head of a part, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// The most white space after a boundary on its line (RFC 2046: any).
+const LONGEST_PADDING: usize = 64;
+
+/// The body is not a multipart one that can be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MultipartError {
+    /// The content type names no boundary.
+    #[error("its multipart content type names no boundary")]
+    NoBoundary,
+    /// The head of a part does not end.
+    #[error("the head of its first part is longer than {LONGEST_HEAD} bytes")]
+    HeadTooLong,
+    /// The body ended before it was closed.
+    #[error("it ends before its closing boundary")]
+    NotClosed,
+}
+
+/// Reads the first part of a multipart body.
+#[derive(Debug)]
+pub(crate) struct FirstPart {
+    /// `--boundary`.
+    delimiter: Finder<'static>,
+    state: State,
+    /// What was received and cannot be told apart yet.
+    pending: Bytes,
+    /// Whether `pending` begins where a line does.
+    at_line_start: bool,
+    head_length: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Preamble,
+    Head,
+    Content,
+    /// The later parts, which nobody reads.
+    Rest,
+    Closed,
+}
+
+/// What stands behind a boundary.
+enum Line {
+    /// The end of the body.
+    Close,
+    /// The end of the boundary's line, so many bytes on.
+    Part(usize),
+    /// Nothing that belongs to a boundary.
+    Text,
+    /// Too little to tell.
+    Unfinished,
+}
+
+impl FirstPart {
+    /// A reader of a body with this content type; `None` where it is not
+    /// multipart at all.
+    pub(crate) fn of(content_type: &str) -> Result<Option<Self>, MultipartError> {
+        let is_multipart = content_type
+            .trim_start()
+            .get(.."multipart/".len())
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/"));
+        if !is_multipart {
+            return Ok(None);
+        }
+        let boundary = boundary(content_type).ok_or(MultipartError::NoBoundary)?;
+        let delimiter = format!("--{boundary}");
+        Ok(Some(Self {
+            delimiter: Finder::new(delimiter.as_bytes()).into_owned(),
+            state: State::Preamble,
+            pending: Bytes::new(),
+            at_line_start: true,
+            head_length: 0,
+        }))
+    }
+
+    /// Takes the next piece of the body, and gives the next piece of the part.
+    pub(crate) fn next(&mut self, chunk: Bytes) -> Result<Bytes, MultipartError> {
+        self.pending = if self.pending.is_empty() {
+            chunk
+        } else {
+            let mut joined = BytesMut::with_capacity(self.pending.len() + chunk.len());
+            joined.extend_from_slice(&self.pending);
+            joined.extend_from_slice(&chunk);
+            joined.freeze()
+        };
+        let mut content = Bytes::new();
+        loop {
+            let before = self.state;
+            match self.state {
+                State::Preamble => drop(self.until_delimiter(State::Head)),
+                State::Head => self.skip_head()?,
+                State::Content => content = self.until_delimiter(State::Rest),
+                State::Rest => drop(self.until_delimiter(State::Rest)),
+                State::Closed => self.pending.clear(),
+            }
+            if self.state == before {
+                return Ok(content);
+            }
+        }
+    }
+
+    /// Ends the body.
+    pub(crate) fn finish(self) -> Result<(), MultipartError> {
+        match self.state {
+            State::Closed => Ok(()),
+            State::Preamble | State::Head | State::Content | State::Rest => {
+                Err(MultipartError::NotClosed)
+            }
+        }
+    }
+
+    /// Gives what stands before the next delimiter, without the line break
+    /// that belongs to it, and goes on to `next` behind it.
+    fn until_delimiter(&mut self, next: State) -> Bytes {
+        let mut from = 0;
+        while let Some(at) = self.find(from) {
+            let behind = at + self.delimiter.needle().len();
+            match line(self.pending.get(behind..).unwrap_or_default()) {
+                Line::Text => from = at + 1,
+                Line::Unfinished => return self.give(self.without_line_break(at)),
+                Line::Close => {
+                    let before = self.give(self.without_line_break(at));
+                    self.state = State::Closed;
+                    return before;
+                }
+                Line::Part(length) => {
+                    let end = self.without_line_break(at);
+                    let before = self.give(end);
+                    drop(self.give(behind + length - end));
+                    self.at_line_start = true;
+                    if self.state != next {
+                        self.state = next;
+                        return before;
+                    }
+                    // A later part of no interest: look on from here.
+                    from = 0;
+                }
+            }
+        }
+        // What might be the beginning of a line break and a delimiter stays.
+        let kept = self.delimiter.needle().len() + "\r\n".len();
+        self.give(self.pending.len().saturating_sub(kept))
+    }
+
+    /// The next delimiter at the start of a line.
+    fn find(&self, mut from: usize) -> Option<usize> {
+        loop {
+            let at = from + self.delimiter.find(self.pending.get(from..)?)?;
+            let starts_line = match at.checked_sub(1) {
+                None => self.at_line_start,
+                Some(before) => self.pending.get(before) == Some(&b'\n'),
+            };
+            if starts_line {
+                return Some(at);
+            }
+            from = at + 1;
+        }
+    }
+
+    /// Where the line break before `at` begins: CRLF, or a bare LF.
+    fn without_line_break(&self, at: usize) -> usize {
+        let before = self.pending.get(..at).unwrap_or_default();
+        let before = before.strip_suffix(b"\n").unwrap_or(before);
+        before.strip_suffix(b"\r").unwrap_or(before).len()
+    }
+
+    /// Takes `length` bytes out of `pending`.
+    fn give(&mut self, length: usize) -> Bytes {
+        let given = self.pending.split_to(length.min(self.pending.len()));
+        if let Some(last) = given.last() {
+            self.at_line_start = *last == b'\n';
+        }
+        given
+    }
+
+    /// Skips a part's head, through the empty line that ends it.
+    fn skip_head(&mut self) -> Result<(), MultipartError> {
+        while let Some(end) = memchr::memchr(b'\n', &self.pending) {
+            let line = self.give(end + 1);
+            self.head_length += line.len();
+            if self.head_length > LONGEST_HEAD {
+                return Err(MultipartError::HeadTooLong);
+            }
+            if matches!(line.as_ref(), b"\n" | b"\r\n") {
+                self.state = State::Content;
+                return Ok(());
+            }
+        }
+        if self.head_length + self.pending.len() > LONGEST_HEAD {
+            return Err(MultipartError::HeadTooLong);
+        }
+        Ok(())
+    }
+}
+
+/// What the bytes behind a boundary mean.
+fn line(behind: &[u8]) -> Line {
+    if behind.starts_with(b"--") {
+        return Line::Close;
+    }
+    let padding = behind.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let rest = behind.get(padding..).unwrap_or_default();
+    match rest {
+        [b'\n', ..] => Line::Part(padding + 1),
+        [b'\r', b'\n', ..] => Line::Part(padding + 2),
+        [] | [b'\r'] if padding <= LONGEST_PADDING => Line::Unfinished,
+        [b'-'] if padding == 0 => Line::Unfinished,
+        _ => Line::Text,
+    }
+}
+
+/// The boundary parameter of a content type, quoted or bare.
+fn boundary(content_type: &str) -> Option<String> {
+    let mut rest = content_type;
+    loop {
+        rest = rest.split_once(';')?.1.trim_start();
+        let (name, value) = rest.split_once('=')?;
+        if !name.trim().eq_ignore_ascii_case("boundary") {
+            continue;
+        }
+        let value = value.trim_start();
+        let boundary = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?.0.replace('\\', ""),
+            None => value.split(';').next()?.trim_end().to_owned(),
+        };
+        let fits = (1..=LONGEST_BOUNDARY).contains(&boundary.len());
+        return fits.then_some(boundary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTENT: &[u8] = b"PK\x03\x04 \r\n--bound \n--boundX\r\n--boundary\x00-- \r";
+
+    fn read(content_type: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, MultipartError> {
+        let mut part = FirstPart::of(content_type)?.expect("multipart");
+        let mut content = Vec::new();
+        for chunk in chunks {
+            content.extend(part.next(Bytes::copy_from_slice(chunk))?);
+        }
+        part.finish().map(|()| content)
+    }
+
+    /// The framings of every client, by what makes each of them special.
+    fn framings() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+        let quoted = "multipart/form-data; boundary=\"bound\"";
+        let bare = "multipart/form-data; charset=utf-8; Boundary=bound";
+        let framed = |before: &[u8], after: &[u8]| [before, CONTENT, after].concat();
+        vec![
+            (
+                "NuGet since 2.12",
+                quoted,
+                framed(
+                    b"--bound\r\nContent-Type: application/octet-stream\r\nContent-Disposition: \
+                      form-data; name=package; filename=package.nupkg; \
+                      filename*=utf-8''package.nupkg\r\n\r\n",
+                    b"\r\n--bound--\r\n",
+                ),
+            ),
+            (
+                "NuGet 2.8 on mono",
+                bare,
+                framed(
+                    b"--bound\r\nContent-Disposition: form-data; name=\"package\"; \
+                      filename=\"package\"\r\nContent-Type: application/octet-stream\r\n\r\n",
+                    b"\n--bound--",
+                ),
+            ),
+            ("no head at all", quoted, framed(b"--bound\r\n\r\n", b"\r\n--bound--\r\n")),
+            ("no final CRLF", bare, framed(b"--bound\r\nA: b\r\n\r\n", b"\r\n--bound--")),
+            (
+                "a preamble and an epilogue",
+                quoted,
+                framed(b"hello\r\n--boundX\r\n--bound \t\r\n\r\n", b"\r\n--bound--\r\nbye"),
+            ),
+            (
+                "more parts",
+                quoted,
+                framed(
+                    b"--bound\r\n\r\n",
+                    b"\r\n--bound\r\nA: b\r\n\r\nlater\r\n--bound\r\n\r\n\r\n--bound--\r\n",
+                ),
+            ),
+            ("line feeds alone", bare, framed(b"--bound\nA: b\n\n", b"\n--bound--\n")),
+        ]
+    }
+
+    #[test]
+    fn every_framing_gives_the_first_part_however_it_is_cut_into_chunks() {
+        // CR before a bare LF reads as one line break: that content cannot end so.
+        for (name, content_type, body) in framings() {
+            let expected = if name.contains("mono") || name.contains("line feeds") {
+                &CONTENT[..CONTENT.len() - 1]
+            } else {
+                CONTENT
+            };
+            assert_eq!(read(content_type, &[&body]).as_deref(), Ok(expected), "{name}");
+            for cut in 0..=body.len() {
+                let (head, tail) = body.split_at(cut);
+                let read = read(content_type, &[head, tail]);
+                assert_eq!(read.as_deref(), Ok(expected), "{name} {cut}");
+            }
+            let bytes: Vec<&[u8]> = body.chunks(1).collect();
+            assert_eq!(read(content_type, &bytes).as_deref(), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_body_cut_off_anywhere_before_its_end_is_not_closed() {
+        for (name, content_type, body) in framings() {
+            let close = Finder::new(b"--bound--").find(&body).expect("closed") + "--bound--".len();
+            for cut in 0..body.len() {
+                let read = read(content_type, &[&body[..cut]]);
+                if cut < close {
+                    assert_eq!(read, Err(MultipartError::NotClosed), "{name} {cut}");
+                } else {
+                    assert!(read.is_ok(), "{name} {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_in_one_piece_is_not_copied() {
+        let (_, content_type, body) = framings().remove(0);
+        let body = Bytes::from(body);
+        let mut part = FirstPart::of(content_type).unwrap().unwrap();
+        let content = part.next(body.clone()).unwrap();
+        assert!(body.as_ptr_range().contains(&content.as_ptr()));
+    }
+
+    #[test]
+    fn a_content_type_that_is_not_multipart_has_no_parts() {
+        assert!(FirstPart::of("application/octet-stream").unwrap().is_none());
+        assert!(FirstPart::of("").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_multipart_type_without_a_boundary_is_refused() {
+        for content_type in [
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/form-data; boundary=\"open",
+            "MULTIPART/mixed; charset=utf-8",
+        ] {
+            let refused = FirstPart::of(content_type).map(|_| ());
+            assert_eq!(refused, Err(MultipartError::NoBoundary), "{content_type}");
+        }
+    }
+
+    #[test]
+    fn a_head_without_an_end_is_refused() {
+        let body = [b"--bound\r\n".as_slice(), &[b'x'; LONGEST_HEAD + 1]].concat();
+        let read = read("multipart/form-data; boundary=bound", &[&body]);
+        assert_eq!(read, Err(MultipartError::HeadTooLong));
+    }
+}

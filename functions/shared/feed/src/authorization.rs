@@ -1,0 +1,213 @@
+//! Who asks, and what they may do.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use nupkg::PackageId;
+use serde::{Deserialize, Serialize};
+
+use crate::KeyName;
+
+/// A kind of request that a key may be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Push packages.
+    Push,
+    /// Unlist, relist and delete versions.
+    Unlist,
+    /// Read packages.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+/// The text is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a scope; use push, unlist, read or admin")]
+pub struct ScopeError(String);
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        match text {
+            "push" => Ok(Self::Push),
+            "unlist" => Ok(Self::Unlist),
+            "read" => Ok(Self::Read),
+            "admin" => Ok(Self::Admin),
+            _ => Err(ScopeError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Push => "push",
+            Self::Unlist => "unlist",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// A pattern of package ids: `*` is any run of characters, case does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdGlob(String);
+
+/// The text is no pattern of ids.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a pattern of package ids; use up to 100 letters, digits, '.', '_', '-' and '*'")]
+pub struct IdGlobError(String);
+
+impl IdGlob {
+    /// The pattern that every id matches.
+    #[must_use]
+    pub fn any() -> Self {
+        Self("*".to_owned())
+    }
+
+    /// The pattern as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `id` matches.
+    #[must_use]
+    pub fn matches(&self, id: &PackageId) -> bool {
+        let (pattern, id) = (self.0.to_ascii_lowercase(), id.key());
+        let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == id };
+        let Some(mut id) = id.strip_prefix(prefix) else { return false };
+        let mut pieces: Vec<&str> = rest.split('*').collect();
+        let suffix = pieces.pop().unwrap_or_default();
+        // The leftmost place for each piece leaves the most for the next ones.
+        for piece in pieces {
+            match id.split_once(piece) {
+                Some((_, after)) => id = after,
+                None => return false,
+            }
+        }
+        id.ends_with(suffix)
+    }
+}
+
+impl FromStr for IdGlob {
+    type Err = IdGlobError;
+
+    fn from_str(text: &str) -> Result<Self, IdGlobError> {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '*');
+        if (1..=nupkg::MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdGlobError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for IdGlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who sent a request, as the authorizer found out. Travels as the request's
+/// authorizer context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody in particular, where reading is open to all.
+    Anonymous,
+    /// Who holds a key.
+    Key {
+        /// The key's name.
+        name: KeyName,
+        /// The ids the key is good for.
+        ids: Vec<IdGlob>,
+    },
+}
+
+impl Caller {
+    /// The name that rows and logs know the caller by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Key { name, .. } => name.as_str(),
+        }
+    }
+
+    /// Whether the caller's key is good for `id`.
+    #[must_use]
+    pub fn covers(&self, id: &PackageId) -> bool {
+        match self {
+            Self::Anonymous => true,
+            Self::Key { ids, .. } => ids.iter().any(|glob| glob.matches(id)),
+        }
+    }
+
+    /// The caller as the authorizer's answer carries it.
+    #[must_use]
+    pub fn to_context(&self) -> HashMap<String, String> {
+        match self {
+            Self::Anonymous => HashMap::new(),
+            Self::Key { name, ids } => {
+                let ids: Vec<&str> = ids.iter().map(IdGlob::as_str).collect();
+                HashMap::from([
+                    ("key".to_owned(), name.to_string()),
+                    ("ids".to_owned(), ids.join(" ")),
+                ])
+            }
+        }
+    }
+
+    /// The caller that an authorizer's answer names; anonymous where it names
+    /// none, and nobody's ids where they cannot be read.
+    #[must_use]
+    pub fn from_context(field: impl Fn(&str) -> Option<String>) -> Self {
+        match field("key").and_then(|name| name.parse().ok()) {
+            None => Self::Anonymous,
+            Some(name) => {
+                let ids = field("ids").unwrap_or_default();
+                Self::Key { name, ids: ids.split(' ').filter_map(|id| id.parse().ok()).collect() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(glob: &str, id: &str) -> bool {
+        glob.parse::<IdGlob>().unwrap().matches(&PackageId::parse(id).unwrap())
+    }
+
+    #[test]
+    fn a_glob_matches_ids_whatever_their_case() {
+        for (glob, id) in [
+            ("*", "Acme"), ("Acme.*", "acme.core"), ("*.Core", "Acme.CORE"), ("acme", "Acme"),
+            ("A*c*e", "abcde"), ("A**e", "abe"), ("*a*a*", "aa"), ("ab*ab", "abab"),
+        ] {
+            assert!(matches(glob, id), "{glob} {id}");
+        }
+        for (glob, id) in [
+            ("Acme.*", "Acme"), ("Acme", "AcmeX"), ("*.Core", "Core"), ("A*c*e", "abde"),
+            ("ab*ab", "ab"), ("Acme.*", "X.Acme.Core"),
+        ] {
+            assert!(!matches(glob, id), "{glob} {id}");
+        }
+    }
+
+    #[test]
+    fn a_caller_survives_the_authorizer_context() {
+        let caller = Caller::Key {
+            name: "ci".parse().unwrap(),
+            ids: vec!["Acme.*".parse().unwrap(), IdGlob::any()],
+        };
+        let context = caller.to_context();
+        assert_eq!(Caller::from_context(|field| context.get(field).cloned()), caller);
+        assert_eq!(Caller::from_context(|_| None), Caller::Anonymous);
+    }
+}

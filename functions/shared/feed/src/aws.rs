@@ -1,0 +1,53 @@
+//! The AWS clients, and how long they wait.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+
+/// Clients of the two services that hold the feed.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    /// `DynamoDB`.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+}
+
+impl Aws {
+    /// Clients for the account, the Region and the endpoints that the
+    /// environment names.
+    pub async fn from_environment() -> Self {
+        Self::new(&aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await)
+    }
+
+    /// Clients on top of `config`.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        // API Gateway gives up after 29 seconds; we say so before it does.
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config)
+            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_attempt_timeout(Duration::from_secs(4))
+                    .operation_timeout(Duration::from_secs(10))
+                    .build(),
+            )
+            .build();
+        // An upload takes what its size takes: the SDK ends stalled ones.
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).build(),
+            )
+            // An endpoint of one's own rarely has a host name per bucket.
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+        }
+    }
+}

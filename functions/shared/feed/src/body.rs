@@ -1,0 +1,56 @@
+//! Bodies of requests and replies: the same type for a Lambda event that is in
+//! memory and for a connection that streams.
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+
+/// An error of whatever carries a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body of a request or a reply, read frame by frame.
+#[derive(Debug)]
+pub struct Body(BoxBody<Bytes, BoxError>);
+
+impl Body {
+    /// A body that streams.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(body.map_err(Into::into).boxed())
+    }
+
+    /// A body without a byte.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::stream(Empty::new())
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Self::stream(Full::new(bytes.into()))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
+    }
+}

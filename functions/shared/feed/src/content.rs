@@ -1,0 +1,239 @@
+//! A pushed package's bytes between the request and the bucket: in memory on
+//! Lambda, in an unlinked file on a server. Never twice.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::io::AsyncWriteExt;
+use tokio::task::JoinHandle;
+
+/// Where packages are kept while they are received.
+#[derive(Debug, Clone)]
+pub enum Spooling {
+    /// In memory, where a Lambda event has put them already.
+    Memory,
+    /// In files of this folder that lose their names as they are made, so that
+    /// no crash leaves one behind.
+    Folder(PathBuf),
+}
+
+impl Spooling {
+    /// A spool for one package.
+    ///
+    /// # Errors
+    /// No file can be made in the folder.
+    pub async fn start(&self) -> io::Result<Spool> {
+        match self {
+            Self::Memory => Ok(Spool::Memory(Vec::new())),
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                let file = blocking(move || tempfile::tempfile_in(folder)).await?;
+                Ok(Spool::File { file: tokio::fs::File::from_std(file), size: 0 })
+            }
+        }
+    }
+}
+
+/// A package that is being received.
+#[derive(Debug)]
+pub enum Spool {
+    /// The pieces so far. A Lambda event comes as one.
+    Memory(Vec<Bytes>),
+    /// The file that holds it.
+    File {
+        /// The file, at its end.
+        file: tokio::fs::File,
+        /// Bytes so far.
+        size: u64,
+    },
+}
+
+impl Spool {
+    /// Appends `piece`.
+    ///
+    /// # Errors
+    /// The file cannot be written, such as when the disk is full.
+    pub async fn append(&mut self, piece: Bytes) -> io::Result<()> {
+        match self {
+            Self::Memory(pieces) => pieces.push(piece),
+            Self::File { file, size } => {
+                file.write_all(&piece).await?;
+                *size += piece.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// The package, whole.
+    ///
+    /// # Errors
+    /// What was written last could not be.
+    pub async fn finish(self) -> io::Result<Content> {
+        match self {
+            Self::Memory(mut pieces) => Ok(Content::Memory(match pieces.pop() {
+                None => Bytes::new(),
+                Some(piece) if pieces.is_empty() => piece,
+                Some(last) => pieces.into_iter().chain([last]).flatten().collect(),
+            })),
+            Self::File { mut file, size } => {
+                file.flush().await?;
+                Ok(Content::File { file: Arc::new(file.into_std().await), size })
+            }
+        }
+    }
+}
+
+/// A package that was received. Clones share its bytes.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// In memory.
+    Memory(Bytes),
+    /// In a file without a name.
+    File {
+        /// The file.
+        file: Arc<File>,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+impl Content {
+    /// Bytes of the package.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    /// A reader of the package, from its start.
+    #[must_use]
+    pub fn reader(&self) -> ContentReader {
+        ContentReader { content: self.clone(), position: 0 }
+    }
+
+    /// The package as the SDK uploads it, as often as it has to.
+    #[must_use]
+    pub fn to_byte_stream(&self) -> ByteStream {
+        match self {
+            Self::Memory(bytes) => ByteStream::from(bytes.clone()),
+            Self::File { file, size } => {
+                let (file, size) = (Arc::clone(file), *size);
+                ByteStream::new(SdkBody::retryable(move || {
+                    SdkBody::from_body_1_x(FileBody::new(Arc::clone(&file), 0..size))
+                }))
+            }
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Self::Memory(bytes) => {
+                let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+                bytes.get(offset..).unwrap_or_default().read(buffer)
+            }
+            Self::File { file, .. } => file.read_at(buffer, offset),
+        }
+    }
+}
+
+/// Reads a [`Content`], at a position of its own.
+#[derive(Debug)]
+pub struct ContentReader {
+    content: Content,
+    position: u64,
+}
+
+impl Read for ContentReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for ContentReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.content.size().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+/// A part of a file as a body of known length, read a piece at a time off the
+/// runtime.
+#[derive(Debug)]
+pub struct FileBody {
+    file: Arc<File>,
+    rest: Range<u64>,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl FileBody {
+    const PIECE: u64 = 256 * 1024;
+
+    /// The bytes of `file` in `range`.
+    #[must_use]
+    pub fn new(file: Arc<File>, range: Range<u64>) -> Self {
+        Self { file, rest: range, reading: None }
+    }
+
+    fn length(&self) -> u64 {
+        self.rest.end.saturating_sub(self.rest.start)
+    }
+}
+
+impl http_body::Body for FileBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.length() == 0 {
+            return Poll::Ready(None);
+        }
+        let (file, offset) = (Arc::clone(&self.file), self.rest.start);
+        let length = self.length().min(Self::PIECE);
+        let reading = self.reading.get_or_insert_with(|| {
+            tokio::task::spawn_blocking(move || {
+                let mut piece = vec![0; usize::try_from(length).unwrap_or_default()];
+                file.read_exact_at(&mut piece, offset)?;
+                Ok(Bytes::from(piece))
+            })
+        });
+        let piece = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other)??;
+        self.reading = None;
+        self.rest.start += piece.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length())
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,246 @@
+//! API keys: what they look like, and what is kept of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+
+use crate::{IdGlob, Scope};
+
+/// What every key begins with, so that secret scanners and people know one.
+const PREFIX: &str = "nuthatch_";
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// 62^43 > 2^256.
+const RANDOM_LENGTH: usize = 43;
+/// 62^6 > 2^32, a CRC-32.
+const CHECKSUM_LENGTH: usize = 6;
+
+/// A secret: `nuthatch_`, 43 random characters, and 6 of a checksum over both.
+/// Never printed but by [`reveal`](ApiKey::reveal).
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+/// The text is not a key of this feed's. It does not repeat the text: it may
+/// be a secret of something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ApiKeyError {
+    /// It does not look like one.
+    #[error("the API key does not look like a key of this feed's")]
+    Unrecognized,
+    /// A character is wrong.
+    #[error("the API key is mistyped or cut off")]
+    Mistyped,
+}
+
+impl ApiKey {
+    /// A new key.
+    ///
+    /// # Errors
+    /// The operating system gives no random bytes.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut text = PREFIX.to_owned();
+        let mut bytes = [0; 64];
+        while text.len() < PREFIX.len() + RANDOM_LENGTH {
+            getrandom::fill(&mut bytes)?;
+            // 248 is the highest multiple of 62 in a byte: no character is likelier.
+            let fair = bytes.iter().filter(|byte| **byte < 248);
+            let wanted = PREFIX.len() + RANDOM_LENGTH - text.len();
+            text.extend(fair.map(|byte| digit((*byte).into())).take(wanted));
+        }
+        let checksum = checksum(&text);
+        text.push_str(&checksum);
+        Ok(Self(text))
+    }
+
+    /// The secret, to show to its owner once.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is stored of the key.
+    #[must_use]
+    pub fn hash(&self) -> KeyHash {
+        KeyHash(hex(&Sha256::digest(self.0.as_bytes())))
+    }
+}
+
+impl FromStr for ApiKey {
+    type Err = ApiKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ApiKeyError> {
+        let rest = text.strip_prefix(PREFIX).ok_or(ApiKeyError::Unrecognized)?;
+        let well_formed = rest.len() == RANDOM_LENGTH + CHECKSUM_LENGTH
+            && rest.bytes().all(|byte| ALPHABET.contains(&byte));
+        let (secret, written) = text
+            .split_at_checked(PREFIX.len() + RANDOM_LENGTH)
+            .filter(|_| well_formed)
+            .ok_or(ApiKeyError::Mistyped)?;
+        if checksum(secret) != written {
+            return Err(ApiKeyError::Mistyped);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey(…)")
+    }
+}
+
+fn digit(value: u32) -> char {
+    ALPHABET
+        .get((value % 62) as usize)
+        .map_or('0', |byte| char::from(*byte))
+}
+
+fn checksum(text: &str) -> String {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    (0..CHECKSUM_LENGTH)
+        .map(|_| {
+            let character = digit(rest);
+            rest /= 62;
+            character
+        })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The SHA-256 of a key, in lower-case hexadecimal. Compares in constant time.
+#[derive(Debug, Clone, Eq, Serialize, Deserialize)]
+pub struct KeyHash(String);
+
+impl KeyHash {
+    /// The hash's 64 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for KeyHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+/// The name that a key goes by: 1 to 64 letters, digits, `.`, `_` and `-`. A
+/// name is never given twice, not even after its key was revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyName(String);
+
+/// The text is no key name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a key name; use 1 to 64 letters, digits, '.', '_' and '-'")]
+pub struct KeyNameError(String);
+
+impl KeyName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = KeyNameError;
+
+    fn from_str(text: &str) -> Result<Self, KeyNameError> {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if (1..=64).contains(&text.len()) && text.chars().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(KeyNameError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the table knows of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// The SHA-256 of its secret.
+    pub hash: KeyHash,
+    /// The name it goes by.
+    pub name: KeyName,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// The package ids it may do it to.
+    pub ids: Vec<IdGlob>,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// When it ends to be valid, in seconds since 1970; never, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
+    /// When it was revoked, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+}
+
+impl KeyRecord {
+    /// Whether the key opens anything at `now`.
+    #[must_use]
+    pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|expires| now.unix_timestamp() < expires)
+    }
+
+    /// Whether the key may do what needs `scope`.
+    #[must_use]
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_reads_back_and_no_two_are_equal() {
+        let (one, other) = (ApiKey::generate().unwrap(), ApiKey::generate().unwrap());
+        assert_eq!(one.reveal().len(), PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH);
+        assert_eq!(one.reveal().parse::<ApiKey>().unwrap().hash(), one.hash());
+        assert_ne!(one.hash(), other.hash());
+    }
+
+    #[test]
+    fn every_mistyped_character_is_noticed() {
+        let key = ApiKey::generate().unwrap();
+        for position in PREFIX.len()..key.reveal().len() {
+            let mut typed: Vec<char> = key.reveal().chars().collect();
+            typed[position] = if typed[position] == 'x' { 'y' } else { 'x' };
+            let typed: String = typed.into_iter().collect();
+            assert_eq!(typed.parse::<ApiKey>().unwrap_err(), ApiKeyError::Mistyped);
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_system_is_not_recognized() {
+        for text in ["", "oy2abc", "Nuthatch_x", "nuthatch_", "nuthatch_ключ"] {
+            assert!(text.parse::<ApiKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_does_not_print_itself() {
+        let key = ApiKey::generate().unwrap();
+        assert!(!format!("{key:?}").contains(&key.reveal()[PREFIX.len()..]));
+    }
+}

@@ -1,0 +1,107 @@
+//! The start of every function: logging, then a handler behind the Lambda
+//! runtime and API Gateway.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+
+use lambda_http::request::RequestContext;
+use lambda_http::{RequestExt, lambda_runtime, service_fn, tracing};
+
+use crate::{BaseUrl, Body, Caller, PathParameters, Reply, Request};
+
+/// An error that ends a function before or while it runs.
+pub use lambda_http::Error;
+
+/// Starts the log: JSON lines, as Lambda's logging configuration asks for.
+pub fn start_log() {
+    tracing::init_default_subscriber();
+}
+
+/// Answers REST API events with `handle` until the sandbox ends.
+///
+/// # Errors
+/// The Lambda runtime cannot be reached.
+pub async fn run<F>(handle: impl Fn(Request) -> F) -> Result<(), Error>
+where
+    F: Future<Output = Reply> + Send,
+{
+    lambda_http::run(service_fn(|event: lambda_http::Request| {
+        let reply = handle(request(event));
+        async { Ok::<_, Error>(reply.await) }
+    }))
+    .await
+}
+
+/// Answers plain events (an authorizer's) with `handle`.
+///
+/// # Errors
+/// The Lambda runtime cannot be reached.
+pub async fn run_events<E, A, F>(handle: impl Fn(E) -> F) -> Result<(), Error>
+where
+    E: for<'de> serde::Deserialize<'de>,
+    A: serde::Serialize,
+    F: Future<Output = Result<A, Error>> + Send,
+{
+    lambda_runtime::run(service_fn(|event: lambda_http::LambdaEvent<E>| {
+        // Boxed, or the compiler unfolds the SDK's futures inside the runtime's.
+        Box::pin(handle(event.payload)) as Pin<Box<dyn Future<Output = _> + Send>>
+    }))
+    .await
+}
+
+/// The request that a REST API event carries.
+fn request(event: lambda_http::Request) -> Request {
+    let parameters: HashMap<String, String> = event
+        .path_parameters()
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let (caller, base_url) = match event.request_context_ref() {
+        Some(RequestContext::ApiGatewayV1(context)) => {
+            let fields = &context.authorizer.fields;
+            let field = |name: &str| fields.get(name)?.as_str().map(str::to_owned);
+            let base_url = base_url(
+                context.domain_name.as_deref().unwrap_or_default(),
+                context.path.as_deref().unwrap_or_default(),
+                context.resource_path.as_deref().unwrap_or_default(),
+            );
+            (Caller::from_context(field), base_url)
+        }
+        _ => (Caller::Anonymous, BaseUrl(String::new())),
+    };
+    let (mut parts, body) = event.into_parts();
+    parts.extensions.insert(PathParameters(parameters));
+    parts.extensions.insert(caller);
+    parts.extensions.insert(base_url);
+    let body = match body {
+        lambda_http::Body::Text(text) => Body::from(text),
+        lambda_http::Body::Binary(bytes) => Body::from(bytes),
+        _ => Body::empty(),
+    };
+    Request::from_parts(parts, body)
+}
+
+/// Where the API is, from what API Gateway says of itself and not from what a
+/// client sends: its domain, and the part of the context's path (stage or base
+/// path) that stands before the resource's.
+fn base_url(domain: &str, path: &str, resource: &str) -> BaseUrl {
+    let prefix = path.strip_suffix(resource).unwrap_or_default();
+    BaseUrl(format!("https://{domain}{prefix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_follow_the_domain_and_its_base_path() {
+        for (domain, path, url) in [
+            ("x.execute-api.eu-west-1.amazonaws.com", "/feed/v3/index.json", "/feed"),
+            ("packages.example.org", "/v3/index.json", ""),
+            ("example.org", "/nuget/v3/index.json", "/nuget"),
+        ] {
+            let BaseUrl(base) = base_url(domain, path, "/v3/index.json");
+            assert_eq!(base, format!("https://{domain}{url}"));
+        }
+    }
+}

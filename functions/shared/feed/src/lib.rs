@@ -1,0 +1,35 @@
+//! The feed's state in `DynamoDB` and S3, API keys, HTTP replies and
+//! configuration: all that the verbs share, and no verb.
+//!
+//! A package version is one row in the table that points to one write-once
+//! object in the bucket; the row's conditional write is the only commit there
+//! is ([`Table::commit`]).
+
+mod authorization;
+mod aws;
+mod body;
+mod config;
+mod content;
+mod keys;
+pub mod lambda;
+mod objects;
+mod refusal;
+mod reply;
+mod request;
+mod table;
+
+pub use authorization::{Caller, IdGlob, IdGlobError, Scope, ScopeError};
+pub use aws::Aws;
+pub use body::{Body, BoxError};
+pub use config::{
+    BucketName, ConfigError, DeleteBehavior, Environment, PackageBytes, ReadAccess, TableName,
+};
+pub use content::{Content, FileBody, Spool, Spooling};
+pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};
+pub use objects::{ObjectError, ObjectKey, Objects, RedirectLifetime};
+pub use refusal::{Refusal, one_line};
+pub use reply::{Reply, json, no_content, redirect, status, stream};
+pub use request::{BaseUrl, PathParameters, Request, package_version};
+pub use table::{
+    Change, Commit, Deletion, Listing, Metadata, State, Table, TableError, VersionRow, timestamp,
+};

@@ -1,0 +1,175 @@
+//! Every way in which a request is refused: what the client is told, and under
+//! which status. The log gets the sources, the client never does.
+
+use http::StatusCode;
+use nupkg::{PackageError, PackageId, Version};
+
+use crate::{BoxError, KeyName, ObjectError, TableError};
+
+/// Why a request was refused. Displays what the client is told: what is wrong
+/// and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request's framing cannot be read.
+    #[error("the upload cannot be read ({0}); push the .nupkg again")]
+    UnreadableUpload(String),
+    /// The connection ended before the upload did.
+    #[error("the upload ended too early; push the .nupkg again")]
+    CutOff(#[source] BoxError),
+    /// The package breaks a rule.
+    #[error("{0}")]
+    InvalidPackage(#[source] PackageError),
+    /// No key came with a request that needs one.
+    #[error("an API key is needed; pass it with --api-key")]
+    NoKey,
+    /// The key is not good for this id.
+    #[error("the API key '{key}' may not touch the package '{id}'; use a key whose ids cover it")]
+    NotYourPackage {
+        /// The key's name.
+        key: KeyName,
+        /// The package.
+        id: PackageId,
+    },
+    /// Nothing is at this address.
+    #[error("there is nothing at this address; see /v3/index.json for those that exist")]
+    NoSuchAddress,
+    /// The feed has no such package.
+    #[error("the feed has no package '{0}'; check the id")]
+    NoSuchPackage(PackageId),
+    /// The feed has no such version.
+    #[error("the feed has no package '{id}' {version}; check id and version")]
+    NoSuchVersion {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The version exists.
+    #[error("the package '{id}' {version} exists already; push a new version, or use --skip-duplicate")]
+    VersionExists {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The version was deleted.
+    #[error("the package '{id}' {version} was deleted and its number stays taken; push a new version")]
+    VersionDeleted {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The package is larger than the feed takes.
+    #[error("the package is larger than the {limit} bytes that this feed takes; make it smaller or split it")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// A service did not answer; the same request may succeed.
+    #[error("the feed is busy; try again in a moment")]
+    Unavailable(#[source] BoxError),
+    /// Something is wrong here.
+    #[error("the feed failed; try again, and tell its operator if it stays so")]
+    Broken(#[source] BoxError),
+}
+
+impl Refusal {
+    /// The status that the refusal is answered with. The one place that says so.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::UnreadableUpload(_) | Self::CutOff(_) | Self::InvalidPackage(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NoKey => StatusCode::UNAUTHORIZED,
+            Self::NotYourPackage { .. } => StatusCode::FORBIDDEN,
+            Self::NoSuchAddress | Self::NoSuchPackage(_) | Self::NoSuchVersion { .. } => {
+                StatusCode::NOT_FOUND
+            }
+            Self::VersionExists { .. } | Self::VersionDeleted { .. } => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<TableError> for Refusal {
+    fn from(error: TableError) -> Self {
+        match error {
+            TableError::Unavailable { .. } => Self::Unavailable(error.into()),
+            TableError::Unreadable { .. } => Self::Broken(error.into()),
+        }
+    }
+}
+
+impl From<ObjectError> for Refusal {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Unavailable { .. } => Self::Unavailable(error.into()),
+            ObjectError::Missing(_) => Self::Broken(error.into()),
+        }
+    }
+}
+
+impl From<PackageError> for Refusal {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Archive(_) | PackageError::Nuspec(_) => Self::InvalidPackage(error),
+            PackageError::Unreadable(_) => Self::Broken(error.into()),
+        }
+    }
+}
+
+/// `text` as one line of printable ASCII, fit for a header: what came out of a
+/// package may hold anything, and be of any length.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    // nuget.org cuts its reason phrases here.
+    const LONGEST: usize = 512;
+    text.chars()
+        .map(|c| match c {
+            ' '..='~' => c,
+            c if c.is_whitespace() => ' ',
+            _ => '?',
+        })
+        .take(LONGEST)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_status_and_says_what_to_do() {
+        let id = || PackageId::parse("Acme.Core").unwrap();
+        let version = || "1.2.3".parse::<Version>().unwrap();
+        let table: Vec<String> = [
+            Refusal::UnreadableUpload("no boundary".to_owned()),
+            Refusal::CutOff("reset".into()),
+            Refusal::InvalidPackage(nupkg::ArchiveError::NoNuspec.into()),
+            Refusal::NoKey,
+            Refusal::NotYourPackage { key: "ci".parse().unwrap(), id: id() },
+            Refusal::NoSuchAddress,
+            Refusal::NoSuchPackage(id()),
+            Refusal::NoSuchVersion { id: id(), version: version() },
+            Refusal::VersionExists { id: id(), version: version() },
+            Refusal::VersionDeleted { id: id(), version: version() },
+            Refusal::TooLarge { limit: 1024 },
+            Refusal::Unavailable("secret".into()),
+            Refusal::Broken("secret".into()),
+        ]
+        .iter()
+        .map(|refusal| format!("{} {refusal}", refusal.status().as_u16()))
+        .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn a_hostile_text_becomes_one_printable_line() {
+        assert_eq!(one_line("a\r\nX-Evil: 1\u{0}é"), "a  X-Evil: 1??");
+        assert_eq!(one_line(&"x".repeat(9999)).len(), 512);
+    }
+}

@@ -1,0 +1,74 @@
+//! Requests: what the gateway tells a verb besides the HTTP request itself.
+
+use std::collections::HashMap;
+
+use nupkg::{PackageId, Version};
+
+use crate::{Body, Caller, KeyName, Refusal};
+
+/// A request to a verb. The gateway adds a [`Caller`], [`PathParameters`] and
+/// a [`BaseUrl`] to its extensions.
+pub type Request = http::Request<Body>;
+
+/// The variable parts of the request's path, decoded once: `+` is a plus.
+#[derive(Debug, Clone, Default)]
+pub struct PathParameters(pub HashMap<String, String>);
+
+impl PathParameters {
+    /// The part called `name`; empty where the route has none.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The parameters of `request`.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+}
+
+/// The address that the feed's documents and links begin with, without a slash
+/// at its end.
+#[derive(Debug, Clone)]
+pub struct BaseUrl(pub String);
+
+impl Caller {
+    /// Who sent `request`.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)
+    }
+
+    /// The caller's key, for what nobody may do without one.
+    ///
+    /// # Errors
+    /// The caller has none, or it is not good for `id`.
+    pub fn key_for(&self, id: &PackageId) -> Result<&KeyName, Refusal> {
+        match self {
+            Self::Anonymous => Err(Refusal::NoKey),
+            Self::Key { name, .. } if self.covers(id) => Ok(name),
+            Self::Key { name, .. } => {
+                Err(Refusal::NotYourPackage { key: name.clone(), id: id.clone() })
+            }
+        }
+    }
+}
+
+/// The id and the version in a path like `Acme.Core/1.0+build`, in whatever
+/// spelling the user typed.
+///
+/// # Errors
+/// The path is no id and version: nothing can be there.
+pub fn package_version(path: &str) -> Result<(PackageId, Version), Refusal> {
+    let mut segments = path.trim_end_matches('/').split('/');
+    let (Some(id), Some(version), None) = (segments.next(), segments.next(), segments.next())
+    else {
+        return Err(Refusal::NoSuchAddress);
+    };
+    let id = PackageId::parse(id).map_err(|_| Refusal::NoSuchAddress)?;
+    match version.parse() {
+        Ok(version) => Ok((id, version)),
+        Err(_) => Err(Refusal::NoSuchAddress),
+    }
+}

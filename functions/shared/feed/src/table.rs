@@ -1,0 +1,136 @@
+//! The table: the feed's only truth.
+
+mod keys;
+mod rows;
+mod versions;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+pub use rows::{Change, Metadata, State, VersionRow, timestamp};
+pub use versions::{Commit, Deletion, Listing};
+
+use crate::{BoxError, TableName};
+
+/// The feed's table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: aws_sdk_dynamodb::Client,
+    name: TableName,
+}
+
+/// The table did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// It cannot be said whether it was done; trying again may help.
+    #[error("the table did not {action}")]
+    Unavailable {
+        /// What was asked of it.
+        action: &'static str,
+        /// Why it was not done.
+        source: BoxError,
+    },
+    /// A row is not what this version of the feed writes.
+    #[error("a row of the table cannot be read")]
+    Unreadable {
+        /// What is wrong with it.
+        source: BoxError,
+    },
+}
+
+/// An item as `DynamoDB` takes and gives it.
+type Item = HashMap<String, AttributeValue>;
+
+impl Table {
+    /// The table called `name`.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, name: TableName) -> Self {
+        Self { client, name }
+    }
+
+    /// The item at a key, as the last finished write left it. One call.
+    async fn item(
+        &self,
+        action: &'static str,
+        (pk, sk): (String, String),
+    ) -> Result<Option<Item>, TableError> {
+        let got = self
+            .client
+            .get_item()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable(action, error))?;
+        Ok(got.item)
+    }
+
+    /// The items of a partition whose sort keys begin with `prefix`, in their
+    /// order, as the last finished writes left them; all attributes where none
+    /// are named. One call per MB.
+    async fn items(
+        &self,
+        action: &'static str,
+        pk: String,
+        prefix: &str,
+        attributes: &[&str],
+    ) -> Result<Vec<Item>, TableError> {
+        // By placeholders: some names are reserved words.
+        let names: HashMap<String, String> =
+            attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+        let projection = names.keys().cloned().collect::<Vec<_>>().join(", ");
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(self.name.as_str())
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+                .set_projection_expression((!names.is_empty()).then(|| projection.clone()))
+                .set_expression_attribute_names((!names.is_empty()).then(|| names.clone()))
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| unavailable(action, error))?;
+            items.extend(page.items.unwrap_or_default());
+            match page.last_evaluated_key {
+                Some(key) if !key.is_empty() => start = Some(key),
+                _ => return Ok(items),
+            }
+        }
+    }
+}
+
+fn unavailable<E, R>(action: &'static str, error: SdkError<E, R>) -> TableError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    TableError::Unavailable { action, source: error.into() }
+}
+
+fn unreadable(source: impl Into<BoxError>) -> TableError {
+    TableError::Unreadable { source: source.into() }
+}
+
+fn from_item<T: serde::de::DeserializeOwned>(item: Item) -> Result<T, TableError> {
+    serde_dynamo::from_item(item).map_err(unreadable)
+}
+
+/// `row` as an item at its key.
+fn to_item(
+    (pk, sk): (String, String),
+    row: &impl serde::Serialize,
+) -> Result<Item, TableError> {
+    let mut item: Item = serde_dynamo::to_item(row).map_err(unreadable)?;
+    item.insert("pk".to_owned(), AttributeValue::S(pk));
+    item.insert("sk".to_owned(), AttributeValue::S(sk));
+    Ok(item)
+}

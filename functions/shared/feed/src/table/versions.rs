@@ -1,0 +1,330 @@
+//! Versions of packages: one transaction per change, which is all there is to
+//! a commit.
+
+use std::io::Read;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
+};
+use flate2::read::ZlibDecoder;
+use nupkg::{Package, PackageId, Version};
+
+use super::rows::{
+    ChangeRow, NuspecRow, VERSION, metadata_key, nuspec_key, package_key, version_key,
+};
+use super::{
+    Change, Item, Metadata, State, Table, TableError, VersionRow, from_item, to_item, unavailable,
+    unreadable,
+};
+use crate::{KeyName, ObjectKey};
+
+/// What became of a push.
+#[derive(Debug)]
+pub enum Commit {
+    /// It is in: visible to every request from now on.
+    Done,
+    /// Another push was first; its row.
+    Lost(Box<VersionRow>),
+}
+
+/// What became of a change of `listed`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// It was changed.
+    Changed,
+    /// It was so already, and nothing was written.
+    Unchanged,
+    /// There is no such version.
+    NoSuchVersion,
+}
+
+/// What became of a deletion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// The version is gone from every view; its object.
+    Deleted(ObjectKey),
+    /// There is no such version.
+    NoSuchVersion,
+}
+
+impl Table {
+    /// The version's row, also when it was deleted. One call.
+    ///
+    /// # Errors
+    /// The table does not answer, or the row cannot be read.
+    pub async fn version(
+        &self,
+        id: &PackageId,
+        version: &Version,
+    ) -> Result<Option<VersionRow>, TableError> {
+        let item = self.item("give out a version", version_key(id, version)).await?;
+        item.map(from_item).transpose()
+    }
+
+    /// The visible versions of a package, ascending, listed and unlisted.
+    /// One call per MB of their rows.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn versions(&self, id: &PackageId) -> Result<Vec<Version>, TableError> {
+        let items =
+            self.items("list versions", package_key(id), VERSION, &["sk", "state"]).await?;
+        let mut versions = Vec::with_capacity(items.len());
+        for item in items {
+            let row: VersionKey = from_item(item)?;
+            if row.state == State::Visible {
+                let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
+                versions.push(version.parse().map_err(unreadable)?);
+            }
+        }
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    /// The nuspec of a visible version, as it stands in the package. One call.
+    ///
+    /// # Errors
+    /// The table does not answer, or the row cannot be read.
+    pub async fn nuspec(
+        &self,
+        id: &PackageId,
+        version: &Version,
+    ) -> Result<Option<Vec<u8>>, TableError> {
+        let Some(item) = self.item("give out a nuspec", nuspec_key(id, version)).await? else {
+            return Ok(None);
+        };
+        let row: NuspecRow = from_item(item)?;
+        let mut xml = Vec::new();
+        ZlibDecoder::new(row.zlib.as_slice()).read_to_end(&mut xml).map_err(unreadable)?;
+        Ok(Some(xml))
+    }
+
+    /// Makes a pushed version visible, unless its number is taken. One call.
+    ///
+    /// # Errors
+    /// The table does not answer: the version may be in or not, and the same
+    /// push, tried again, finds out.
+    pub async fn commit(
+        &self,
+        row: &VersionRow,
+        package: Package,
+    ) -> Result<Commit, TableError> {
+        let Package { nuspec, nuspec_zlib } = package;
+        let (id, version) = (&nuspec.id, &nuspec.version);
+        // A number that was deleted may come back with the bytes it had.
+        let put_version = self
+            .put(to_item(version_key(id, version), row)?)
+            .condition_expression(
+                "attribute_not_exists(pk) OR (#state = :deleted AND sha512 = :sha512)",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
+            .expression_attribute_values(":sha512", AttributeValue::S(row.sha512.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let metadata = to_item(metadata_key(id, version), &Metadata::from(&nuspec))?;
+        let nuspec_row = NuspecRow { zlib: nuspec_zlib };
+        let writes = vec![
+            put(put_version)?,
+            put(self.put(metadata))?,
+            put(self.put(to_item(nuspec_key(id, version), &nuspec_row)?))?,
+            self.change(id, version, Change::Pushed, &row.pushed_by)?,
+        ];
+        match self.transact("commit a push", writes).await? {
+            Transaction::Done => Ok(Commit::Done),
+            Transaction::Refused(Some(item)) => Ok(Commit::Lost(Box::new(from_item(item)?))),
+            Transaction::Refused(None) => Err(unreadable("a refused commit without a row")),
+        }
+    }
+
+    /// Lists or unlists a version. One call.
+    ///
+    /// # Errors
+    /// The table does not answer: it may be done or not, and trying again does
+    /// no harm.
+    pub async fn set_listed(
+        &self,
+        id: &PackageId,
+        version: &Version,
+        listed: bool,
+        by: &KeyName,
+    ) -> Result<Listing, TableError> {
+        let change = if listed { Change::Relisted } else { Change::Unlisted };
+        let update = self
+            .update(version_key(id, version))
+            .update_expression("SET listed = :listed")
+            .condition_expression("#state = :visible AND listed <> :listed")
+            .expression_attribute_values(":listed", AttributeValue::Bool(listed));
+        let writes = vec![update_item(update)?, self.change(id, version, change, by)?];
+        match self.transact("change whether a version is listed", writes).await? {
+            Transaction::Done => Ok(Listing::Changed),
+            Transaction::Refused(None) => Ok(Listing::NoSuchVersion),
+            Transaction::Refused(Some(item)) => match from_item::<VersionRow>(item)?.state {
+                State::Visible => Ok(Listing::Unchanged),
+                State::Deleted => Ok(Listing::NoSuchVersion),
+            },
+        }
+    }
+
+    /// Deletes a version from every view and leaves its number taken. Two
+    /// calls; one where it was deleted already, which may be this very request
+    /// tried once more.
+    ///
+    /// # Errors
+    /// The table does not answer: it may be done or not, and trying again does
+    /// no harm.
+    pub async fn delete(
+        &self,
+        id: &PackageId,
+        version: &Version,
+        by: &KeyName,
+    ) -> Result<Deletion, TableError> {
+        let mut found = self.version(id, version).await?;
+        loop {
+            let object = match found {
+                None => return Ok(Deletion::NoSuchVersion),
+                Some(row) if row.state == State::Deleted => {
+                    return Ok(Deletion::Deleted(row.object));
+                }
+                Some(row) => row.object,
+            };
+            // The object is the one read: a version deleted and brought back
+            // meanwhile has another, which must stay.
+            let update = self
+                .update(version_key(id, version))
+                .update_expression("SET #state = :deleted, listed = :unlisted")
+                .condition_expression("#state = :visible AND #object = :object")
+                .expression_attribute_names("#object", "object")
+                .expression_attribute_values(":object", AttributeValue::S(object.to_string()))
+                .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
+                .expression_attribute_values(":unlisted", AttributeValue::Bool(false));
+            let writes = vec![
+                update_item(update)?,
+                self.removal(metadata_key(id, version))?,
+                self.removal(nuspec_key(id, version))?,
+                self.change(id, version, Change::Deleted, by)?,
+            ];
+            match self.transact("delete a version", writes).await? {
+                Transaction::Done => return Ok(Deletion::Deleted(object)),
+                Transaction::Refused(item) => found = item.map(from_item).transpose()?,
+            }
+        }
+    }
+
+    fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        Put::builder().table_name(self.name.as_str()).set_item(Some(item))
+    }
+
+    /// An update of a row of which only the one that is visible may change.
+    fn update(
+        &self,
+        (pk, sk): (String, String),
+    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        Update::builder()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":visible", AttributeValue::S("visible".to_owned()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    fn removal(&self, (pk, sk): (String, String)) -> Result<TransactWriteItem, TableError> {
+        let delete = Delete::builder()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .build()
+            .map_err(unreadable)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    fn change(
+        &self,
+        id: &PackageId,
+        version: &Version,
+        change: Change,
+        by: &KeyName,
+    ) -> Result<TransactWriteItem, TableError> {
+        let (key, row) = ChangeRow::now(id, version, change, by);
+        put(self.put(to_item(key, &row)?))
+    }
+
+    /// Writes all or nothing; the first write carries the condition.
+    pub(super) async fn transact(
+        &self,
+        action: &'static str,
+        writes: Vec<TransactWriteItem>,
+    ) -> Result<Transaction, TableError> {
+        // Racing transactions cancel each other without any of them being
+        // wrong, and the SDK does not try again for that.
+        const MOST_CONFLICTS: u32 = 6;
+        let mut conflicts = 0;
+        loop {
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(writes.clone()))
+                .send()
+                .await;
+            let error = match sent {
+                Ok(_) => return Ok(Transaction::Done),
+                Err(error) => error,
+            };
+            let reasons = cancellation_reasons(&error);
+            if let Some(refused) = reasons.iter().find(|reason| is(reason, "ConditionalCheckFailed"))
+            {
+                return Ok(Transaction::Refused(refused.item.clone()));
+            }
+            if conflicts == MOST_CONFLICTS
+                || !reasons.iter().any(|reason| is(reason, "TransactionConflict"))
+            {
+                return Err(unavailable(action, error));
+            }
+            tokio::time::sleep(Duration::from_millis(10 << conflicts)).await;
+            conflicts += 1;
+        }
+    }
+}
+
+/// What a version list reads of a version's row.
+#[derive(serde::Deserialize)]
+struct VersionKey {
+    sk: String,
+    state: State,
+}
+
+/// What became of a transaction.
+pub(super) enum Transaction {
+    Done,
+    /// The condition did not hold for this item; for none, where there is none.
+    Refused(Option<Item>),
+}
+
+fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationReason] {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+            canceled.cancellation_reasons()
+        }
+        _ => &[],
+    }
+}
+
+fn is(reason: &CancellationReason, code: &str) -> bool {
+    reason.code() == Some(code)
+}
+
+fn put(
+    put: aws_sdk_dynamodb::types::builders::PutBuilder,
+) -> Result<TransactWriteItem, TableError> {
+    Ok(TransactWriteItem::builder().put(put.build().map_err(unreadable)?).build())
+}
+
+fn update_item(
+    update: aws_sdk_dynamodb::types::builders::UpdateBuilder,
+) -> Result<TransactWriteItem, TableError> {
+    Ok(TransactWriteItem::builder().update(update.build().map_err(unreadable)?).build())
+}

@@ -1,0 +1,100 @@
+//! The archive: what a nupkg must be before anything in it is believed.
+//!
+//! Every reader of a zip should see one and the same package: the central
+//! directory and the local headers must agree, nothing may hide before, behind
+//! or under the entries, and no two names may be one file on any system.
+
+mod content;
+mod directory;
+mod error;
+mod name;
+
+use std::io::{Read, Seek};
+
+use flate2::Compression;
+use flate2::read::ZlibEncoder;
+use rawzip::ZipArchive;
+use time::OffsetDateTime;
+
+pub use error::ArchiveError;
+
+use crate::{License, Limits, Nuspec, NuspecError};
+use directory::Directory;
+
+/// A package that every rule holds for.
+#[derive(Debug)]
+pub struct Package {
+    /// What the package says of itself.
+    pub nuspec: Nuspec,
+    /// The nuspec as it stands in the package, deflated (zlib).
+    pub nuspec_zlib: Vec<u8>,
+}
+
+/// Why a package is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// A rule for the archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A rule for the nuspec.
+    #[error(transparent)]
+    Nuspec(#[from] NuspecError),
+    /// The package could not be read from where it is kept.
+    #[error("the package could not be read back")]
+    Unreadable(#[source] std::io::Error),
+}
+
+/// Inspects the package in `reader` at the time `now`. Reads its directory,
+/// its local headers, its nuspec and the files that the nuspec attaches; the
+/// other entries are not inflated.
+///
+/// # Errors
+/// The first rule that the package breaks, or a failure to read it.
+pub fn inspect<R: Read + Seek>(
+    reader: R,
+    limits: &Limits,
+    now: OffsetDateTime,
+) -> Result<Package, PackageError> {
+    // Room for one directory record: three fields of at most 64 KiB each.
+    let mut buffer = vec![0; 256 * 1024];
+    let archive = ZipArchive::from_seekable(reader, &mut buffer).map_err(error::from_rawzip)?;
+    let directory = Directory::read(&archive, &mut buffer, limits, now)?;
+    let entry = directory.nuspec()?;
+    let nuspec_xml = content::read(&archive, entry, limits.nuspec_bytes)?;
+    let nuspec = Nuspec::parse(&nuspec_xml, limits)?;
+    for (element, path) in attached_files(&nuspec) {
+        let entry = directory.file(path).ok_or_else(|| ArchiveError::MissingFile {
+            element,
+            path: path.to_owned(),
+        })?;
+        content::read(&archive, entry, limits.attached_file_bytes)?;
+    }
+    Ok(Package { nuspec, nuspec_zlib: deflate(&nuspec_xml, limits)? })
+}
+
+fn deflate(nuspec_xml: &[u8], limits: &Limits) -> Result<Vec<u8>, PackageError> {
+    let mut zlib = Vec::new();
+    ZlibEncoder::new(nuspec_xml, Compression::best())
+        .read_to_end(&mut zlib)
+        .map_err(PackageError::Unreadable)?;
+    let (bytes, limit) = (zlib.len() as u64, limits.deflated_nuspec_bytes);
+    if bytes > limit {
+        return Err(NuspecError::TooLargeDeflated { bytes, limit }.into());
+    }
+    Ok(zlib)
+}
+
+/// The files that the nuspec names, each with the element that names it.
+fn attached_files(nuspec: &Nuspec) -> impl Iterator<Item = (&'static str, &str)> {
+    let license = match &nuspec.license {
+        Some(License::File(path)) => Some(path),
+        Some(License::Expression(_)) | None => None,
+    };
+    [
+        ("license", license),
+        ("icon", nuspec.icon.as_ref()),
+        ("readme", nuspec.readme.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(element, path)| path.map(|path| (element, path.as_str())))
+}

@@ -1,0 +1,289 @@
+//! The central directory, held against the local headers.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use rawzip::{
+    CompressionMethod, EntryFlags, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
+    ZipFileHeaderRecord,
+};
+use time::OffsetDateTime;
+
+use super::error::from_rawzip;
+use super::name::EntryName;
+use super::{ArchiveError, PackageError};
+use crate::Limits;
+
+/// Deflate cannot pack more tightly than this (1,032:1 in theory).
+const DEFLATE_RATIO: u64 = 1_040;
+
+/// An entry of the archive, as its directory declares it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) name: EntryName,
+    pub(super) wayfinder: ZipArchiveEntryWayfinder,
+    pub(super) method: CompressionMethod,
+    /// Bytes in the archive.
+    pub(super) packed: u64,
+    /// Bytes once inflated.
+    pub(super) inflated: u64,
+    pub(super) crc: u32,
+    raw_name: Vec<u8>,
+    flags: EntryFlags,
+    offset: u64,
+}
+
+/// The entries of an archive that is what it declares to be.
+#[derive(Debug)]
+pub(super) struct Directory {
+    entries: Vec<Entry>,
+}
+
+impl Directory {
+    pub(super) fn read<R: ReaderAt>(
+        archive: &ZipArchive<R>,
+        buffer: &mut [u8],
+        limits: &Limits,
+        now: OffsetDateTime,
+    ) -> Result<Self, PackageError> {
+        check_end(archive, limits)?;
+        let latest = now + time::Duration::hours(limits.hours_ahead.into());
+        let mut entries = Vec::new();
+        let mut records = archive.entries(buffer);
+        while let Some(record) = records.next_entry().map_err(from_rawzip)? {
+            entries.push(Entry::of(&record, latest)?);
+            check_count(archive.entries_hint(), entries.len(), u64::gt)?;
+        }
+        check_count(archive.entries_hint(), entries.len(), u64::ne)?;
+        let directory = Self { entries };
+        directory.check_names()?;
+        directory.check_inflation(archive.end_offset(), limits)?;
+        directory.check_layout(archive, buffer)?;
+        Ok(directory)
+    }
+
+    /// The one nuspec, in the root.
+    pub(super) fn nuspec(&self) -> Result<&Entry, ArchiveError> {
+        let mut nuspecs = self.entries.iter().filter(|entry| entry.name.is_nuspec());
+        match (nuspecs.next(), nuspecs.next()) {
+            (Some(entry), None) if entry.name.is_in_root() => Ok(entry),
+            (Some(first), Some(second)) => Err(ArchiveError::MultipleNuspecs(
+                first.name.written.clone(),
+                second.name.written.clone(),
+            )),
+            _ => Err(ArchiveError::NoNuspec),
+        }
+    }
+
+    /// The file at `path`, compared with case as clients on Linux do.
+    pub(super) fn file(&self, path: &str) -> Option<&Entry> {
+        let path = path.trim_start_matches("./");
+        self.entries.iter().find(|entry| entry.name.path == path)
+    }
+
+    fn check_names(&self) -> Result<(), ArchiveError> {
+        let mut seen: HashMap<String, &EntryName> = HashMap::new();
+        for Entry { name, .. } in &self.entries {
+            if let Some(first) = seen.insert(name.folded(), name) {
+                return Err(ArchiveError::DuplicateEntry {
+                    first: first.written.clone(),
+                    second: name.written.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_inflation(&self, size: u64, limits: &Limits) -> Result<(), ArchiveError> {
+        let bytes = self
+            .entries
+            .iter()
+            .fold(0_u64, |sum, entry| sum.saturating_add(entry.inflated));
+        if bytes > limits.inflated_bytes {
+            return Err(ArchiveError::InflatesTooFar { bytes, limit: limits.inflated_bytes });
+        }
+        let ratio = bytes / size.max(1);
+        if bytes > limits.inflated_bytes_without_ratio && ratio > limits.inflation_ratio {
+            return Err(ArchiveError::InflationRatio { ratio, limit: limits.inflation_ratio });
+        }
+        Ok(())
+    }
+
+    /// Walks the entries in the order they lie in: from the first byte to the
+    /// directory, none under another, each with a local header that agrees.
+    fn check_layout<R: ReaderAt>(
+        &self,
+        archive: &ZipArchive<R>,
+        buffer: &mut [u8],
+    ) -> Result<(), PackageError> {
+        let mut in_order: Vec<&Entry> = self.entries.iter().collect();
+        in_order.sort_by_key(|entry| entry.offset);
+        let first = in_order.first().map_or(archive.directory_offset(), |entry| entry.offset);
+        if first != 0 {
+            return Err(ArchiveError::DataBefore { bytes: first }.into());
+        }
+        let mut previous: Option<(&Entry, u64)> = None;
+        for entry in in_order {
+            if let Some((first, end)) = previous
+                && entry.offset < end
+            {
+                return Err(ArchiveError::Overlap {
+                    first: first.name.written.clone(),
+                    second: entry.name.written.clone(),
+                }
+                .into());
+            }
+            let end = entry.check_local_header(archive, buffer)?;
+            if end > archive.directory_offset() {
+                return Err(ArchiveError::PastTheEnd(entry.name.written.clone()).into());
+            }
+            previous = Some((entry, end));
+        }
+        Ok(())
+    }
+}
+
+/// Checks what stands around the directory.
+fn check_end<R: ReaderAt>(archive: &ZipArchive<R>, limits: &Limits) -> Result<(), PackageError> {
+    let entries = archive.entries_hint();
+    if entries > limits.entries {
+        return Err(ArchiveError::TooManyEntries { entries, limit: limits.entries }.into());
+    }
+    let bytes = archive.eocd_offset().saturating_sub(archive.directory_offset());
+    if bytes > limits.directory_bytes {
+        let limit = limits.directory_bytes;
+        return Err(ArchiveError::DirectoryTooLarge { bytes, limit }.into());
+    }
+    let mut rest = [0; 1];
+    let end = archive.end_offset();
+    if archive.get_ref().read_at(&mut rest, end).map_err(PackageError::Unreadable)? > 0 {
+        return Err(ArchiveError::DataAfter { bytes: rest_of(archive.get_ref(), end)? }.into());
+    }
+    let mut comment = Vec::new();
+    archive.comment().read_to_end(&mut comment).map_err(PackageError::Unreadable)?;
+    if comment.windows(4).any(|bytes| bytes == b"PK\x05\x06") {
+        return Err(ArchiveError::ArchiveInComment.into());
+    }
+    Ok(())
+}
+
+/// Holds the entries found so far against those declared.
+fn check_count(
+    declared: u64,
+    found: usize,
+    wrong: impl Fn(&u64, &u64) -> bool,
+) -> Result<(), ArchiveError> {
+    let found = found as u64;
+    if wrong(&found, &declared) {
+        return Err(ArchiveError::EntryCount { declared, found });
+    }
+    Ok(())
+}
+
+/// How many bytes follow `offset`, counted up to the longest comment a zip can
+/// have.
+fn rest_of(reader: &impl ReaderAt, offset: u64) -> Result<u64, PackageError> {
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    let mut rest = 0;
+    while let Some(free) = buffer.get_mut(rest..).filter(|free| !free.is_empty()) {
+        match reader.read_at(free, offset + rest as u64).map_err(PackageError::Unreadable)? {
+            0 => break,
+            read => rest += read,
+        }
+    }
+    Ok(rest as u64)
+}
+
+impl Entry {
+    fn of(record: &ZipFileHeaderRecord<'_>, latest: OffsetDateTime) -> Result<Self, ArchiveError> {
+        let name = EntryName::parse(record.file_path().as_ref())?;
+        let written = || name.written.clone();
+        let flags = record.flags();
+        if flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked() {
+            return Err(ArchiveError::Encrypted(written()));
+        }
+        let (packed, inflated) = (record.compressed_size_hint(), record.uncompressed_size_hint());
+        let method = record.compression_method();
+        let honest = match method {
+            CompressionMethod::STORE => packed == inflated,
+            CompressionMethod::DEFLATE => inflated <= packed.saturating_mul(DEFLATE_RATIO),
+            method => {
+                let method = method.as_u16();
+                return Err(ArchiveError::CompressionMethod { name: written(), method });
+            }
+        };
+        if !honest {
+            return Err(ArchiveError::DishonestSize(written()));
+        }
+        if record.mode().is_symlink() {
+            return Err(ArchiveError::SymbolicLink(written()));
+        }
+        if is_after(record, latest) {
+            return Err(ArchiveError::FromTheFuture(written()));
+        }
+        Ok(Self {
+            raw_name: record.file_path().as_ref().to_vec(),
+            wayfinder: record.wayfinder(),
+            method,
+            packed,
+            inflated,
+            crc: record.crc32(),
+            flags,
+            offset: record.local_header_offset(),
+            name,
+        })
+    }
+
+    /// Holds the local header against the directory; gives where the entry ends.
+    fn check_local_header<R: ReaderAt>(
+        &self,
+        archive: &ZipArchive<R>,
+        buffer: &mut [u8],
+    ) -> Result<u64, PackageError> {
+        let entry = archive.get_entry(self.wayfinder).map_err(from_rawzip)?;
+        let local = entry.local_header(buffer).map_err(from_rawzip)?;
+        let streamed = self.flags.has_data_descriptor();
+        let same = |declared: u64, local: u64| local == declared || (streamed && local == 0);
+        let (packed, inflated) = (local.compressed_size_hint(), local.uncompressed_size_hint());
+        let disagreement = if local.file_path().as_ref() != self.raw_name.as_slice() {
+            Some("name")
+        } else if local.compression_method() != self.method {
+            Some("compression method")
+        } else if local.flags().is_encrypted() || local.flags().has_data_descriptor() != streamed {
+            Some("flag")
+        } else if !same(self.packed, packed) || !same(self.inflated, inflated) {
+            Some("size")
+        } else if !same(self.crc.into(), local.crc32().into()) {
+            Some("checksum")
+        } else {
+            None
+        };
+        if let Some(field) = disagreement {
+            let name = self.name.written.clone();
+            return Err(ArchiveError::HeadersDisagree { name, field }.into());
+        }
+        let (_, end) = entry.compressed_data_range();
+        if let Some(descriptor) = entry.reader().data_descriptor().map_err(from_rawzip)?
+            && (descriptor.crc32() != self.crc
+                || descriptor.compressed_size() != self.packed
+                || descriptor.uncompressed_size() != self.inflated)
+        {
+            let name = self.name.written.clone();
+            return Err(ArchiveError::HeadersDisagree { name, field: "descriptor" }.into());
+        }
+        Ok(end)
+    }
+}
+
+/// Whether the entry's date, which knows no time zone, is after `latest`.
+fn is_after(record: &ZipFileHeaderRecord<'_>, latest: OffsetDateTime) -> bool {
+    let date = record.last_modified_dos();
+    let entry = (
+        i32::from(date.year()),
+        (date.month(), date.day(), date.hour(), date.minute(), date.second()),
+    );
+    let (hour, minute, second) = latest.to_hms();
+    let latest =
+        (latest.year(), (u8::from(latest.month()), latest.day(), hour, minute, second));
+    entry > latest
+}

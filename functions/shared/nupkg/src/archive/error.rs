@@ -1,0 +1,161 @@
+//! Every way in which an archive is refused.
+
+use super::PackageError;
+
+/// The rule that an archive breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// There is no zip in the bytes, or a broken one.
+    #[error("the package is not a readable zip archive ({0}); pack it again and push the .nupkg file")]
+    NotAnArchive(String),
+    /// Bytes stand before the first entry.
+    #[error("the package has {bytes} bytes before its first entry; pack it again")]
+    DataBefore {
+        /// How many.
+        bytes: u64,
+    },
+    /// Bytes stand behind the end of the archive.
+    #[error("the package has {bytes} bytes after the end of its archive; pack it again")]
+    DataAfter {
+        /// How many.
+        bytes: u64,
+    },
+    /// The archive's comment holds the end of another archive.
+    #[error("the package's archive comment holds another archive; pack it again")]
+    ArchiveInComment,
+    /// The archive has more entries than the limit.
+    #[error("the package has {entries} entries; pack at most {limit}")]
+    TooManyEntries {
+        /// How many it declares.
+        entries: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The archive's directory is larger than the limit.
+    #[error("the package's directory has {bytes} bytes; pack fewer or shorter file names ({limit} bytes at most)")]
+    DirectoryTooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The archive holds another number of entries than it declares.
+    #[error("the package declares {declared} entries and holds {found}; pack it again")]
+    EntryCount {
+        /// What the archive's end says.
+        declared: u64,
+        /// What its directory holds.
+        found: u64,
+    },
+    /// An entry is encrypted.
+    #[error("the package's entry '{0}' is encrypted; pack it without a password")]
+    Encrypted(String),
+    /// An entry is compressed in a way that NuGet cannot read.
+    #[error("the package's entry '{name}' uses the compression method {method}; use deflate or none")]
+    CompressionMethod {
+        /// The entry.
+        name: String,
+        /// The method's number.
+        method: u16,
+    },
+    /// An entry is a symbolic link.
+    #[error("the package's entry '{0}' is a symbolic link; pack the file itself")]
+    SymbolicLink(String),
+    /// An entry's date is ahead of the clock.
+    #[error("the package's entry '{0}' has a date in the future; correct the clock and pack again")]
+    FromTheFuture(String),
+    /// An entry's name has two backslashes in a row.
+    #[error("the package's entry '{0}' has a double backslash in its name; rename it")]
+    DoubleBackslash(String),
+    /// An entry's name has control characters.
+    #[error("the package's entry '{0}' has a control character in its name; rename it")]
+    ControlCharacter(String),
+    /// An entry's name leads out of the folder it is extracted to.
+    #[error("the package's entry '{0}' is unsafe to extract; use a path inside the package")]
+    UnsafePath(String),
+    /// Two entries are one file where case and separators do not count.
+    #[error("the package's entries '{first}' and '{second}' are the same file; remove one")]
+    DuplicateEntry {
+        /// The name that came first.
+        first: String,
+        /// The name that folds to the same.
+        second: String,
+    },
+    /// A local header says something else than the directory.
+    #[error("the package's entry '{name}' has two different {field}s; pack it again")]
+    HeadersDisagree {
+        /// The entry.
+        name: String,
+        /// What differs.
+        field: &'static str,
+    },
+    /// Two entries share bytes.
+    #[error("the package's entries '{first}' and '{second}' overlap; pack it again")]
+    Overlap {
+        /// The entry that begins first.
+        first: String,
+        /// The entry that begins inside it.
+        second: String,
+    },
+    /// An entry runs into the directory.
+    #[error("the package's entry '{0}' runs past the end of the archive's data; pack it again")]
+    PastTheEnd(String),
+    /// An entry's declared sizes cannot both be true.
+    #[error("the package's entry '{0}' does not have the size it declares; pack it again")]
+    DishonestSize(String),
+    /// An entry's content does not have its checksum, or does not inflate.
+    #[error("the package's entry '{0}' is corrupt; pack it again")]
+    Corrupt(String),
+    /// The entries inflate to more than the limit.
+    #[error("the package inflates to {bytes} bytes; pack at most {limit}")]
+    InflatesTooFar {
+        /// What its entries declare.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The entries inflate to suspiciously more than the package's size.
+    #[error("the package inflates to {ratio} times its size, at most {limit} is allowed; split it")]
+    InflationRatio {
+        /// Inflated by packed bytes, rounded down.
+        ratio: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// An entry that is read here inflates to more than its limit.
+    #[error("the package's entry '{name}' inflates to more than {limit} bytes; shorten it")]
+    EntryTooLarge {
+        /// The entry.
+        name: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// No nuspec stands in the root.
+    #[error("the package has no .nuspec file in its root; push a .nupkg made by 'dotnet pack'")]
+    NoNuspec,
+    /// More than one nuspec stands anywhere.
+    #[error("the package has more than one .nuspec file ('{0}' and '{1}'); keep the one in the root")]
+    MultipleNuspecs(String, String),
+    /// The nuspec names a file that is not there.
+    #[error("the nuspec's <{element}> names the file '{path}', which the package lacks; pack it too")]
+    MissingFile {
+        /// The element.
+        element: &'static str,
+        /// The path it names.
+        path: String,
+    },
+}
+
+/// A failure to read stays one; everything else is the archive's fault.
+pub(super) fn from_rawzip(error: rawzip::Error) -> PackageError {
+    use rawzip::ErrorKind;
+    match error.kind() {
+        ErrorKind::IO(io) if io.kind() != std::io::ErrorKind::UnexpectedEof => {
+            PackageError::Unreadable(std::io::Error::new(io.kind(), error))
+        }
+        ErrorKind::IO(_) | ErrorKind::Eof => {
+            ArchiveError::NotAnArchive("it ends too early".to_owned()).into()
+        }
+        _ => ArchiveError::NotAnArchive(error.to_string()).into(),
+    }
+}

@@ -1,0 +1,24 @@
+//! NuGet packages: ids, versions, version ranges, the nuspec, and the checks
+//! that a pushed archive has to pass.
+//!
+//! Pure: no I/O but the reader it is given, no clock, no environment, no AWS.
+//!
+//! The rules are those of nuget.org, without what only a public gallery needs
+//! (licenses that the OSI approved, descriptions, reserved names …), and with
+//! the checks of the zip format that no other server makes.
+
+mod archive;
+mod id;
+mod limits;
+mod nuspec;
+mod range;
+mod version;
+
+pub use archive::{ArchiveError, Package, PackageError, inspect};
+pub use id::{MAX_ID_LENGTH, PackageId, PackageIdError, is_dependency_id};
+pub use limits::Limits;
+pub use nuspec::{
+    Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository,
+};
+pub use range::{VersionRange, VersionRangeError};
+pub use version::{Version, VersionError};

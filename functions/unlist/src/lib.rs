@@ -1,0 +1,88 @@
+//! DELETE of a version: unlists it, or deletes it where the feed is so
+//! configured.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 204 | it is unlisted (or deleted), now or already |
+//! | 401, 403 | there is no key, or it is not good for the id |
+//! | 404 | there is no such version |
+//!
+//! One AWS call to unlist. To delete takes three: which object is it, the
+//! transaction, and the object, whose bytes the bucket keeps for its recycle
+//! period.
+
+use feed::{
+    Aws, BucketName, Caller, ConfigError, DeleteBehavior, Deletion, Environment, KeyName, Listing,
+    Objects, PathParameters, Refusal, Reply, Request, Table, TableName, package_version,
+};
+use nupkg::{PackageId, Version};
+
+/// The verb, with all it may touch.
+#[derive(Debug, Clone)]
+pub struct Unlist {
+    /// Where versions stand.
+    pub table: Table,
+    /// The packages; only where DELETE deletes.
+    pub objects: Option<Objects>,
+}
+
+impl Unlist {
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong.
+    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
+            objects: match environment.or_default(DeleteBehavior::SETTING)? {
+                DeleteBehavior::Unlist => None,
+                DeleteBehavior::Delete => {
+                    Some(Objects::new(aws.s3, environment.required(BucketName::SETTING)?))
+                }
+            },
+        })
+    }
+
+    /// Answers a DELETE.
+    pub async fn handle(&self, request: Request) -> Reply {
+        match self.remove(&request).await {
+            Ok(()) => feed::no_content(),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    async fn remove(&self, request: &Request) -> Result<(), Refusal> {
+        let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
+        let caller = Caller::of(request);
+        let key = caller.key_for(&id)?;
+        match &self.objects {
+            None => self.unlist(id, version, key).await,
+            Some(objects) => self.delete(objects, id, version, key).await,
+        }
+    }
+
+    async fn unlist(
+        &self,
+        id: PackageId,
+        version: Version,
+        key: &KeyName,
+    ) -> Result<(), Refusal> {
+        match self.table.set_listed(&id, &version, false, key).await? {
+            Listing::Changed | Listing::Unchanged => Ok(()),
+            Listing::NoSuchVersion => Err(Refusal::NoSuchVersion { id, version }),
+        }
+    }
+
+    async fn delete(
+        &self,
+        objects: &Objects,
+        id: PackageId,
+        version: Version,
+        key: &KeyName,
+    ) -> Result<(), Refusal> {
+        match self.table.delete(&id, &version, key).await? {
+            Deletion::Deleted(object) => Ok(objects.delete(&object).await?),
+            Deletion::NoSuchVersion => Err(Refusal::NoSuchVersion { id, version }),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Starts the function.
+
+use feed::lambda::{self, Error};
+use feed::{Aws, Environment};
+use versions::Versions;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda::start_log();
+    let aws = Aws::from_environment().await;
+    let verb = &Versions::from_environment(&Environment::of_process(), aws)?;
+    lambda::run(|request| verb.handle(request)).await
+}

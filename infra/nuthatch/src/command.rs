@@ -1,0 +1,107 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use feed::{
+    BucketName, DeleteBehavior, IdGlob, KeyName, PackageBytes, ReadAccess, Scope, TableName,
+};
+
+use crate::keys::Expiry;
+
+/// A private NuGet feed without a server.
+#[derive(Debug, Parser)]
+#[command(name = "nuthatch", version, about)]
+pub struct Command {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What the command does.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Run the whole feed on this machine
+    Serve(ServeOptions),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Key(KeyAction),
+}
+
+/// How the feed is served.
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    pub listen: SocketAddr,
+    /// The address that clients use, such as <https://packages.example.org>;
+    /// needed where it is not the one listened on
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Who may restore packages: keys or anonymous
+    #[arg(long, value_name = "WHO", default_value_t)]
+    pub read_access: ReadAccess,
+    /// What DELETE does to a version: unlist or delete
+    #[arg(long, value_name = "WHAT", default_value_t)]
+    pub delete_behavior: DeleteBehavior,
+    /// The most bytes that a package may have [default: 1 GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub max_package_bytes: Option<PackageBytes>,
+    /// Where the feed is.
+    #[command(flatten)]
+    pub place: Place,
+    /// The S3 bucket that holds the packages on AWS
+    #[arg(long, requires = "table")]
+    pub bucket: Option<BucketName>,
+}
+
+/// Where the feed is kept: in a folder of this machine, or on AWS.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The folder that holds the feed
+    #[arg(long, value_name = "DIR", default_value = "nuthatch-data", conflicts_with = "table")]
+    pub data: PathBuf,
+    /// The `DynamoDB` table that holds the feed on AWS
+    #[arg(long)]
+    pub table: Option<TableName>,
+    /// Another endpoint than AWS's own
+    #[arg(long, value_name = "URL", requires = "table")]
+    pub endpoint_url: Option<String>,
+}
+
+/// What is done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyAction {
+    /// Create a key and print it, this once
+    Create {
+        /// The name that the key goes by
+        name: KeyName,
+        /// What it may do: push, unlist, read or admin (repeat for more)
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<Scope>,
+        /// The package ids it may do it to, '*' being any text (repeat for more)
+        #[arg(long = "id", value_name = "GLOB", default_value = "*")]
+        ids: Vec<IdGlob>,
+        /// When it ends to be valid: 90d, 12h or a day like 2030-12-31 [default: never]
+        #[arg(long)]
+        expires: Option<Expiry>,
+        /// Where the feed is.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the keys
+    List {
+        /// Where the feed is.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Revoke a key; servers and functions notice within a minute
+    Revoke {
+        /// The key's name
+        name: KeyName,
+        /// Where the feed is.
+        #[command(flatten)]
+        place: Place,
+    },
+}

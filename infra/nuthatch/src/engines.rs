@@ -1,0 +1,219 @@
+//! The embedded engines: `DynamoDB` on `SQLite` and S3 on a folder, in this
+//! process, reached by the real SDK without a socket.
+
+mod dynamodb;
+mod s3;
+mod store;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TimeToLiveSpecification,
+};
+use aws_smithy_runtime_api::client::http::HttpClient;
+use feed::{Aws, BoxError, BucketName, TableName};
+
+pub use dynamodb::DynamoDb;
+pub use s3::S3;
+pub use store::{RecyclePeriod, Store, StoreError};
+
+/// A data folder: everything that a feed on one machine keeps.
+#[derive(Debug, Clone)]
+pub struct DataFolder(PathBuf);
+
+/// The data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A file or folder in it cannot be made or opened.
+    #[error("cannot use '{path}': {source}; check that the folder can be written")]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another server runs on it.
+    #[error("another 'nuthatch serve' runs on '{0}'; stop it, or name another folder with --data")]
+    InUse(PathBuf),
+    /// The table's engine failed.
+    #[error("the database in '{path}' cannot be opened: {source}")]
+    Database {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: BoxError,
+    },
+    /// The packages' store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The engines of a data folder, running.
+#[derive(Debug, Clone)]
+pub struct Engines {
+    /// The table's engine.
+    pub dynamodb: DynamoDb,
+    /// The bucket's engine.
+    pub s3: S3,
+    store: Store,
+    /// Held as long as this server runs on the folder.
+    _lock: Arc<File>,
+}
+
+impl DataFolder {
+    /// The folder at `path`, made where it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(path: &Path) -> Result<Self, EngineError> {
+        make_private(path).map_err(|source| unusable(path, source))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The engines, for the one server that may run on the folder.
+    ///
+    /// # Errors
+    /// Another server runs on it, or it cannot be used.
+    pub async fn start(&self, recycle: RecyclePeriod) -> Result<Engines, EngineError> {
+        let path = self.0.join("serve.lock");
+        let lock = File::create(&path).map_err(|source| unusable(&path, source))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(EngineError::InUse(self.0.clone())),
+            Err(TryLockError::Error(source)) => return Err(unusable(&path, source)),
+        }
+        let dynamodb = self.dynamodb().await?;
+        let store = Store::open(&self.0.join("packages"), recycle)?;
+        let s3 = S3::new(store.clone(), &BucketName::default());
+        Ok(Engines { dynamodb, s3, store, _lock: Arc::new(lock) })
+    }
+
+    /// The table's engine alone, which several processes may use at once.
+    ///
+    /// # Errors
+    /// Its database cannot be opened.
+    pub async fn dynamodb(&self) -> Result<DynamoDb, EngineError> {
+        let path = self.0.join("table.db");
+        let database = |source: BoxError| EngineError::Database { path: self.0.clone(), source };
+        let engine = DynamoDb::open(&path).map_err(database)?;
+        create_table(&dynamodb_client(engine.clone())).await.map_err(database)?;
+        Ok(engine)
+    }
+
+    /// A folder for packages that are being received.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn spool(&self) -> Result<PathBuf, EngineError> {
+        let path = self.0.join("spool");
+        make_private(&path).map_err(|source| unusable(&path, source))?;
+        Ok(path)
+    }
+}
+
+impl Engines {
+    /// Removes what has expired.
+    ///
+    /// # Errors
+    /// A file or database cannot be written.
+    pub fn sweep(&self) -> Result<(), BoxError> {
+        self.dynamodb.sweep()?;
+        self.store.sweep()?;
+        Ok(())
+    }
+
+    /// SDK clients of the engines.
+    #[must_use]
+    pub fn aws(&self) -> Aws {
+        aws(self.dynamodb.clone(), self.s3.clone())
+    }
+}
+
+/// SDK clients that reach `DynamoDB` and S3 through the given transports.
+#[must_use]
+pub fn aws(dynamodb: impl HttpClient + 'static, s3: impl HttpClient + 'static) -> Aws {
+    Aws {
+        dynamodb: dynamodb_client(dynamodb),
+        s3: Aws::new(&config(s3)).s3,
+    }
+}
+
+/// An SDK client that reaches `DynamoDB` through `transport`.
+#[must_use]
+pub fn dynamodb_client(transport: impl HttpClient + 'static) -> aws_sdk_dynamodb::Client {
+    Aws::new(&config(transport)).dynamodb
+}
+
+/// The endpoint's name is never looked up: nothing leaves the process.
+fn config(transport: impl HttpClient + 'static) -> SdkConfig {
+    let credentials = Credentials::new(s3::ACCESS_KEY, s3::secret_key(), None, None, "embedded");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("local"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url("http://embedded.invalid")
+        .http_client(transport)
+        .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(
+            aws_smithy_async::rt::sleep::TokioSleep::new(),
+        ))
+        .build()
+}
+
+/// The table as template.yaml has it, where it is not there yet.
+async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError> {
+    let name = TableName::default();
+    let attribute = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+    };
+    let key = |name: &str, kind| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
+    };
+    let created = client
+        .create_table()
+        .table_name(name.as_str())
+        .billing_mode(BillingMode::PayPerRequest)
+        .attribute_definitions(attribute("pk")?)
+        .attribute_definitions(attribute("sk")?)
+        .key_schema(key("pk", KeyType::Hash)?)
+        .key_schema(key("sk", KeyType::Range)?)
+        .send()
+        .await;
+    match created {
+        Ok(_) => {}
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    client
+        .update_time_to_live()
+        .table_name(name.as_str())
+        .time_to_live_specification(
+            TimeToLiveSpecification::builder()
+                .attribute_name("expires_at")
+                .enabled(true)
+                .build()?,
+        )
+        .send()
+        .await?;
+    Ok(())
+}
+
+/// Makes a folder that only its owner may look into.
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn unusable(path: &Path, source: io::Error) -> EngineError {
+    EngineError::Unusable { path: path.to_owned(), source }
+}

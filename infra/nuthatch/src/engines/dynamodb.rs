@@ -1,0 +1,130 @@
+//! `DynamoDB` in this process: dynoxide behind the SDK's HTTP client.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, DynoxideError};
+use feed::BoxError;
+
+/// A database that answers the SDK. Clones share it.
+#[derive(Clone)]
+pub struct DynamoDb(Arc<Database>);
+
+impl DynamoDb {
+    /// The database in the file at `path`, made where it is missing. Every
+    /// commit is on the disk before it is answered.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is no database.
+    pub fn open(path: &Path) -> Result<Self, BoxError> {
+        let path = path.to_str().ok_or("the path is not UTF-8")?;
+        Ok(Self(Arc::new(Database::new(path)?)))
+    }
+
+    /// A database that ends with the process.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn memory() -> Result<Self, BoxError> {
+        Ok(Self(Arc::new(Database::memory()?)))
+    }
+
+    /// Removes the items whose time has come, as AWS does by itself.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn sweep(&self) -> Result<usize, BoxError> {
+        Ok(self.0.sweep_ttl()?)
+    }
+}
+
+impl std::fmt::Debug for DynamoDb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DynamoDb")
+    }
+}
+
+impl HttpConnector for DynamoDb {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let database = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let operation = request.headers().get("x-amz-target").unwrap_or_default();
+            let operation = operation.rsplit('.').next().unwrap_or_default().to_owned();
+            let body = request.body().bytes().unwrap_or_default().to_vec();
+            // The engine waits for its disk.
+            let answer =
+                tokio::task::spawn_blocking(move || dispatch(&database, &operation, &body))
+                    .await
+                    .map_err(|panic| ConnectorError::other(panic.into(), None))?;
+            let (status, json) = match answer {
+                Ok(json) => (200, json),
+                Err(error) => (error.status_code(), error.to_json()),
+            };
+            http::Response::builder()
+                .status(status)
+                .header("content-type", "application/x-amz-json-1.0")
+                .body(SdkBody::from(json))
+                .map_err(BoxError::from)
+                .and_then(|response| Ok(HttpResponse::try_from(response)?))
+                .map_err(|error| ConnectorError::other(error, None))
+        })
+    }
+}
+
+impl HttpClient for DynamoDb {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// Runs one operation on the database.
+fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    macro_rules! operations {
+        ($($name:literal => $method:ident),+ $(,)?) => {
+            match operation {
+                $($name => json(&database.$method(request(body)?)?),)+
+                _ => Err(DynoxideError::ValidationException(format!(
+                    "the embedded engine has no operation '{operation}'"
+                ))),
+            }
+        };
+    }
+    operations! {
+        "BatchGetItem" => batch_get_item,
+        "CreateTable" => create_table,
+        "DeleteItem" => delete_item,
+        "DescribeTable" => describe_table,
+        "GetItem" => get_item,
+        "PutItem" => put_item,
+        "Query" => query,
+        "Scan" => scan,
+        "TransactWriteItems" => transact_write_items,
+        "UpdateItem" => update_item,
+        "UpdateTimeToLive" => update_time_to_live,
+    }
+}
+
+fn request<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
+    // The engine's own server takes the tag of these messages off, too.
+    serde_json::from_slice(body).map_err(|error| {
+        let message = error.to_string();
+        let message = message.split_once("VALIDATION:").map_or(&*message, |(_, rest)| rest);
+        DynoxideError::ValidationException(message.to_owned())
+    })
+}
+
+fn json(response: &impl serde::Serialize) -> Result<String, DynoxideError> {
+    serde_json::to_string(response)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}

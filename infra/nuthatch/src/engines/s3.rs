@@ -1,0 +1,303 @@
+//! S3 in this process: s3s speaks the protocol and checks signatures, the
+//! [`Store`] keeps the objects. As much of S3 as the feed uses.
+
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use feed::{BoxError, BucketName, FileBody};
+use futures_util::StreamExt;
+use http::header::HOST;
+use http_body_util::BodyExt;
+use s3s::auth::SimpleAuth;
+use s3s::dto::{
+    ContentType, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
+    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
+    PutObjectOutput, StreamingBlob, Timestamp,
+};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::store::{Condition, NewObject, Object, Store, StoreError};
+
+/// The access key of this process.
+pub(super) const ACCESS_KEY: &str = "embedded";
+
+/// The secret that signs requests and addresses of this process; another one
+/// every time.
+pub(super) fn secret_key() -> &'static str {
+    static SECRET: OnceLock<String> = OnceLock::new();
+    SECRET.get_or_init(|| format!("{}{}", ulid::Ulid::new(), ulid::Ulid::new()))
+}
+
+/// A bucket that answers the SDK. Clones share it.
+#[derive(Clone)]
+pub struct S3(S3Service);
+
+impl S3 {
+    /// The bucket called `bucket`, kept in `store`.
+    #[must_use]
+    pub fn new(store: Store, bucket: &BucketName) -> Self {
+        let bucket = bucket.as_str().to_owned();
+        let mut builder = S3ServiceBuilder::new(Bucket { store, bucket });
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret_key()));
+        Self(builder.build())
+    }
+
+    /// Answers a request as S3 would, such as one to a presigned address.
+    ///
+    /// # Errors
+    /// The request cannot be answered at all.
+    pub async fn call(
+        &self,
+        request: http::Request<s3s::Body>,
+    ) -> Result<http::Response<s3s::Body>, BoxError> {
+        self.0.call(request).await.map_err(|error| format!("{error:?}").into())
+    }
+}
+
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("S3")
+    }
+}
+
+impl HttpConnector for S3 {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move {
+            this.answer(request).await.map_err(|error| ConnectorError::other(error, None))
+        })
+    }
+}
+
+impl S3 {
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, BoxError> {
+        let mut request = request.try_into_http1x()?;
+        // A transport adds it, and the signature covers it.
+        if !request.headers().contains_key(HOST)
+            && let Some(authority) = request.uri().authority()
+        {
+            let host = authority.as_str().parse()?;
+            request.headers_mut().insert(HOST, host);
+        }
+        let request = request
+            .map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));
+        let response = S3::call(self, request).await?;
+        Ok(HttpResponse::try_from(response.map(SdkBody::from_body_1_x))?)
+    }
+}
+
+impl HttpClient for S3 {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// The operations that the feed uses; s3s answers 501 to all others.
+struct Bucket {
+    store: Store,
+    bucket: String,
+}
+
+impl Bucket {
+    fn check(&self, bucket: &str) -> S3Result<()> {
+        if bucket == self.bucket { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+    }
+
+    async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> S3Result<T> {
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(store)).await;
+        done.map_err(S3Error::internal_error)?.map_err(S3Error::internal_error)
+    }
+
+    async fn find(&self, bucket: &str, key: String) -> S3Result<Object> {
+        self.check(bucket)?;
+        let found = self.with_store(move |store| store.find(&key)).await?;
+        found.ok_or_else(|| s3_error!(NoSuchKey))
+    }
+}
+
+#[async_trait]
+impl s3s::S3 for Bucket {
+    async fn put_object(
+        &self,
+        request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let other_checksum = input.checksum_crc32.is_some()
+            || input.checksum_crc32c.is_some()
+            || input.checksum_crc64nvme.is_some()
+            || input.checksum_sha1.is_some()
+            || input.content_md5.is_some();
+        if other_checksum {
+            return Err(s3_error!(NotImplemented, "only SHA-256 checksums are checked"));
+        }
+        let condition = match &input.if_none_match {
+            None => Condition::None,
+            Some(condition) if condition.is_any() => Condition::Absent,
+            Some(_) => return Err(s3_error!(NotImplemented, "only If-None-Match: * is known")),
+        };
+        let (draft, file) = self.with_store(|store| store.draft()).await?;
+        let (size, sha256) = write(file, input.body).await?;
+        if input.content_length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
+            return Err(s3_error!(IncompleteBody));
+        }
+        if input.checksum_sha256.as_ref().is_some_and(|declared| *declared != sha256) {
+            return Err(s3_error!(BadDigest));
+        }
+        let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
+        let object = NewObject { key: input.key, size, sha256: sha256.clone(), content_type };
+        if !self.with_store(move |store| store.commit(draft, object, condition)).await? {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        Ok(S3Response::new(PutObjectOutput {
+            e_tag: Some(etag(&sha256)),
+            checksum_sha256: Some(sha256),
+            ..PutObjectOutput::default()
+        }))
+    }
+
+    async fn get_object(
+        &self,
+        request: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = request.input;
+        let object = self.find(&input.bucket, input.key).await?;
+        let range = match input.range {
+            None => 0..object.size,
+            Some(range) => range.check(object.size)?,
+        };
+        let opened = object.clone();
+        let file = self.with_store(move |store| store.content(&opened)).await?;
+        let length = range.end - range.start;
+        let content_range = (length < object.size)
+            .then(|| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), object.size));
+        let body = s3s::Body::http_body(FileBody::new(Arc::new(file), range));
+        Ok(S3Response::new(GetObjectOutput {
+            body: Some(StreamingBlob::from(body)),
+            content_length: i64::try_from(length).ok(),
+            content_range,
+            content_type: object.content_type.as_deref().and_then(content_type),
+            e_tag: Some(etag(&object.sha256)),
+            last_modified: modified(&object),
+            ..GetObjectOutput::default()
+        }))
+    }
+
+    async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let object = self.find(&request.input.bucket, request.input.key).await?;
+        Ok(S3Response::new(HeadObjectOutput {
+            content_length: i64::try_from(object.size).ok(),
+            content_type: object.content_type.as_deref().and_then(content_type),
+            e_tag: Some(etag(&object.sha256)),
+            last_modified: modified(&object),
+            checksum_sha256: Some(object.sha256),
+            ..HeadObjectOutput::default()
+        }))
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.check(&request.input.bucket)?;
+        let key = request.input.key;
+        self.with_store(move |store| store.delete(&key)).await?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        /// S3's own page size.
+        const PAGE: i32 = 1000;
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let most = input.max_keys.unwrap_or(PAGE).clamp(0, PAGE).unsigned_abs();
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let after = input.continuation_token.or(input.start_after).unwrap_or_default();
+        let mut objects =
+            self.with_store(move |store| store.list(&prefix, &after, most + 1)).await?;
+        let is_truncated = objects.len() > most as usize;
+        objects.truncate(most as usize);
+        let last = objects.last().map(|object| object.key.clone());
+        let contents: Vec<_> = objects.iter().map(listed).collect();
+        Ok(S3Response::new(ListObjectsV2Output {
+            name: Some(input.bucket),
+            prefix: input.prefix,
+            key_count: i32::try_from(contents.len()).ok(),
+            is_truncated: Some(is_truncated),
+            next_continuation_token: last.filter(|_| is_truncated),
+            contents: Some(contents),
+            ..ListObjectsV2Output::default()
+        }))
+    }
+}
+
+/// Writes and syncs a body; gives its size and its SHA-256 in Base64.
+async fn write(file: std::fs::File, body: Option<StreamingBlob>) -> S3Result<(u64, String)> {
+    let (mut file, mut sha256, mut size) = (file, Sha256::new(), 0);
+    if let Some(mut body) = body {
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| s3_error!(IncompleteBody))?;
+            let written = tokio::task::spawn_blocking(move || {
+                sha256.update(&piece);
+                file.write_all(&piece)?;
+                std::io::Result::Ok((file, sha256, piece.len() as u64))
+            });
+            let done = written.await.map_err(S3Error::internal_error)?;
+            let length;
+            (file, sha256, length) = done.map_err(S3Error::internal_error)?;
+            size += length;
+        }
+    }
+    let synced = tokio::task::spawn_blocking(move || file.sync_all()).await;
+    synced.map_err(S3Error::internal_error)?.map_err(S3Error::internal_error)?;
+    Ok((size, BASE64_STANDARD.encode(sha256.finalize())))
+}
+
+fn listed(object: &Object) -> s3s::dto::Object {
+    s3s::dto::Object {
+        key: Some(object.key.clone()),
+        size: i64::try_from(object.size).ok(),
+        e_tag: Some(etag(&object.sha256)),
+        last_modified: modified(object),
+        ..s3s::dto::Object::default()
+    }
+}
+
+fn etag(sha256: &str) -> ETag {
+    ETag::Strong(sha256.to_owned())
+}
+
+fn content_type(text: &str) -> Option<ContentType> {
+    text.parse().ok()
+}
+
+fn modified(object: &Object) -> Option<Timestamp> {
+    OffsetDateTime::from_unix_timestamp(object.modified).ok().map(Timestamp::from)
+}

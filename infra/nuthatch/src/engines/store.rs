@@ -1,0 +1,325 @@
+//! Objects in a folder: a file for each content, and an index that says which
+//! of them are objects.
+//!
+//! A file is written and synced under a name of its own, then the index names
+//! it in one transaction; that is the commit, and decides races. A file that
+//! the index does not name is a leftover of a crash, removed at the next start.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use time::OffsetDateTime;
+use ulid::Ulid;
+
+/// How long the bytes of a deleted object are kept, as the noncurrent versions
+/// of the bucket on AWS are. Default 30 days, as in template.yaml.
+#[derive(Debug, Clone, Copy)]
+pub struct RecyclePeriod(pub Duration);
+
+impl Default for RecyclePeriod {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self(Duration::from_secs(30 * DAY))
+    }
+}
+
+/// The store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be made, written or read.
+    #[error("cannot use '{path}': {source}; check the disk")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The index could not be read or written.
+    #[error("the index of packages failed: {0}")]
+    Index(#[from] rusqlite::Error),
+}
+
+/// An object, as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256, Base64.
+    pub sha256: String,
+    /// Its content type.
+    pub content_type: Option<String>,
+    /// When it was stored, in seconds since 1970.
+    pub modified: i64,
+    file: String,
+}
+
+/// What an object is replaced under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Whether it exists or not.
+    None,
+    /// Only if there is none.
+    Absent,
+}
+
+/// The store. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    folder: Arc<PathBuf>,
+    index: Arc<Mutex<Connection>>,
+    recycle: RecyclePeriod,
+}
+
+/// A file that is no object yet; removed unless it becomes one.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    name: String,
+    kept: bool,
+}
+
+const COLUMNS: &str = "key, size, sha256, content_type, modified, file";
+
+impl Store {
+    /// The store in `folder`, made where it is missing. Sweeps out what a crash
+    /// left and what was deleted long ago.
+    ///
+    /// # Errors
+    /// The folder or its index cannot be used.
+    pub fn open(folder: &Path, recycle: RecyclePeriod) -> Result<Self, StoreError> {
+        super::make_private(folder).map_err(|source| file_error(folder, source))?;
+        let index = Connection::open(folder.join("index.db"))?;
+        index.pragma_update(None, "journal_mode", "WAL")?;
+        index.pragma_update(None, "synchronous", "FULL")?;
+        index.execute_batch(
+            "CREATE TABLE IF NOT EXISTS objects (
+                file TEXT PRIMARY KEY,
+                key TEXT NOT NULL,
+                size INTEGER NOT NULL,
+                sha256 TEXT NOT NULL,
+                content_type TEXT,
+                modified INTEGER NOT NULL,
+                deleted INTEGER
+            ) STRICT;
+            CREATE UNIQUE INDEX IF NOT EXISTS current ON objects (key) WHERE deleted IS NULL;",
+        )?;
+        let store = Self {
+            folder: Arc::new(folder.to_owned()),
+            index: Arc::new(Mutex::new(index)),
+            recycle,
+        };
+        store.sweep()?;
+        store.remove_leftovers()?;
+        Ok(store)
+    }
+
+    /// A file to write a new object's content to.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn draft(&self) -> Result<(Draft, File), StoreError> {
+        let name = Ulid::new().to_string();
+        let path = self.path(&name);
+        if let Some(folder) = path.parent() {
+            super::make_private(folder).map_err(|source| file_error(folder, source))?;
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|source| file_error(&path, source))?;
+        Ok((Draft { path, name, kept: false }, file))
+    }
+
+    /// Makes a draft, whose content is synced, the object at `key`; `false`
+    /// where the condition does not hold.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn commit(
+        &self,
+        mut draft: Draft,
+        object: NewObject,
+        condition: Condition,
+    ) -> Result<bool, StoreError> {
+        sync_folder(&draft.path)?;
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let replaced = transaction.execute(
+            "UPDATE objects SET deleted = ?2 WHERE key = ?1 AND deleted IS NULL",
+            params![object.key, now],
+        )?;
+        if replaced > 0 && condition == Condition::Absent {
+            return Ok(false);
+        }
+        transaction.execute(
+            "INSERT INTO objects (file, key, size, sha256, content_type, modified)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                draft.name,
+                object.key,
+                i64::try_from(object.size).unwrap_or(i64::MAX),
+                object.sha256,
+                object.content_type,
+                now
+            ],
+        )?;
+        // From here on the index may name the file, whatever is answered.
+        draft.kept = true;
+        transaction.commit()?;
+        Ok(true)
+    }
+
+    /// The object at `key`.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn find(&self, key: &str) -> Result<Option<Object>, StoreError> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let select = format!("SELECT {COLUMNS} FROM objects WHERE key = ?1 AND deleted IS NULL");
+        Ok(index.prepare_cached(&select)?.query_row([key], object).optional()?)
+    }
+
+    /// The object's content.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn content(&self, object: &Object) -> Result<File, StoreError> {
+        let path = self.path(&object.file);
+        File::open(&path).map_err(|source| file_error(&path, source))
+    }
+
+    /// Up to `most` objects after the key `after` whose keys begin with
+    /// `prefix`, in the order of their keys' bytes.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn list(&self, prefix: &str, after: &str, most: u32) -> Result<Vec<Object>, StoreError> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let select = format!(
+            "SELECT {COLUMNS} FROM objects
+             WHERE deleted IS NULL AND key > ?2 AND substr(key, 1, length(?1)) = ?1
+             ORDER BY key LIMIT ?3"
+        );
+        let mut select = index.prepare_cached(&select)?;
+        let objects = select.query_map(params![prefix, after, most], object)?;
+        Ok(objects.collect::<Result<_, _>>()?)
+    }
+
+    /// Deletes the object at `key`, if there is one; its bytes stay for the
+    /// recycle period.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.execute(
+            "UPDATE objects SET deleted = ?2 WHERE key = ?1 AND deleted IS NULL",
+            params![key, OffsetDateTime::now_utc().unix_timestamp()],
+        )?;
+        Ok(())
+    }
+
+    /// Removes the bytes of what was deleted longer ago than the recycle
+    /// period.
+    ///
+    /// # Errors
+    /// The index cannot be written, or a file not removed.
+    pub fn sweep(&self) -> Result<(), StoreError> {
+        let before = OffsetDateTime::now_utc() - self.recycle.0;
+        let files: Vec<String> = {
+            let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut swept = index.prepare("DELETE FROM objects WHERE deleted <= ?1 RETURNING file")?;
+            let files = swept.query_map([before.unix_timestamp()], |row| row.get(0))?;
+            files.collect::<Result<_, _>>()?
+        };
+        files.iter().try_for_each(|file| remove(&self.path(file)))
+    }
+
+    /// Removes files that the index does not name. Only while no draft is open.
+    fn remove_leftovers(&self) -> Result<(), StoreError> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = index.prepare("SELECT 1 FROM objects WHERE file = ?1")?;
+        for folder in read_folder(&self.folder)?.into_iter().filter(|path| path.is_dir()) {
+            for path in read_folder(&folder)? {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                if !named.exists([name])? {
+                    remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Spread over folders by the random end of the name.
+    fn path(&self, file: &str) -> PathBuf {
+        let spread = file.get(file.len().saturating_sub(2)..).unwrap_or_default();
+        self.folder.join(spread).join(file)
+    }
+}
+
+/// What an object is to be.
+#[derive(Debug, Clone)]
+pub struct NewObject {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256, Base64.
+    pub sha256: String,
+    /// Its content type.
+    pub content_type: Option<String>,
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What cannot be removed now is a leftover of the next start's.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn object(row: &Row<'_>) -> rusqlite::Result<Object> {
+    Ok(Object {
+        key: row.get(0)?,
+        size: row.get::<_, i64>(1)?.unsigned_abs(),
+        sha256: row.get(2)?,
+        content_type: row.get(3)?,
+        modified: row.get(4)?,
+        file: row.get(5)?,
+    })
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let paths = || -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    paths().map_err(|source| file_error(folder, source))
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file_error(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a new file's name last through a power cut.
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(path);
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| file_error(folder, source))
+}
+
+fn file_error(path: &Path, source: io::Error) -> StoreError {
+    StoreError::File { path: path.to_owned(), source }
+}

@@ -1,0 +1,92 @@
+//! The gateway: from an HTTP request to a verb, as API Gateway would.
+
+mod functions;
+mod route;
+mod template;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use authorize::Decision;
+use feed::{BaseUrl, Caller, Reply, Request};
+use http::Method;
+
+pub use functions::{Functions, Settings, Verb};
+pub use route::{Route, Routes};
+pub use template::{GatewayResponse, Template, TemplateError};
+
+/// The gateway with all functions behind it. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    template: Arc<Template>,
+    functions: Arc<Functions>,
+    base_url: BaseUrl,
+}
+
+impl Gateway {
+    /// The gateway of template.yaml in front of `functions`, reached at
+    /// `base_url`.
+    ///
+    /// # Errors
+    /// The template cannot be read: a fault of the build.
+    pub fn new(functions: Functions, base_url: BaseUrl) -> Result<Self, TemplateError> {
+        let template = Arc::new(Template::of_this_feed()?);
+        Ok(Self { template, functions: Arc::new(functions), base_url })
+    }
+
+    /// Answers a request, and logs a line about it.
+    pub async fn handle(&self, request: Request) -> Reply {
+        let start = Instant::now();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (caller, reply) = self.route(request).await;
+        let duration = start.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(
+            http.status = reply.status().as_u16(),
+            duration_ms = (duration * 10.0).round() / 10.0,
+            key = caller.as_ref().map(Caller::name),
+            "{method} {path}",
+        );
+        reply
+    }
+
+    async fn route(&self, mut request: Request) -> (Option<Caller>, Reply) {
+        let routes = &self.template.routes;
+        let Some((route, parameters)) = routes.find(request.method(), request.uri().path()) else {
+            return (None, self.template.respond("MISSING_AUTHENTICATION_TOKEN"));
+        };
+        let caller = if route.authorized {
+            match self.authorize(&request).await {
+                Ok(caller) => caller,
+                Err(response) => return (None, self.template.respond(response)),
+            }
+        } else {
+            Caller::Anonymous
+        };
+        let verb = route.verb;
+        request.extensions_mut().insert(parameters);
+        request.extensions_mut().insert(caller.clone());
+        request.extensions_mut().insert(self.base_url.clone());
+        // A panic is one failed request, here as behind the Lambda runtime.
+        let functions = Arc::clone(&self.functions);
+        let called = tokio::spawn(async move { functions.call(verb, request).await }).await;
+        let reply = called.unwrap_or_else(|panic| {
+            tracing::error!("a handler panicked: {panic}");
+            self.template.respond("DEFAULT_5XX")
+        });
+        (Some(caller), reply)
+    }
+
+    /// The caller, or the name of the gateway response that refuses it.
+    async fn authorize(&self, request: &Request) -> Result<Caller, &'static str> {
+        let method: &Method = request.method();
+        match self.functions.authorize.decide(method, request.headers()).await {
+            Ok(Decision::Allow(caller)) => Ok(caller),
+            Ok(Decision::Challenge) => Err("UNAUTHORIZED"),
+            Ok(Decision::Deny) => Err("ACCESS_DENIED"),
+            Err(error) => {
+                tracing::error!("could not authorize: {error}");
+                Err("AUTHORIZER_FAILURE")
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! template.yaml as the gateway needs it: routes and gateway responses.
+
+use std::collections::HashMap;
+
+use feed::{Body, Reply};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use saphyr::{LoadableYamlNode, Yaml};
+
+use super::{Route, Routes, Verb};
+
+/// The template that this binary was built with.
+const TEMPLATE: &str = include_str!("../../../../template.yaml");
+
+/// What the template says of the gateway.
+#[derive(Debug)]
+pub struct Template {
+    /// The routes of all functions.
+    pub routes: Routes,
+    /// What the gateway itself answers, by API Gateway's name for the occasion.
+    pub responses: HashMap<String, GatewayResponse>,
+}
+
+/// An answer of the gateway itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: String,
+}
+
+/// The template is not one that the gateway can follow.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// It is no YAML.
+    #[error("template.yaml cannot be parsed: {0}")]
+    Unparsable(#[from] saphyr::ScanError),
+    /// A part of it is missing or unknown here.
+    #[error("template.yaml has no usable {0}")]
+    Unusable(String),
+}
+
+impl Template {
+    /// The template of this feed.
+    ///
+    /// # Errors
+    /// It cannot be followed: a fault of the build.
+    pub fn of_this_feed() -> Result<Self, TemplateError> {
+        Self::parse(TEMPLATE)
+    }
+
+    /// The template that `text` writes.
+    ///
+    /// # Errors
+    /// It is no YAML, or a part of it cannot be followed.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let documents = Yaml::load_from_str(text)?;
+        let resources = documents
+            .first()
+            .and_then(|document| get(document, &["Resources"]))
+            .ok_or_else(|| unusable("Resources"))?;
+        let mut routes = Vec::new();
+        let mut responses = HashMap::new();
+        for (_, resource) in entries(resources) {
+            match text_at(resource, &["Type"]) {
+                Some("AWS::Serverless::Function") => routes.extend(function_routes(resource)?),
+                Some("AWS::Serverless::Api") => responses.extend(gateway_responses(resource)?),
+                _ => {}
+            }
+        }
+        Ok(Self { routes: Routes(routes), responses })
+    }
+
+    /// The gateway's answer on the named occasion.
+    #[must_use]
+    pub fn respond(&self, occasion: &str) -> Reply {
+        let Some(response) = self.responses.get(occasion) else {
+            return feed::status(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        let mut reply = Reply::new(Body::from(response.body.clone()));
+        *reply.status_mut() = response.status;
+        reply.headers_mut().extend(response.headers.iter().cloned());
+        reply
+    }
+}
+
+fn function_routes(function: &Yaml<'_>) -> Result<Vec<Route>, TemplateError> {
+    let Some(events) = get(function, &["Properties", "Events"]) else { return Ok(Vec::new()) };
+    let folder = text_at(function, &["Properties", "CodeUri"]).unwrap_or_default();
+    let verb = Verb::of_folder(folder).ok_or_else(|| unusable(folder))?;
+    entries(events)
+        .map(|(name, event)| {
+            let property = |path| text_at(event, &["Properties", path]);
+            let method = property("Method").and_then(|method| method.parse::<Method>().ok());
+            let (Some(method), Some(path)) = (method, property("Path")) else {
+                return Err(unusable(&format!("event {name}")));
+            };
+            let authorizer = text_at(event, &["Properties", "Auth", "Authorizer"]);
+            let authorized = authorizer != Some("NONE");
+            Ok(Route { method, path: path.to_owned(), verb, authorized })
+        })
+        .collect()
+}
+
+fn gateway_responses(
+    api: &Yaml<'_>,
+) -> Result<Vec<(String, GatewayResponse)>, TemplateError> {
+    let responses = get(api, &["Properties", "GatewayResponses"]);
+    responses.map_or_else(Vec::new, |responses| entries(responses).collect())
+        .into_iter()
+        .map(|(name, response)| {
+            let status = text_at(response, &["StatusCode"])
+                .and_then(|status| status.parse().ok())
+                .ok_or_else(|| unusable(&format!("status of {name}")))?;
+            let headers = get(response, &["ResponseParameters", "Headers"]);
+            let headers = headers
+                .map_or_else(Vec::new, |headers| entries(headers).collect())
+                .into_iter()
+                .map(|(header, value)| header_of(header, value))
+                .collect::<Option<_>>()
+                .ok_or_else(|| unusable(&format!("headers of {name}")))?;
+            let body = text_at(response, &["ResponseTemplates", "application/json"]);
+            let body = body.unwrap_or_default().to_owned();
+            Ok((name.to_owned(), GatewayResponse { status, headers, body }))
+        })
+        .collect()
+}
+
+/// A header whose value is a constant, which stands in single quotes.
+fn header_of(name: &str, value: &Yaml<'_>) -> Option<(HeaderName, HeaderValue)> {
+    let value = value.as_str()?.strip_prefix('\'')?.strip_suffix('\'')?;
+    Some((name.parse().ok()?, HeaderValue::from_str(value).ok()?))
+}
+
+fn unusable(part: &str) -> TemplateError {
+    TemplateError::Unusable(part.to_owned())
+}
+
+/// The node at a path of keys.
+fn get<'a, 'i>(node: &'a Yaml<'i>, path: &[&str]) -> Option<&'a Yaml<'i>> {
+    path.iter().try_fold(node, |node, key| node.as_mapping_get(key))
+}
+
+fn text_at<'a>(node: &'a Yaml<'_>, path: &[&str]) -> Option<&'a str> {
+    get(node, path)?.as_str()
+}
+
+/// The entries of a mapping whose keys are texts.
+fn entries<'a, 'i>(node: &'a Yaml<'i>) -> impl Iterator<Item = (&'a str, &'a Yaml<'i>)> {
+    node.as_mapping()
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.as_str()?, value)))
+}

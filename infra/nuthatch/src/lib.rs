@@ -1,0 +1,11 @@
+//! The `nuthatch` command: the whole feed on one machine, and its keys.
+//!
+//! `serve` plays API Gateway's part: it takes routes, authorizer and gateway
+//! responses from template.yaml and calls the same handlers that the functions
+//! have. A route that is not in the template does not exist here either.
+
+pub mod command;
+pub mod engines;
+pub mod gateway;
+pub mod keys;
+pub mod serve;

@@ -1,0 +1,26 @@
+//! Starts the command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use nuthatch::command::{Action, Command};
+use nuthatch::{keys, serve};
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let command = Command::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done = match command.action {
+        Action::Serve(options) => serve::run(options).await.map_err(|error| error.to_string()),
+        Action::Key(action) => keys::run(action).await.map_err(|error| error.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `nuthatch serve`: the gateway on a socket.
+
+mod inbound;
+mod welcome;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use download::Delivery;
+use feed::{Aws, BaseUrl, BucketName, IdGlob, Scope, Spooling, Table, TableName};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::command::ServeOptions;
+use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
+use crate::gateway::{Functions, Gateway, Settings, TemplateError};
+use crate::keys::{self, KeyError};
+use inbound::Inbound;
+
+/// How long a client may take for the head of a request.
+const HEAD: Duration = Duration::from_secs(30);
+/// How long requests may take to finish once the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(60);
+/// How often what has expired is removed.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// The server cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The first key cannot be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The template cannot be followed: a fault of the build.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody can tell what clients call this server.
+    #[error("clients cannot use the address {0}; name the one they use with --url, such as --url http://packages.example.org:5000")]
+    NoUrl(SocketAddr),
+    /// The given address is none for clients.
+    #[error("'{0}' is not an address for clients; write it like https://packages.example.org")]
+    BadUrl(String),
+    /// A table without a bucket.
+    #[error("--table needs --bucket; name the bucket that holds the packages")]
+    NoBucket,
+    /// The operating system fails.
+    #[error("the system failed: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves the feed until the process is told to stop.
+///
+/// # Errors
+/// The server cannot start.
+pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let base_url = base_url(options.url.as_deref(), listener.local_addr()?)?;
+    match options.place.table.clone() {
+        None => on_this_machine(&options, listener, base_url).await,
+        Some(table) => on_aws(&options, table, listener, base_url).await,
+    }
+}
+
+async fn on_this_machine(
+    options: &ServeOptions,
+    listener: TcpListener,
+    base_url: BaseUrl,
+) -> Result<(), ServeError> {
+    let folder = DataFolder::open(&options.place.data)?;
+    let engines = folder.start(RecyclePeriod::default()).await?;
+    let aws = engines.aws();
+    let settings = settings(
+        options,
+        (TableName::default(), BucketName::default()),
+        Spooling::Folder(folder.spool()?),
+    );
+    let table = Table::new(aws.dynamodb.clone(), settings.table.clone());
+    let owner = match table.keys().await.map_err(KeyError::from)?.is_empty() {
+        true => Some(make_owner(&table).await?),
+        false => None,
+    };
+    let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
+    welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
+    let sweeping = tokio::spawn(sweep(engines));
+    accept(listener, gateway, stop()).await?;
+    sweeping.abort();
+    Ok(())
+}
+
+async fn on_aws(
+    options: &ServeOptions,
+    table: TableName,
+    listener: TcpListener,
+    base_url: BaseUrl,
+) -> Result<(), ServeError> {
+    let bucket = options.bucket.clone().ok_or(ServeError::NoBucket)?;
+    let aws: Aws = keys::aws(options.place.endpoint_url.as_deref()).await;
+    let settings = settings(options, (table, bucket), Spooling::Folder(std::env::temp_dir()));
+    let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
+    tracing::info!("serving {}", base_url.0);
+    accept(listener, gateway, stop()).await?;
+    Ok(())
+}
+
+fn settings(
+    options: &ServeOptions,
+    (table, bucket): (TableName, BucketName),
+    spooling: Spooling,
+) -> Settings {
+    Settings {
+        table,
+        bucket,
+        read_access: options.read_access,
+        delete_behavior: options.delete_behavior,
+        package_bytes: options.max_package_bytes.unwrap_or_default(),
+        spooling,
+        delivery: Delivery::Stream,
+    }
+}
+
+async fn make_owner(table: &Table) -> Result<feed::ApiKey, KeyError> {
+    let name = "owner".parse().map_err(|_| KeyError::Random("no name".to_owned()))?;
+    keys::create(table, name, vec![Scope::Admin], vec![IdGlob::any()], None).await
+}
+
+/// The address that clients use: the one given, or the one listened on. Never
+/// what a request calls it.
+fn base_url(given: Option<&str>, listening: SocketAddr) -> Result<BaseUrl, ServeError> {
+    match given {
+        None if listening.ip().is_unspecified() => Err(ServeError::NoUrl(listening)),
+        None => Ok(BaseUrl(format!("http://{listening}"))),
+        Some(url) => {
+            let url = url.trim_end_matches('/');
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            match host {
+                Some(host) if !host.is_empty() && url.parse::<http::Uri>().is_ok() => {
+                    Ok(BaseUrl(url.to_owned()))
+                }
+                _ => Err(ServeError::BadUrl(url.to_owned())),
+            }
+        }
+    }
+}
+
+/// Accepts connections until `stop` is done; then lets requests finish.
+///
+/// # Errors
+/// The operating system fails.
+pub async fn accept(
+    listener: TcpListener,
+    gateway: Gateway,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => serve_connection(stream, gateway.clone(), &graceful),
+                // Such as too many open files: those that are open will end.
+                Err(error) => {
+                    tracing::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping: letting requests finish");
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("stopped before all requests were finished");
+    }
+    Ok(())
+}
+
+fn serve_connection(stream: TcpStream, gateway: Gateway, graceful: &GracefulShutdown) {
+    // A reply's head and body are written apart.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
+        let gateway = gateway.clone();
+        async move { Ok::<_, std::convert::Infallible>(gateway.handle(Inbound::wrap(request)).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!("a connection ended: {error}");
+        }
+    });
+}
+
+/// Done when the process is told to stop.
+async fn stop() {
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                terminate.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+async fn sweep(engines: Engines) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let engines = engines.clone();
+        let swept = tokio::task::spawn_blocking(move || engines.sweep()).await;
+        if let Ok(Err(error)) = swept {
+            tracing::warn!("cannot remove what has expired: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_begin_with_the_address_that_clients_use() {
+        let local = "127.0.0.1:5000".parse().unwrap();
+        assert_eq!(base_url(None, local).unwrap().0, "http://127.0.0.1:5000");
+        let given = base_url(Some("https://packages.example.org/"), local).unwrap();
+        assert_eq!(given.0, "https://packages.example.org");
+        assert!(base_url(None, "0.0.0.0:5000".parse().unwrap()).is_err());
+        for url in ["packages.example.org", "https://", "ftp://x", "https://a b"] {
+            assert!(base_url(Some(url), local).is_err(), "{url}");
+        }
+    }
+}

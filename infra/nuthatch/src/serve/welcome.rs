@@ -1,0 +1,75 @@
+//! What the server prints when it starts: all that is needed to use it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use feed::{ApiKey, BaseUrl, ReadAccess};
+
+/// Prints the welcome; with the owner's key, where this is the first start.
+pub(super) fn print(
+    base_url: &BaseUrl,
+    data: &Path,
+    read_access: ReadAccess,
+    owner: Option<&ApiKey>,
+) -> io::Result<()> {
+    let text = text(base_url, data, read_access, owner);
+    io::stdout().write_all(text.as_bytes())?;
+    io::stdout().flush()
+}
+
+fn text(
+    base_url: &BaseUrl,
+    data: &Path,
+    read_access: ReadAccess,
+    owner: Option<&ApiKey>,
+) -> String {
+    let source = format!("{}/v3/index.json", base_url.0);
+    let insecure = base_url.0.starts_with("http://");
+    let (flag, attribute) = match insecure {
+        true => (" --allow-insecure-connections", " allowInsecureConnections=\"true\""),
+        false => ("", ""),
+    };
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "Nuthatch serves {source}");
+    let _ = writeln!(text, "from {}", data.display());
+    let Some(owner) = owner.map(ApiKey::reveal) else {
+        let _ = writeln!(text, "Keys: nuthatch key list --data '{}'\n", data.display());
+        return text;
+    };
+    let credentials = match read_access {
+        ReadAccess::Anonymous => String::new(),
+        ReadAccess::Keys => format!(
+            "  <packageSourceCredentials>
+    <nuthatch>
+      <add key=\"Username\" value=\"any\" />
+      <add key=\"ClearTextPassword\" value=\"{owner}\" />
+    </nuthatch>
+  </packageSourceCredentials>
+"
+        ),
+    };
+    let _ = writeln!(
+        text,
+        "
+The owner's key, which may do everything. It is shown only now:
+
+  {owner}
+
+Push a package (older clients than .NET 10 know no --allow-insecure-connections;
+put the source into nuget.config for them):
+
+  dotnet nuget push Your.Package.1.0.0.nupkg --source {source} --api-key {owner}{flag}
+
+Restore packages, with this nuget.config:
+
+<configuration>
+  <packageSources>
+    <add key=\"nuthatch\" value=\"{source}\"{attribute} />
+  </packageSources>
+{credentials}</configuration>
+"
+    );
+    text
+}
