@@ -245,7 +245,7 @@ fn boundary(content_type: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const CONTENT: &[u8] = b"PK\x03\x04 \r\n--bound \n--boundX\r\n--boundary\x00-- \r";
+    const CONTENT: &[u8] = b"PK\x03\x04 \r\n--bound x\n--boundX\r\n--boundary\x00-- \r";
 
     fn read(content_type: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, MultipartError> {
         let mut part = FirstPart::of(content_type)?.expect("multipart");

@@ -1,7 +1,6 @@
 //! The central directory, held against the local headers.
 
 use std::collections::HashMap;
-use std::io::Read;
 
 use rawzip::{
     CompressionMethod, EntryFlags, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
@@ -110,7 +109,8 @@ impl Directory {
     }
 
     /// Walks the entries in the order they lie in: from the first byte to the
-    /// directory, none under another, each with a local header that agrees.
+    /// directory, none under another and nothing between them, each with a
+    /// local header that agrees.
     fn check_layout<R: ReaderAt>(
         &self,
         archive: &ZipArchive<R>,
@@ -124,14 +124,15 @@ impl Directory {
         }
         let mut previous: Option<(&Entry, u64)> = None;
         for entry in in_order {
-            if let Some((first, end)) = previous
-                && entry.offset < end
-            {
-                return Err(ArchiveError::Overlap {
-                    first: first.name.written.clone(),
-                    second: entry.name.written.clone(),
+            if let Some((first, end)) = previous {
+                if entry.offset < end {
+                    return Err(ArchiveError::Overlap {
+                        first: first.name.written.clone(),
+                        second: entry.name.written.clone(),
+                    }
+                    .into());
                 }
-                .into());
+                first.check_gap(end, entry.offset)?;
             }
             let end = entry.check_local_header(archive, buffer)?;
             if end > archive.directory_offset() {
@@ -139,7 +140,10 @@ impl Directory {
             }
             previous = Some((entry, end));
         }
-        Ok(())
+        match previous {
+            Some((last, end)) => Ok(last.check_gap(end, archive.directory_offset())?),
+            None => Ok(()),
+        }
     }
 }
 
@@ -158,11 +162,6 @@ fn check_end<R: ReaderAt>(archive: &ZipArchive<R>, limits: &Limits) -> Result<()
     let end = archive.end_offset();
     if archive.get_ref().read_at(&mut rest, end).map_err(PackageError::Unreadable)? > 0 {
         return Err(ArchiveError::DataAfter { bytes: rest_of(archive.get_ref(), end)? }.into());
-    }
-    let mut comment = Vec::new();
-    archive.comment().read_to_end(&mut comment).map_err(PackageError::Unreadable)?;
-    if comment.windows(4).any(|bytes| bytes == b"PK\x05\x06") {
-        return Err(ArchiveError::ArchiveInComment.into());
     }
     Ok(())
 }
@@ -232,6 +231,20 @@ impl Entry {
             offset: record.local_header_offset(),
             name,
         })
+    }
+
+    /// Checks that nothing hides between the entry's end and what comes next,
+    /// but a data descriptor.
+    fn check_gap(&self, end: u64, next: u64) -> Result<(), ArchiveError> {
+        /// A signature, a checksum and two 64-bit sizes.
+        const LONGEST_DESCRIPTOR: u64 = 24;
+        let allowed = if self.flags.has_data_descriptor() { LONGEST_DESCRIPTOR } else { 0 };
+        let bytes = next.saturating_sub(end);
+        if bytes > allowed {
+            let after = self.name.written.clone();
+            return Err(ArchiveError::HiddenData { bytes, after });
+        }
+        Ok(())
     }
 
     /// Holds the local header against the directory; gives where the entry ends.

@@ -20,9 +20,14 @@ pub enum ArchiveError {
         /// How many.
         bytes: u64,
     },
-    /// The archive's comment holds the end of another archive.
-    #[error("the package's archive comment holds another archive; pack it again")]
-    ArchiveInComment,
+    /// Bytes stand between the entries, or between them and the directory.
+    #[error("the package has {bytes} hidden bytes after its entry '{after}'; pack it again")]
+    HiddenData {
+        /// How many.
+        bytes: u64,
+        /// The entry before them.
+        after: String,
+    },
     /// The archive has more entries than the limit.
     #[error("the package has {entries} entries; pack at most {limit}")]
     TooManyEntries {

@@ -1,0 +1,28 @@
+//! Finds out what this machine has for the fuller tests, so that those it
+//! cannot run show as ignored, with the reason.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(has_corpus, has_nuget)");
+    println!("cargo::rerun-if-env-changed=PATH");
+    println!("cargo::rerun-if-env-changed=NUGET_EXE");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/manifest.tsv");
+    if found(&corpus) {
+        println!("cargo::rustc-cfg=has_corpus");
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mono = env::split_paths(&path).map(|folder| folder.join("mono")).find(|mono| mono.exists());
+    let nuget = env::var_os("NUGET_EXE").map(PathBuf::from);
+    if mono.is_some_and(|mono| found(&mono)) && nuget.is_some_and(|nuget| found(&nuget)) {
+        println!("cargo::rustc-cfg=has_nuget");
+    }
+}
+
+/// Whether the file is there; looks again when it comes or goes.
+fn found(file: &Path) -> bool {
+    let watched = file.ancestors().find(|path| path.exists()).unwrap_or(file);
+    println!("cargo::rerun-if-changed={}", watched.display());
+    file.exists()
+}

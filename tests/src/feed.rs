@@ -1,0 +1,177 @@
+//! A feed in this process, in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use download::Delivery;
+use feed::{
+    Aws, BaseUrl, BucketName, DeleteBehavior, IdGlob, PackageBytes, ReadAccess, Scope, Spooling,
+    Table, TableName,
+};
+use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
+use nuthatch::gateway::{Functions, Gateway, Settings};
+use tempfile::TempDir;
+
+use crate::{Client, Recorder};
+
+/// What a test wants of its feed.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedOptions {
+    /// Who may read.
+    pub read_access: ReadAccess,
+    /// What DELETE does.
+    pub delete_behavior: DeleteBehavior,
+    /// The largest package taken.
+    pub package_bytes: u64,
+    /// Whether packages are given out by redirects, as on AWS.
+    pub redirect: bool,
+    /// Whether packages are received in memory, as on AWS.
+    pub in_memory: bool,
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        Self {
+            read_access: ReadAccess::Keys,
+            delete_behavior: DeleteBehavior::Unlist,
+            package_bytes: PackageBytes::default().0,
+            redirect: false,
+            in_memory: false,
+        }
+    }
+}
+
+/// A feed in this process.
+#[derive(Debug, Clone)]
+pub struct TestFeed {
+    /// Its gateway.
+    pub gateway: Gateway,
+    /// Its clients.
+    pub aws: Aws,
+    /// Its engines.
+    pub engines: Engines,
+    /// The calls that its functions made.
+    pub calls: Recorder,
+    folder: Arc<TempDir>,
+    settings: Settings,
+}
+
+impl TestFeed {
+    /// A private feed.
+    pub async fn start() -> Self {
+        Self::with(FeedOptions::default()).await
+    }
+
+    /// A feed with these options.
+    pub async fn with(options: FeedOptions) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let data = DataFolder::open(folder.path()).unwrap();
+        let engines = data.start(RecyclePeriod::default()).await.unwrap();
+        let settings = Settings {
+            table: TableName::default(),
+            bucket: BucketName::default(),
+            read_access: options.read_access,
+            delete_behavior: options.delete_behavior,
+            package_bytes: PackageBytes(options.package_bytes),
+            spooling: match options.in_memory {
+                true => Spooling::Memory,
+                false => Spooling::Folder(data.spool().unwrap()),
+            },
+            delivery: match options.redirect {
+                true => Delivery::Redirect(feed::RedirectLifetime::default()),
+                false => Delivery::Stream,
+            },
+        };
+        let calls = Recorder::default();
+        let recorded =
+            aws(calls.record(engines.dynamodb.clone()), calls.record(engines.s3.clone()));
+        Self {
+            gateway: gateway(&recorded, &settings),
+            aws: engines.aws(),
+            engines,
+            calls,
+            folder,
+            settings,
+        }
+    }
+
+    /// Another instance of all functions, with memories of their own, on the
+    /// same table and bucket.
+    #[must_use]
+    pub fn another_instance(&self) -> Self {
+        let aws = aws(
+            self.calls.record(self.engines.dynamodb.clone()),
+            self.calls.record(self.engines.s3.clone()),
+        );
+        Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
+    }
+
+    /// The feed's table.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        Table::new(self.aws.dynamodb.clone(), TableName::default())
+    }
+
+    /// The folder that holds the feed.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// A client with a new key for everything.
+    pub async fn owner(&self) -> Client {
+        self.client("owner", &[Scope::Admin], &["*"]).await
+    }
+
+    /// A client with a new key.
+    pub async fn client(&self, name: &str, scopes: &[Scope], ids: &[&str]) -> Client {
+        let ids: Vec<IdGlob> = ids.iter().map(|id| id.parse().unwrap()).collect();
+        let (table, name) = (self.table(), name.parse().unwrap());
+        let key = nuthatch::keys::create(&table, name, scopes.to_vec(), ids, None);
+        Client::new(self, Some(key.await.unwrap().reveal()))
+    }
+
+    /// A client without a key.
+    #[must_use]
+    pub fn stranger(&self) -> Client {
+        Client::new(self, None)
+    }
+
+    /// The keys of all objects in the bucket.
+    pub async fn objects(&self) -> Vec<String> {
+        let list = self.aws.s3.list_objects_v2().bucket(BucketName::default().as_str());
+        let listed = list.send().await.unwrap();
+        listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
+    }
+
+    /// The rows of the table, but those of keys: `pk sk` and what they hold.
+    pub async fn rows(&self) -> BTreeMap<String, Vec<(String, AttributeValue)>> {
+        let scan = self.aws.dynamodb.scan().table_name(TableName::default().as_str());
+        let rows = scan.send().await.unwrap().items.unwrap_or_default().into_iter().map(|item| {
+            let text = |name: &str| item[name].as_s().unwrap().clone();
+            let key = format!("{} {}", text("pk"), text("sk"));
+            let mut row: Vec<_> = item.into_iter().collect();
+            row.sort_by(|(left, _), (right, _)| left.cmp(right));
+            (key, row)
+        });
+        rows.filter(|(key, _)| !key.starts_with("KEY")).collect()
+    }
+
+    /// What happened, in its order.
+    pub async fn changes(&self) -> Vec<String> {
+        let rows = self.rows().await.into_iter();
+        rows.filter(|(key, _)| key.starts_with("CHANGES#"))
+            .map(|(_, row)| {
+                let row: BTreeMap<_, _> = row.into_iter().collect();
+                let text = |name: &str| row[name].as_s().unwrap().clone();
+                format!("{} {} {}", text("change"), text("id"), text("version"))
+            })
+            .collect()
+    }
+}
+
+fn gateway(aws: &Aws, settings: &Settings) -> Gateway {
+    let url = BaseUrl("https://packages.example.org".to_owned());
+    Gateway::new(Functions::new(aws, settings), url).unwrap()
+}

@@ -1,0 +1,220 @@
+//! Packages built to order, honest or not.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+/// A zip archive under construction. What it declares may be a lie.
+#[derive(Debug, Clone, Default)]
+pub struct PackageBuilder {
+    entries: Vec<Entry>,
+    before: Vec<u8>,
+    after: Vec<u8>,
+    comment: Vec<u8>,
+    declared_entries: Option<u16>,
+}
+
+/// An entry, as it stands in the archive.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its name in the directory.
+    pub name: Vec<u8>,
+    /// Its name in the local header.
+    pub local_name: Vec<u8>,
+    /// The compression method.
+    pub method: u16,
+    /// Its bytes in the archive.
+    pub packed: Vec<u8>,
+    /// The size that it declares to have in the archive, in the directory.
+    pub declared_packed: u32,
+    /// The size that it declares to inflate to.
+    pub declared_inflated: u32,
+    /// The size that its local header declares it to inflate to.
+    pub local_inflated: u32,
+    /// The checksum that it declares.
+    pub crc: u32,
+    /// General purpose flags.
+    pub flags: u16,
+    /// Day and time in DOS form.
+    pub date: (u16, u16),
+    /// Unix mode and type.
+    pub mode: u16,
+    /// Whether sizes stand behind its bytes and not before them.
+    pub streamed: bool,
+    /// The place of its local header, where it is not its own.
+    pub offset: Option<u32>,
+}
+
+impl Entry {
+    /// A deflated file.
+    #[must_use]
+    pub fn file(name: &str, content: &[u8]) -> Self {
+        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
+        deflate.write_all(content).unwrap();
+        Self::packed(name, 8, deflate.finish().unwrap(), content)
+    }
+
+    /// A file that is not compressed.
+    #[must_use]
+    pub fn stored(name: &str, content: &[u8]) -> Self {
+        Self::packed(name, 0, content.to_vec(), content)
+    }
+
+    fn packed(name: &str, method: u16, packed: Vec<u8>, content: &[u8]) -> Self {
+        let inflated = u32::try_from(content.len()).unwrap();
+        Self {
+            name: name.as_bytes().to_vec(),
+            local_name: name.as_bytes().to_vec(),
+            method,
+            declared_packed: u32::try_from(packed.len()).unwrap(),
+            packed,
+            declared_inflated: inflated,
+            local_inflated: inflated,
+            crc: crc32fast::hash(content),
+            flags: 1 << 11,
+            // 2020-01-01 00:00.
+            date: (40 << 9 | 1 << 5 | 1, 0),
+            mode: 0o100_644,
+            streamed: false,
+            offset: None,
+        }
+    }
+
+    fn fields(&self, is_local: bool) -> Vec<u8> {
+        let hidden = is_local && self.streamed;
+        let value = |value: u32| if hidden { 0 } else { value };
+        let flags = self.flags | if self.streamed { 1 << 3 } else { 0 };
+        let inflated = if is_local { self.local_inflated } else { self.declared_inflated };
+        let name = if is_local { &self.local_name } else { &self.name };
+        let mut fields = Vec::new();
+        fields.extend(20_u16.to_le_bytes());
+        fields.extend(flags.to_le_bytes());
+        fields.extend(self.method.to_le_bytes());
+        fields.extend(self.date.1.to_le_bytes());
+        fields.extend(self.date.0.to_le_bytes());
+        fields.extend(value(self.crc).to_le_bytes());
+        fields.extend(value(self.declared_packed).to_le_bytes());
+        fields.extend(value(inflated).to_le_bytes());
+        fields.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        // No extra field.
+        fields.extend(0_u16.to_le_bytes());
+        fields
+    }
+}
+
+impl PackageBuilder {
+    /// A package with a plain nuspec.
+    #[must_use]
+    pub fn new(id: &str, version: &str) -> Self {
+        Self::default().nuspec(&nuspec(id, version, ""))
+    }
+
+    /// Adds the nuspec.
+    #[must_use]
+    pub fn nuspec(self, xml: &str) -> Self {
+        self.file("package.nuspec", xml.as_bytes())
+    }
+
+    /// Adds a file.
+    #[must_use]
+    pub fn file(self, name: &str, content: &[u8]) -> Self {
+        self.entry(Entry::file(name, content))
+    }
+
+    /// Adds an entry.
+    #[must_use]
+    pub fn entry(mut self, entry: Entry) -> Self {
+        self.entries.push(entry);
+        self
+    }
+
+    /// Puts bytes before the archive.
+    #[must_use]
+    pub fn before(mut self, bytes: &[u8]) -> Self {
+        self.before = bytes.to_vec();
+        self
+    }
+
+    /// Puts bytes behind the archive.
+    #[must_use]
+    pub fn after(mut self, bytes: &[u8]) -> Self {
+        self.after = bytes.to_vec();
+        self
+    }
+
+    /// Sets the archive's comment.
+    #[must_use]
+    pub fn comment(mut self, comment: &[u8]) -> Self {
+        self.comment = comment.to_vec();
+        self
+    }
+
+    /// Declares another number of entries than there are.
+    #[must_use]
+    pub fn declare_entries(mut self, entries: u16) -> Self {
+        self.declared_entries = Some(entries);
+        self
+    }
+
+    /// The package's bytes.
+    #[must_use]
+    pub fn build(&self) -> Vec<u8> {
+        let mut bytes = self.before.clone();
+        let mut directory = Vec::new();
+        for entry in &self.entries {
+            let at = u32::try_from(bytes.len()).unwrap();
+            bytes.extend(b"PK\x03\x04");
+            bytes.extend(entry.fields(true));
+            bytes.extend(&entry.local_name);
+            bytes.extend(&entry.packed);
+            if entry.streamed {
+                bytes.extend(b"PK\x07\x08");
+                bytes.extend(entry.crc.to_le_bytes());
+                bytes.extend(entry.declared_packed.to_le_bytes());
+                bytes.extend(entry.local_inflated.to_le_bytes());
+            }
+            directory.extend(b"PK\x01\x02");
+            // Made on Unix.
+            directory.extend((3_u16 << 8 | 20).to_le_bytes());
+            directory.extend(entry.fields(false));
+            // No comment, disk 0, no internal attributes.
+            directory.extend([0; 6]);
+            directory.extend((u32::from(entry.mode) << 16).to_le_bytes());
+            directory.extend(entry.offset.unwrap_or(at).to_le_bytes());
+            directory.extend(&entry.name);
+        }
+        let entries = u16::try_from(self.entries.len()).unwrap();
+        let entries = self.declared_entries.unwrap_or(entries);
+        let start = u32::try_from(bytes.len()).unwrap();
+        let size = u32::try_from(directory.len()).unwrap();
+        bytes.extend(directory);
+        bytes.extend(b"PK\x05\x06");
+        bytes.extend([0; 4]);
+        bytes.extend(entries.to_le_bytes());
+        bytes.extend(entries.to_le_bytes());
+        bytes.extend(size.to_le_bytes());
+        bytes.extend(start.to_le_bytes());
+        bytes.extend(u16::try_from(self.comment.len()).unwrap().to_le_bytes());
+        bytes.extend(&self.comment);
+        bytes.extend(&self.after);
+        bytes
+    }
+}
+
+/// A nuspec with these elements besides id, version, authors and description.
+#[must_use]
+pub fn nuspec(id: &str, version: &str, more: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>
+<package xmlns=\"http://schemas.microsoft.com/packaging/2013/05/nuspec.xsd\">
+  <metadata>
+    <id>{id}</id>
+    <version>{version}</version>
+    <authors>Acme</authors>
+    <description>For tests.</description>
+    {more}
+  </metadata>
+</package>"
+    )
+}

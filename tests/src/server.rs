@@ -1,0 +1,116 @@
+//! The command as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::Answer;
+
+/// A running `nuthatch serve`, killed when it is dropped.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    /// Where it listens: `127.0.0.1:<port>`.
+    pub address: String,
+    /// The owner's key, if this is the folder's first start.
+    pub owner: Option<String>,
+    /// What it printed when it started.
+    pub welcome: String,
+}
+
+impl Server {
+    /// Starts the command on a data folder and a free port, and waits until it
+    /// listens.
+    #[must_use]
+    pub fn start(data: &Path, options: &[&str]) -> Self {
+        let mut process = nuthatch()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the command starts");
+        let mut output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let mut welcome = String::new();
+        while !welcome.contains("</configuration>") && !welcome.contains("nuthatch key list") {
+            let read = output.read_line(&mut welcome).expect("its output");
+            assert!(read > 0, "the server ended: {welcome}");
+        }
+        let word = |start: &str| {
+            welcome.split_whitespace().find(|word| word.starts_with(start)).map(str::to_owned)
+        };
+        let source = word("http://").expect("a source");
+        let address = source["http://".len()..].trim_end_matches("/v3/index.json").to_owned();
+        Self { process, address, owner: word("nuthatch_"), welcome }
+    }
+
+    /// Ends it without any notice.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("a running process");
+        self.process.wait().expect("its end");
+    }
+
+    /// Tells it to stop (SIGTERM or SIGINT).
+    pub fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().expect("its end")
+    }
+
+    /// Sends a request over a connection of its own.
+    pub async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Answer {
+        let stream = TcpStream::connect(&self.address).await.expect("a connection");
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+        tokio::spawn(connection);
+        let request = request.header("host", &self.address).body(Full::new(body.into())).unwrap();
+        let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The command, built as this test was.
+#[must_use]
+pub fn nuthatch() -> Command {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // `cargo test` builds it for its own package's tests alone.
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "nuthatch", "--manifest-path", manifest])
+            .status()
+            .expect("cargo");
+        assert!(built.success(), "the command does not build");
+    });
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.ancestors().nth(2).expect("the profile's folder");
+    Command::new(folder.join("nuthatch"))
+}
+
+/// Runs the command to its end.
+#[must_use]
+pub fn run(arguments: &[&str], data: &Path) -> Output {
+    nuthatch().args(arguments).arg("--data").arg(data).output().expect("the command runs")
+}

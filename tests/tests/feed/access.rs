@@ -1,0 +1,207 @@
+//! Keys: who may do what.
+
+use feed::{ReadAccess, Scope};
+use http::{Method, StatusCode};
+use nuthatch_tests::{Answer, Client, FeedOptions, TestFeed};
+use time::OffsetDateTime;
+
+use crate::package;
+
+#[tokio::test]
+async fn without_a_key_every_door_asks_for_one() {
+    let feed = TestFeed::start().await;
+    let stranger = feed.stranger();
+    for answer in [
+        stranger.push(&package("Acme", "1.0.0", "x")).await,
+        stranger.delete("Acme/1.0.0").await,
+        stranger.relist("Acme/1.0.0").await,
+        stranger.get("/v3/package/acme/index.json").await,
+        stranger.nupkg("acme", "1.0.0").await,
+    ] {
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge, "Basic realm=\"nuthatch\", charset=\"UTF-8\"");
+        assert_eq!(answer.json()["detail"], answer.header("x-nuget-warning"));
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_good_is_denied_without_a_challenge() {
+    let feed = TestFeed::start().await;
+    let reader = feed.client("reader", &[Scope::Read], &["*"]).await;
+    let revoked = feed.client("revoked", &[Scope::Admin], &["*"]).await;
+    feed.table().revoke_key(&"revoked".parse().unwrap()).await.unwrap();
+    let unknown = feed::ApiKey::generate().unwrap();
+    let mistyped = format!("{}x", &reader.key()[..reader.key().len() - 1]);
+    for client in [
+        reader.clone(),
+        revoked,
+        expired(&feed).await,
+        reader.with_key(unknown.reveal()),
+        reader.with_key(&mistyped),
+        reader.with_key("oy2a-key-of-another-feed"),
+        reader.with_key(""),
+    ] {
+        for answer in [
+            client.push(&package("Acme", "1.0.0", "x")).await,
+            client.delete("Acme/1.0.0").await,
+            client.relist("Acme/1.0.0").await,
+        ] {
+            assert_eq!(answer.status, StatusCode::FORBIDDEN);
+            assert_eq!(answer.header("www-authenticate"), "");
+            assert!(answer.header("x-nuget-warning").contains("API key"));
+        }
+    }
+    assert!(feed.rows().await.is_empty());
+}
+
+async fn expired(feed: &TestFeed) -> Client {
+    let (table, name) = (feed.table(), "expired".parse().unwrap());
+    let past = OffsetDateTime::now_utc() - time::Duration::seconds(1);
+    let ids = vec![feed::IdGlob::any()];
+    let key = nuthatch::keys::create(&table, name, vec![Scope::Admin], ids, Some(past)).await;
+    feed.stranger().with_key(key.unwrap().reveal())
+}
+
+#[tokio::test]
+async fn a_scope_opens_its_own_doors_alone() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    for (scope, push, unlist, read) in [
+        (Scope::Push, 201, 403, 401),
+        (Scope::Unlist, 403, 204, 401),
+        (Scope::Read, 403, 403, 200),
+        (Scope::Admin, 201, 204, 200),
+    ] {
+        let client = feed.client(&scope.to_string(), &[scope], &["*"]).await;
+        let id = format!("New.{scope}");
+        let status = |answer: Answer| answer.status.as_u16();
+        assert_eq!(status(client.push(&package(&id, "1.0.0", "x")).await), push, "{scope}");
+        assert_eq!(status(client.delete("Acme/1.0.0").await), unlist, "{scope}");
+        assert_eq!(status(client.nupkg("acme", "1.0.0").await), read, "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_good_for_its_ids_alone() {
+    let feed = TestFeed::start().await;
+    feed.owner().await.push(&package("Other", "1.0.0", "x")).await;
+    let client = feed.client("acme", &[Scope::Admin], &["Acme.*", "Acme"]).await;
+    assert_eq!(client.push(&package("acme.core", "1.0.0", "x")).await.status, StatusCode::CREATED);
+    for answer in [
+        client.push(&package("Other", "2.0.0", "x")).await,
+        client.delete("Other/1.0.0").await,
+        client.relist("Other/1.0.0").await,
+    ] {
+        let expected = "403 the API key 'acme' may not touch the package 'Other'; \
+            use a key whose ids cover it";
+        assert_eq!(answer.refusal(), expected);
+    }
+    // Whether the package exists is nothing that the key may learn.
+    assert_eq!(client.versions("other").await, [""; 0]);
+    assert_eq!(client.nupkg("other", "1.0.0").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(client.versions("acme.core").await, ["1.0.0"]);
+}
+
+#[tokio::test]
+async fn a_key_may_come_as_the_password_of_basic_credentials() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    let stranger = feed.stranger();
+    let basic = |password: &str, scheme: &str| {
+        use base64_of::encode;
+        let value = format!("{scheme} {}", encode(format!("any:{password}").as_bytes()));
+        http::Request::get("/v3/package/acme/index.json").header("authorization", value)
+    };
+    let answer = stranger.send(basic(owner.key(), "Basic"), "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(stranger.send(basic(owner.key(), "basic"), "").await.status, StatusCode::OK);
+    for (password, scheme) in [("wrong", "Basic"), ("", "Basic"), (owner.key(), "Bearer")] {
+        let answer = stranger.send(basic(password, scheme), "").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_ne!(answer.header("www-authenticate"), "");
+    }
+    let garbage = http::Request::get("/v3/package/acme/index.json").header("authorization", "Basic ?");
+    assert_eq!(stranger.send(garbage, "").await.status, StatusCode::UNAUTHORIZED);
+}
+
+mod base64_of {
+    //! Base64, as little of it as a test needs.
+
+    pub(super) fn encode(bytes: &[u8]) -> String {
+        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digits = bytes.chunks(3).flat_map(|chunk| {
+            let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte));
+            let bits = bits << (8 * (3 - chunk.len()));
+            let digit = move |at: usize| char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
+            (0..4).map(move |at| if at <= chunk.len() { digit(at) } else { '=' })
+        });
+        digits.collect()
+    }
+}
+
+#[tokio::test]
+async fn an_anonymous_feed_is_open_to_readers_and_not_to_writers() {
+    let read_access = ReadAccess::Anonymous;
+    let feed = TestFeed::with(FeedOptions { read_access, ..FeedOptions::default() }).await;
+    feed.owner().await.push(&package("Acme", "1.0.0", "x")).await;
+    let stranger = feed.stranger();
+    assert_eq!(stranger.versions("acme").await, ["1.0.0"]);
+    let push = stranger.push(&package("Acme", "2.0.0", "x")).await;
+    assert_eq!(push.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.delete("Acme/1.0.0").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_write_without_an_authorizer_is_refused_by_the_function_itself() {
+    let feed = TestFeed::start().await;
+    let (table, aws) = (feed.table(), feed.aws.clone());
+    let lookup = |name: &str| name.starts_with("NUTHATCH_").then(|| match name {
+        "NUTHATCH_DELETE_BEHAVIOR" => "unlist".to_owned(),
+        "NUTHATCH_MAX_PACKAGE_BYTES" => "1000000".to_owned(),
+        _ => "nuthatch".to_owned(),
+    });
+    let environment = feed::Environment::new(&lookup);
+    let request = |method, proxy: &str| {
+        let mut request = http::Request::builder().method(method).body(feed::Body::empty()).unwrap();
+        let parameters = [("proxy".to_owned(), proxy.to_owned())].into();
+        request.extensions_mut().insert(feed::PathParameters(parameters));
+        request
+    };
+    let push = push::Push::from_environment(&environment, aws.clone()).unwrap();
+    let unlist = unlist::Unlist::from_environment(&environment, aws.clone()).unwrap();
+    let relist = relist::Relist { table };
+    for reply in [
+        push.handle(request(Method::PUT, "")).await,
+        unlist.handle(request(Method::DELETE, "Acme/1.0.0")).await,
+        relist.handle(request(Method::POST, "Acme/1.0.0")).await,
+    ] {
+        assert_eq!(reply.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_nowhere_in_the_table() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    let scan = feed.aws.dynamodb.scan().table_name("nuthatch").send().await.unwrap();
+    let table = format!("{:?}", scan.items());
+    assert!(table.contains("owner"));
+    let secret = &owner.key()["nuthatch_".len()..];
+    assert!(!table.contains(&secret[..20]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_key_stops_within_a_minute() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    feed.table().revoke_key(&"owner".parse().unwrap()).await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    let answer = owner.push(&package("Acme", "2.0.0", "x")).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}

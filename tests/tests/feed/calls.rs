@@ -1,0 +1,119 @@
+//! AWS calls per verb: counted under the SDK, exact, whatever the feed's size.
+
+use feed::DeleteBehavior;
+use http::StatusCode;
+use nuthatch_tests::{Client, FeedOptions, TestFeed};
+
+use crate::package;
+
+/// A feed with a package in it, whose authorizer remembers its owner's key.
+async fn feed_with(options: FeedOptions) -> (TestFeed, Client) {
+    let feed = TestFeed::with(options).await;
+    let owner = feed.owner().await;
+    assert_eq!(owner.push(&package("Acme", "1.0.0", "x")).await.status, StatusCode::CREATED);
+    feed.calls.forget();
+    (feed, owner)
+}
+
+async fn feed() -> (TestFeed, Client) {
+    feed_with(FeedOptions::default()).await
+}
+
+#[tokio::test]
+async fn authorize_makes_one_call_and_none_while_the_key_is_remembered() {
+    let (feed, owner) = feed().await;
+    let fresh = feed.another_instance();
+    let client = owner.at(&fresh);
+    client.delete("Acme/9.9.9").await;
+    assert_eq!(feed.calls.take(), ["GetItem", "TransactWriteItems"]);
+    client.delete("Acme/9.9.9").await;
+    assert_eq!(feed.calls.take(), ["TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn a_mistyped_key_makes_no_call() {
+    let (feed, owner) = feed().await;
+    owner.with_key("nuthatch_nonsense").push(b"").await;
+    feed.stranger().push(b"").await;
+    assert_eq!(feed.calls.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn push_makes_three_calls() {
+    let (feed, owner) = feed().await;
+    owner.push(&package("Acme", "2.0.0", "x")).await;
+    assert_eq!(feed.calls.take(), ["GetItem", "PUT object", "TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn a_refused_duplicate_makes_one_call() {
+    let (feed, owner) = feed().await;
+    assert_eq!(owner.push(&package("Acme", "1.0.0", "y")).await.status, StatusCode::CONFLICT);
+    assert_eq!(feed.calls.take(), ["GetItem"]);
+}
+
+#[tokio::test]
+async fn an_invalid_package_makes_no_call() {
+    let (feed, owner) = feed().await;
+    owner.push(b"nonsense").await;
+    assert_eq!(feed.calls.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn unlist_and_relist_make_one_call_each() {
+    let (feed, owner) = feed().await;
+    for _ in 0..2 {
+        owner.delete("Acme/1.0.0").await;
+        assert_eq!(feed.calls.take(), ["TransactWriteItems"]);
+    }
+    for _ in 0..2 {
+        owner.relist("Acme/1.0.0").await;
+        assert_eq!(feed.calls.take(), ["TransactWriteItems"]);
+    }
+}
+
+#[tokio::test]
+async fn delete_makes_three_calls_and_two_when_tried_again() {
+    let delete_behavior = DeleteBehavior::Delete;
+    let (feed, owner) = feed_with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
+    owner.delete("Acme/1.0.0").await;
+    assert_eq!(feed.calls.take(), ["GetItem", "TransactWriteItems", "DELETE object"]);
+    owner.delete("Acme/1.0.0").await;
+    assert_eq!(feed.calls.take(), ["GetItem", "DELETE object"]);
+}
+
+#[tokio::test]
+async fn the_service_index_makes_no_call() {
+    let (feed, owner) = feed().await;
+    owner.get("/v3/index.json").await;
+    assert_eq!(feed.calls.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn versions_makes_one_call_also_for_many() {
+    let (feed, owner) = feed().await;
+    for patch in 1..100 {
+        owner.push(&package("Acme", &format!("1.0.{patch}"), "x")).await;
+    }
+    feed.calls.forget();
+    assert_eq!(owner.versions("acme").await.len(), 100);
+    assert_eq!(feed.calls.take(), ["Query"]);
+}
+
+#[tokio::test]
+async fn download_makes_one_call() {
+    let (feed, owner) = feed_with(FeedOptions { redirect: true, ..FeedOptions::default() }).await;
+    assert_eq!(owner.nupkg("acme", "1.0.0").await.status, StatusCode::FOUND);
+    assert_eq!(feed.calls.take(), ["GetItem"]);
+    owner.get("/v3/package/acme/1.0.0/acme.nuspec").await;
+    assert_eq!(feed.calls.take(), ["GetItem"]);
+    owner.nupkg("acme", "9.0.0").await;
+    assert_eq!(feed.calls.take(), ["GetItem"]);
+}
+
+#[tokio::test]
+async fn streaming_a_package_makes_one_call_more() {
+    let (feed, owner) = feed().await;
+    owner.nupkg("acme", "1.0.0").await;
+    assert_eq!(feed.calls.take(), ["GetItem", "GET object"]);
+}

@@ -1,0 +1,87 @@
+//! Many at once.
+
+use http::StatusCode;
+use nuthatch_tests::TestFeed;
+use tokio::task::JoinSet;
+
+use crate::package;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_racing_pushes_of_one_version_exactly_one_wins() {
+    const CLIENTS: usize = 64;
+    const ROUNDS: usize = 20;
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    for round in 0..ROUNDS {
+        let id = format!("Race{round}");
+        let mut racing = JoinSet::new();
+        for client in 0..CLIENTS {
+            // Half of the clients meet another instance of the functions.
+            let feed = if client % 2 == 0 { feed.clone() } else { feed.another_instance() };
+            let (owner, bytes) = (owner.at(&feed), package(&id, "1.0.0", &format!("{client}")));
+            racing.spawn(async move { (owner.push(&bytes).await.status, bytes) });
+        }
+        let raced = racing.join_all().await;
+        let won: Vec<_> =
+            raced.iter().filter(|(status, _)| *status == StatusCode::CREATED).collect();
+        let lost = raced.iter().filter(|(status, _)| *status == StatusCode::CONFLICT).count();
+        assert_eq!((won.len(), lost), (1, CLIENTS - 1), "round {round}");
+        assert_eq!(owner.nupkg(&id.to_lowercase(), "1.0.0").await.body, won[0].1, "round {round}");
+    }
+    // Those that lost took their objects with them.
+    assert_eq!(feed.objects().await.len(), ROUNDS);
+    assert_eq!(feed.changes().await.len(), ROUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_of_one_push_that_overlap_all_succeed() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let bytes = package("Acme", "1.0.0", "x");
+    let mut racing = JoinSet::new();
+    for _ in 0..8 {
+        let (owner, bytes) = (owner.clone(), bytes.clone());
+        racing.spawn(async move { owner.push_in_session(&bytes, Some("session")).await.status });
+    }
+    assert_eq!(racing.join_all().await, [StatusCode::CREATED; 8]);
+    assert_eq!(feed.objects().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_a_new_id_pushed_at_once_do_not_hinder_each_other() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let mut racing = JoinSet::new();
+    for minor in 0..32 {
+        let (owner, bytes) = (owner.clone(), package("Acme", &format!("1.{minor}"), "x"));
+        racing.spawn(async move { owner.push(&bytes).await.status });
+    }
+    assert_eq!(racing.join_all().await, [StatusCode::CREATED; 32]);
+    assert_eq!(owner.versions("acme").await.len(), 32);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_racing_a_restore_never_removes_what_is_visible() {
+    use feed::DeleteBehavior;
+    use nuthatch_tests::FeedOptions;
+    let delete_behavior = DeleteBehavior::Delete;
+    let feed = TestFeed::with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let bytes = package("Acme", "1.0.0", "x");
+    for round in 0..20 {
+        owner.push(&bytes).await;
+        let mut racing = JoinSet::new();
+        for _ in 0..4 {
+            let (owner, bytes) = (owner.clone(), bytes.clone());
+            racing.spawn(async move {
+                owner.delete("Acme/1.0.0").await;
+                owner.push(&bytes).await;
+            });
+        }
+        racing.join_all().await;
+        let visible = !owner.versions("acme").await.is_empty();
+        let answer = owner.nupkg("acme", "1.0.0").await;
+        assert_eq!(answer.status == StatusCode::OK, visible, "round {round}");
+        assert!(!visible || answer.body == bytes, "round {round}");
+    }
+}
