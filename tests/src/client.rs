@@ -104,7 +104,8 @@ impl Client {
     /// Pushes a package in a session of the client's.
     pub async fn push_in_session(&self, package: &[u8], session: Option<&str>) -> Answer {
         let (content_type, body) = framed(package);
-        let mut request = request(Method::PUT, "/api/v2/package/").header("content-type", content_type);
+        let mut request =
+            request(Method::PUT, "/api/v2/package/").header("content-type", content_type);
         if let Some(session) = session {
             request = request.header("x-nuget-session-id", session);
         }

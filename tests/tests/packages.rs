@@ -396,10 +396,7 @@ fn a_nuspec_that_does_not_deflate_far_enough_is_refused() {
     let limits = Limits { deflated_nuspec_bytes: 50, ..Limits::default() };
     let refused = judge_with(&acme().build(), &limits);
     let error = PackageError::Nuspec(NuspecError::TooLargeDeflated { bytes: 0, limit: 0 });
-    assert_eq!(
-        std::mem::discriminant(&refused.unwrap_err()),
-        std::mem::discriminant(&error)
-    );
+    assert_eq!(std::mem::discriminant(&refused.unwrap_err()), std::mem::discriminant(&error));
 }
 
 #[test]
@@ -411,7 +408,11 @@ fn what_only_a_public_gallery_wants_is_not_asked_for() {
         nuspec("Acme", "1.0.0-1", "<dependencies><dependency id='a'/></dependencies>"),
         nuspec("Acme", "1.0.0", "<license type='expression'>LicenseRef-Acme</license>"),
         nuspec("Acme", "1.0.0", "<dependencies><group targetFramework='martian1'/></dependencies>"),
-        nuspec("Acme", "1.0.0", "<dependencies><dependency id='a'/><dependency id='a'/></dependencies>"),
+        nuspec(
+            "Acme",
+            "1.0.0",
+            "<dependencies><dependency id='a'/><dependency id='a'/></dependencies>",
+        ),
     ] {
         let package = PackageBuilder::default().file("x.nuspec", xml.as_bytes());
         assert!(judge(&package).is_ok(), "{xml}");
@@ -556,10 +557,38 @@ fn versions_of_the_reference_table_are_read_as_it_says() {
         assert_eq!(version.is_semver2(), semver2, "{input}");
     }
     for input in [
-        "1.2.3- beta", "1.2.3-01", "1.2.3-00", "1.2.3-a.01", "1.2.3-", "1.2.3+", "1.4.7-*",
-        "1.2.3-a..b", "1.2.3-.a", "1.2.3-a.", "1.2.3+a..b", "1.2.3+a+b", "1.2.3-a_b", "1.2.3-ä",
-        "１.0.0", "2147483648.0.0", "1.2.3.4.5", "1.", "1..2", ".1", "1.2.3.Beta", "v1.0.0",
-        "1beta", "1.*", "*", "-1.0", "1.-1", "1e1.0", "0x1.0", "1,0", "", "  ",
+        "1.2.3- beta",
+        "1.2.3-01",
+        "1.2.3-00",
+        "1.2.3-a.01",
+        "1.2.3-",
+        "1.2.3+",
+        "1.4.7-*",
+        "1.2.3-a..b",
+        "1.2.3-.a",
+        "1.2.3-a.",
+        "1.2.3+a..b",
+        "1.2.3+a+b",
+        "1.2.3-a_b",
+        "1.2.3-ä",
+        "１.0.0",
+        "2147483648.0.0",
+        "1.2.3.4.5",
+        "1.",
+        "1..2",
+        ".1",
+        "1.2.3.Beta",
+        "v1.0.0",
+        "1beta",
+        "1.*",
+        "*",
+        "-1.0",
+        "1.-1",
+        "1e1.0",
+        "0x1.0",
+        "1,0",
+        "",
+        "  ",
     ] {
         assert!(input.parse::<Version>().is_err(), "{input}");
     }
@@ -568,10 +597,37 @@ fn versions_of_the_reference_table_are_read_as_it_says() {
 #[test]
 fn versions_of_the_reference_are_ordered_as_it_says() {
     let ascending = [
-        "--2", "--1", "-0", "-1", "-2", "-10", "-999999", "-2147483647", "-2147483648", "-56-2",
-        "-99999999999", "-A", "-a.1", "-a.2", "-a.10", "-a.-", "-a.b", "-a-b", "-a1", "-alpha",
-        "-alpha.beta", "-alpha10", "-alpha2", "-beta", "-BETA.X", "-rc.1", "-z", "-zzz", "",
-        ".1-a", ".1",
+        "--2",
+        "--1",
+        "-0",
+        "-1",
+        "-2",
+        "-10",
+        "-999999",
+        "-2147483647",
+        "-2147483648",
+        "-56-2",
+        "-99999999999",
+        "-A",
+        "-a.1",
+        "-a.2",
+        "-a.10",
+        "-a.-",
+        "-a.b",
+        "-a-b",
+        "-a1",
+        "-alpha",
+        "-alpha.beta",
+        "-alpha10",
+        "-alpha2",
+        "-beta",
+        "-BETA.X",
+        "-rc.1",
+        "-z",
+        "-zzz",
+        "",
+        ".1-a",
+        ".1",
     ];
     for pair in ascending.windows(2) {
         let version = |end: &str| format!("1.0.0{end}").parse::<Version>().unwrap();

@@ -148,11 +148,17 @@ fn scope(method: &Method) -> Scope {
 }
 
 /// The key that a request carries: in the header of its own, or as the
-/// password of Basic credentials whose user name does not matter.
+/// password of Basic credentials whose user name does not matter. An empty one
+/// is none: clients without a key send such credentials once they are asked.
 fn presented_key(headers: &HeaderMap) -> Option<String> {
-    if let Some(key) = headers.get("x-nuget-apikey") {
-        return Some(key.to_str().unwrap_or_default().trim().to_owned());
-    }
+    let key =
+        headers.get("x-nuget-apikey").map(|key| key.to_str().unwrap_or("?").trim().to_owned());
+    key.filter(|key| !key.is_empty())
+        .or_else(|| basic_password(headers))
+        .filter(|key| !key.is_empty())
+}
+
+fn basic_password(headers: &HeaderMap) -> Option<String> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

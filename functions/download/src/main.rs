@@ -1,8 +1,8 @@
 //! Starts the function.
 
+use download::Download;
 use feed::lambda::{self, Error};
 use feed::{Aws, Environment};
-use download::Download;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -77,8 +77,7 @@ impl Push {
             return Err(Refusal::NoSuchAddress);
         }
         let (parts, body) = request.into_parts();
-        let received =
-            receive(&parts.headers, body, &self.spooling, self.package_bytes.0).await?;
+        let received = receive(&parts.headers, body, &self.spooling, self.package_bytes.0).await?;
         let package = self.inspect(&received).await?;
         let key = caller.key_for(&package.nuspec.id)?;
         let row = version_row(&package.nuspec, &received, key, session(&parts.headers));

@@ -61,12 +61,7 @@ impl Unlist {
         }
     }
 
-    async fn unlist(
-        &self,
-        id: PackageId,
-        version: Version,
-        key: &KeyName,
-    ) -> Result<(), Refusal> {
+    async fn unlist(&self, id: PackageId, version: Version, key: &KeyName) -> Result<(), Refusal> {
         match self.table.set_listed(&id, &version, false, key).await? {
             Listing::Changed | Listing::Unchanged => Ok(()),
             Listing::NoSuchVersion => Err(Refusal::NoSuchVersion { id, version }),

@@ -138,10 +138,7 @@ impl Engines {
 /// SDK clients that reach `DynamoDB` and S3 through the given transports.
 #[must_use]
 pub fn aws(dynamodb: impl HttpClient + 'static, s3: impl HttpClient + 'static) -> Aws {
-    Aws {
-        dynamodb: dynamodb_client(dynamodb),
-        s3: Aws::new(&config(s3)).s3,
-    }
+    Aws { dynamodb: dynamodb_client(dynamodb), s3: Aws::new(&config(s3)).s3 }
 }
 
 /// An SDK client that reaches `DynamoDB` through `transport`.
@@ -174,9 +171,8 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError>
             .attribute_type(ScalarAttributeType::S)
             .build()
     };
-    let key = |name: &str, kind| {
-        KeySchemaElement::builder().attribute_name(name).key_type(kind).build()
-    };
+    let key =
+        |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let created = client
         .create_table()
         .table_name(name.as_str())
@@ -189,7 +185,9 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError>
         .await;
     match created {
         Ok(_) => {}
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+        Err(error)
+            if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) =>
+        {
             return Ok(());
         }
         Err(error) => return Err(error.into()),

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::str::FromStr;
 
-use feed::{ApiKey, Aws, IdGlob, KeyName, KeyRecord, Scope, Table, TableError, TableName, timestamp};
+use feed::{
+    ApiKey, Aws, IdGlob, KeyName, KeyRecord, Scope, Table, TableError, TableName, timestamp,
+};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
 

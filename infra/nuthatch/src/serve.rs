@@ -51,7 +51,9 @@ pub enum ServeError {
         source: io::Error,
     },
     /// Nobody can tell what clients call this server.
-    #[error("clients cannot use the address {0}; name the one they use with --url, such as --url http://packages.example.org:5000")]
+    #[error(
+        "clients cannot use the address {0}; name the one they use with --url, such as --url http://packages.example.org:5000"
+    )]
     NoUrl(SocketAddr),
     /// The given address is none for clients.
     #[error("'{0}' is not an address for clients; write it like https://packages.example.org")]

@@ -12,6 +12,7 @@ async fn without_a_key_every_door_asks_for_one() {
     let feed = TestFeed::start().await;
     let stranger = feed.stranger();
     for answer in [
+        stranger.with_key(" ").push(&package("Acme", "1.0.0", "x")).await,
         stranger.push(&package("Acme", "1.0.0", "x")).await,
         stranger.delete("Acme/1.0.0").await,
         stranger.relist("Acme/1.0.0").await,
@@ -41,7 +42,6 @@ async fn a_key_that_is_not_good_is_denied_without_a_challenge() {
         reader.with_key(unknown.reveal()),
         reader.with_key(&mistyped),
         reader.with_key("oy2a-key-of-another-feed"),
-        reader.with_key(""),
     ] {
         for answer in [
             client.push(&package("Acme", "1.0.0", "x")).await,
@@ -124,14 +124,15 @@ async fn a_key_may_come_as_the_password_of_basic_credentials() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         assert_ne!(answer.header("www-authenticate"), "");
     }
-    let garbage = http::Request::get("/v3/package/acme/index.json").header("authorization", "Basic ?");
+    let garbage =
+        http::Request::get("/v3/package/acme/index.json").header("authorization", "Basic ?");
     assert_eq!(stranger.send(garbage, "").await.status, StatusCode::UNAUTHORIZED);
 }
 
-mod base64_of {
+pub(crate) mod base64_of {
     //! Base64, as little of it as a test needs.
 
-    pub(super) fn encode(bytes: &[u8]) -> String {
+    pub(crate) fn encode(bytes: &[u8]) -> String {
         const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let digits = bytes.chunks(3).flat_map(|chunk| {
             let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte));
@@ -159,14 +160,17 @@ async fn an_anonymous_feed_is_open_to_readers_and_not_to_writers() {
 async fn a_write_without_an_authorizer_is_refused_by_the_function_itself() {
     let feed = TestFeed::start().await;
     let (table, aws) = (feed.table(), feed.aws.clone());
-    let lookup = |name: &str| name.starts_with("NUTHATCH_").then(|| match name {
-        "NUTHATCH_DELETE_BEHAVIOR" => "unlist".to_owned(),
-        "NUTHATCH_MAX_PACKAGE_BYTES" => "1000000".to_owned(),
-        _ => "nuthatch".to_owned(),
-    });
+    let lookup = |name: &str| {
+        name.starts_with("NUTHATCH_").then(|| match name {
+            "NUTHATCH_DELETE_BEHAVIOR" => "unlist".to_owned(),
+            "NUTHATCH_MAX_PACKAGE_BYTES" => "1000000".to_owned(),
+            _ => "nuthatch".to_owned(),
+        })
+    };
     let environment = feed::Environment::new(&lookup);
     let request = |method, proxy: &str| {
-        let mut request = http::Request::builder().method(method).body(feed::Body::empty()).unwrap();
+        let mut request =
+            http::Request::builder().method(method).body(feed::Body::empty()).unwrap();
         let parameters = [("proxy".to_owned(), proxy.to_owned())].into();
         request.extensions_mut().insert(feed::PathParameters(parameters));
         request

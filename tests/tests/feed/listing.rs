@@ -75,8 +75,17 @@ async fn what_is_not_there_is_not_found() {
     let owner = feed.owner().await;
     owner.push(&package("Acme", "1.0.0", "x")).await;
     for path in [
-        "Acme/2.0.0", "Other/1.0.0", "Acme/nonsense", "Acme", "Acme/", "", "Acme/1.0.0/more",
-        "A%00/1", "Acme/%FF", "..%2F..%2F/1.0.0", "%E0%A4%A/1",
+        "Acme/2.0.0",
+        "Other/1.0.0",
+        "Acme/nonsense",
+        "Acme",
+        "Acme/",
+        "",
+        "Acme/1.0.0/more",
+        "A%00/1",
+        "Acme/%FF",
+        "..%2F..%2F/1.0.0",
+        "%E0%A4%A/1",
     ] {
         for answer in [owner.delete(path).await, owner.relist(path).await] {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");

@@ -6,6 +6,7 @@
 mod access;
 mod calls;
 mod framing;
+mod lambda;
 mod listing;
 mod push;
 mod races;

@@ -71,7 +71,10 @@ async fn a_second_push_of_a_version_is_refused_whatever_its_spelling() {
             )
         );
     }
-    assert_eq!(owner.nupkg("acme.core", "1.0.0").await.body, package("Acme.Core", "1.0.0", "first"));
+    assert_eq!(
+        owner.nupkg("acme.core", "1.0.0").await.body,
+        package("Acme.Core", "1.0.0", "first")
+    );
     assert_eq!(feed.objects().await.len(), 1);
     assert_eq!(feed.changes().await.len(), 1);
 }
@@ -159,8 +162,7 @@ async fn a_raw_body_is_a_package_too() {
     for (version, content_type) in
         [("1.0.0", "application/octet-stream"), ("2.0.0", "application/x-www-form-urlencoded")]
     {
-        let request =
-            http::Request::put("/api/v2/package").header("content-type", content_type);
+        let request = http::Request::put("/api/v2/package").header("content-type", content_type);
         let answer = owner.send(request, package("Acme", version, "x")).await;
         assert_eq!(answer.status, StatusCode::CREATED);
     }

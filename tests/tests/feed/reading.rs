@@ -21,8 +21,7 @@ async fn versions_are_listed_ascending_normalized_and_lower_cased() {
     for version in ["2.0", "1.0.0-RC.10", "1.0.0-rc.9", "1.0.0.1", "1.0+x", "10.0.0", "1.0.0--1"] {
         assert_eq!(owner.push(&package("Acme", version, "x")).await.status, StatusCode::CREATED);
     }
-    let expected =
-        ["1.0.0--1", "1.0.0-rc.9", "1.0.0-rc.10", "1.0.0", "1.0.0.1", "2.0.0", "10.0.0"];
+    let expected = ["1.0.0--1", "1.0.0-rc.9", "1.0.0-rc.10", "1.0.0", "1.0.0.1", "2.0.0", "10.0.0"];
     assert_eq!(owner.versions("ACME").await, expected);
 }
 
@@ -61,9 +60,17 @@ async fn files_that_no_version_has_are_not_found() {
     let owner = feed.owner().await;
     owner.push(&package("Acme", "1.0.0", "x")).await;
     for path in [
-        "acme/1.0.0/acme.2.0.0.nupkg", "acme/1.0.0/other.1.0.0.nupkg", "acme/1.0.0/acme.zip",
-        "acme/2.0.0/acme.2.0.0.nupkg", "acme/2.0.0/acme.nuspec", "acme/x/acme.x.nupkg",
-        "acme/1.0.0/acme.1.0.0.nupkg/", "acme/1.0.0/", "acme/1.0.0", "acme/", "a b/index.json",
+        "acme/1.0.0/acme.2.0.0.nupkg",
+        "acme/1.0.0/other.1.0.0.nupkg",
+        "acme/1.0.0/acme.zip",
+        "acme/2.0.0/acme.2.0.0.nupkg",
+        "acme/2.0.0/acme.nuspec",
+        "acme/x/acme.x.nupkg",
+        "acme/1.0.0/acme.1.0.0.nupkg/",
+        "acme/1.0.0/",
+        "acme/1.0.0",
+        "acme/",
+        "a b/index.json",
         "acme/1.0.0/..%2f..%2fserve.lock",
     ] {
         let answer = owner.get(&format!("/v3/package/{}", path.replace(' ', "%20"))).await;

@@ -184,8 +184,7 @@ async fn keys_are_made_before_the_first_start_and_while_the_server_runs() {
     assert_eq!(server.owner, None);
     let bytes = |version| package("Acme", version, "x");
     assert_eq!(push(&server, early.trim(), &bytes("1.0.0")).await, StatusCode::CREATED);
-    let create =
-        ["key", "create", "late", "--scope", "push", "--id", "Acme*", "--expires", "90d"];
+    let create = ["key", "create", "late", "--scope", "push", "--id", "Acme*", "--expires", "90d"];
     let late = printed(data.path(), &create);
     assert_eq!(late.lines().count(), 1, "the key alone: {late}");
     assert_eq!(push(&server, late.trim(), &bytes("2.0.0")).await, StatusCode::CREATED);

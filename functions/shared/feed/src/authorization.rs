@@ -59,7 +59,9 @@ pub struct IdGlob(String);
 
 /// The text is no pattern of ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not a pattern of package ids; use up to 100 letters, digits, '.', '_', '-' and '*'")]
+#[error(
+    "'{0}' is not a pattern of package ids; use up to 100 letters, digits, '.', '_', '-' and '*'"
+)]
 pub struct IdGlobError(String);
 
 impl IdGlob {
@@ -187,14 +189,24 @@ mod tests {
     #[test]
     fn a_glob_matches_ids_whatever_their_case() {
         for (glob, id) in [
-            ("*", "Acme"), ("Acme.*", "acme.core"), ("*.Core", "Acme.CORE"), ("acme", "Acme"),
-            ("A*c*e", "abcde"), ("A**e", "abe"), ("*a*a*", "aa"), ("ab*ab", "abab"),
+            ("*", "Acme"),
+            ("Acme.*", "acme.core"),
+            ("*.Core", "Acme.CORE"),
+            ("acme", "Acme"),
+            ("A*c*e", "abcde"),
+            ("A**e", "abe"),
+            ("*a*a*", "aa"),
+            ("ab*ab", "abab"),
         ] {
             assert!(matches(glob, id), "{glob} {id}");
         }
         for (glob, id) in [
-            ("Acme.*", "Acme"), ("Acme", "AcmeX"), ("*.Core", "Core"), ("A*c*e", "abde"),
-            ("ab*ab", "ab"), ("Acme.*", "X.Acme.Core"),
+            ("Acme.*", "Acme"),
+            ("Acme", "AcmeX"),
+            ("*.Core", "Core"),
+            ("A*c*e", "abde"),
+            ("ab*ab", "ab"),
+            ("Acme.*", "X.Acme.Core"),
         ] {
             assert!(!matches(glob, id), "{glob} {id}");
         }

@@ -93,9 +93,7 @@ impl fmt::Debug for ApiKey {
 }
 
 fn digit(value: u32) -> char {
-    ALPHABET
-        .get((value % 62) as usize)
-        .map_or('0', |byte| char::from(*byte))
+    ALPHABET.get((value % 62) as usize).map_or('0', |byte| char::from(*byte))
 }
 
 fn checksum(text: &str) -> String {

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 
+use http::Response;
+use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
 use lambda_http::{RequestExt, lambda_runtime, service_fn, tracing};
 
@@ -27,7 +29,7 @@ where
 {
     lambda_http::run(service_fn(|event: lambda_http::Request| {
         let reply = handle(request(event));
-        async { Ok::<_, Error>(reply.await) }
+        async { response(reply.await).await }
     }))
     .await
 }
@@ -50,7 +52,8 @@ where
 }
 
 /// The request that a REST API event carries.
-fn request(event: lambda_http::Request) -> Request {
+#[must_use]
+pub fn request(event: lambda_http::Request) -> Request {
     let parameters: HashMap<String, String> = event
         .path_parameters()
         .iter()
@@ -79,6 +82,22 @@ fn request(event: lambda_http::Request) -> Request {
         _ => Body::empty(),
     };
     Request::from_parts(parts, body)
+}
+
+/// The reply as the event is answered: always binary, or `lambda_http` would
+/// take a nuspec in UTF-16 for UTF-8 text.
+///
+/// # Errors
+/// The reply's body cannot be read.
+pub async fn response(reply: Reply) -> Result<Response<lambda_http::Body>, Error> {
+    let (parts, body) = reply.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let body = if body.is_empty() {
+        lambda_http::Body::Empty
+    } else {
+        lambda_http::Body::Binary(body.into())
+    };
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Where the API is, from what API Gateway says of itself and not from what a

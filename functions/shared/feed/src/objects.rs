@@ -141,13 +141,8 @@ impl Objects {
     /// # Errors
     /// The object is missing, or the bucket did not answer.
     pub async fn get(&self, key: &ObjectKey) -> Result<Body, ObjectError> {
-        let got = self
-            .client
-            .get_object()
-            .bucket(self.bucket.as_str())
-            .key(key.as_str())
-            .send()
-            .await;
+        let got =
+            self.client.get_object().bucket(self.bucket.as_str()).key(key.as_str()).send().await;
         match got {
             Ok(object) => Ok(Body::stream(object.body.into_inner())),
             Err(error) if is_status(&error, 404) => Err(ObjectError::Missing(key.clone())),

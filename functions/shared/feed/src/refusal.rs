@@ -45,7 +45,9 @@ pub enum Refusal {
         version: Version,
     },
     /// The version exists.
-    #[error("the package '{id}' {version} exists already; push a new version, or use --skip-duplicate")]
+    #[error(
+        "the package '{id}' {version} exists already; push a new version, or use --skip-duplicate"
+    )]
     VersionExists {
         /// The package.
         id: PackageId,
@@ -53,7 +55,9 @@ pub enum Refusal {
         version: Version,
     },
     /// The version was deleted.
-    #[error("the package '{id}' {version} was deleted and its number stays taken; push a new version")]
+    #[error(
+        "the package '{id}' {version} was deleted and its number stays taken; push a new version"
+    )]
     VersionDeleted {
         /// The package.
         id: PackageId,
@@ -61,7 +65,9 @@ pub enum Refusal {
         version: Version,
     },
     /// The package is larger than the feed takes.
-    #[error("the package is larger than the {limit} bytes that this feed takes; make it smaller or split it")]
+    #[error(
+        "the package is larger than the {limit} bytes that this feed takes; make it smaller or split it"
+    )]
     TooLarge {
         /// The limit.
         limit: u64,

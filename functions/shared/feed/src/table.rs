@@ -125,10 +125,7 @@ fn from_item<T: serde::de::DeserializeOwned>(item: Item) -> Result<T, TableError
 }
 
 /// `row` as an item at its key.
-fn to_item(
-    (pk, sk): (String, String),
-    row: &impl serde::Serialize,
-) -> Result<Item, TableError> {
+fn to_item((pk, sk): (String, String), row: &impl serde::Serialize) -> Result<Item, TableError> {
     let mut item: Item = serde_dynamo::to_item(row).map_err(unreadable)?;
     item.insert("pk".to_owned(), AttributeValue::S(pk));
     item.insert("sk".to_owned(), AttributeValue::S(sk));

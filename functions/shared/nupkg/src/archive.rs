@@ -63,10 +63,9 @@ pub fn inspect<R: Read + Seek>(
     let nuspec_xml = content::read(&archive, entry, limits.nuspec_bytes)?;
     let nuspec = Nuspec::parse(&nuspec_xml, limits)?;
     for (element, path) in attached_files(&nuspec) {
-        let entry = directory.file(path).ok_or_else(|| ArchiveError::MissingFile {
-            element,
-            path: path.to_owned(),
-        })?;
+        let entry = directory
+            .file(path)
+            .ok_or_else(|| ArchiveError::MissingFile { element, path: path.to_owned() })?;
         content::read(&archive, entry, limits.attached_file_bytes)?;
     }
     Ok(Package { nuspec, nuspec_zlib: deflate(&nuspec_xml, limits)? })
@@ -90,11 +89,7 @@ fn attached_files(nuspec: &Nuspec) -> impl Iterator<Item = (&'static str, &str)>
         Some(License::File(path)) => Some(path),
         Some(License::Expression(_)) | None => None,
     };
-    [
-        ("license", license),
-        ("icon", nuspec.icon.as_ref()),
-        ("readme", nuspec.readme.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(element, path)| path.map(|path| (element, path.as_str())))
+    [("license", license), ("icon", nuspec.icon.as_ref()), ("readme", nuspec.readme.as_ref())]
+        .into_iter()
+        .filter_map(|(element, path)| path.map(|path| (element, path.as_str())))
 }

@@ -96,8 +96,7 @@ pub fn is_dependency_id(id: &str) -> bool {
 
 /// Runs of `is_word` characters, joined by single dots or hyphens.
 fn is_separated(text: &str, is_word: impl Fn(char) -> bool) -> bool {
-    text.split(['.', '-'])
-        .all(|run| !run.is_empty() && run.chars().all(&is_word))
+    text.split(['.', '-']).all(|run| !run.is_empty() && run.chars().all(&is_word))
 }
 
 /// .NET's `\w`: letters, non-spacing marks, decimal digits and connectors. It
@@ -126,17 +125,59 @@ mod tests {
     use super::*;
 
     const VALID: &[&str] = &[
-        "A", "a.b", "A_b", "_", "_a", "a_", "__", "a__b", "a-b", "a._b", "a_.b", "42", "1.2.3",
-        "42This1Is4You", "Nu_Get.Core-IsCool", "1.2.3.4.Uno.Dos", "con", "nul", "aux.lib",
+        "A",
+        "a.b",
+        "A_b",
+        "_",
+        "_a",
+        "a_",
+        "__",
+        "a__b",
+        "a-b",
+        "a._b",
+        "a_.b",
+        "42",
+        "1.2.3",
+        "42This1Is4You",
+        "Nu_Get.Core-IsCool",
+        "1.2.3.4.Uno.Dos",
+        "con",
+        "nul",
+        "aux.lib",
     ];
     const INVALID: &[&str] = &[
-        "", ".a", "a.", "-a", "a-", "a--b", "a..b", "a.-b", "I_.Like.-Separators", "a b", "a+b",
-        "a/b", "a\\b", "ILike*Asterisks", "$id$", "  Invalid  . Woo   .", "a\u{200d}b", "a\n",
+        "",
+        ".a",
+        "a.",
+        "-a",
+        "a-",
+        "a--b",
+        "a..b",
+        "a.-b",
+        "I_.Like.-Separators",
+        "a b",
+        "a+b",
+        "a/b",
+        "a\\b",
+        "ILike*Asterisks",
+        "$id$",
+        "  Invalid  . Woo   .",
+        "a\u{200d}b",
+        "a\n",
         "\u{10400}",
     ];
     const VALID_TO_READ_ONLY: &[&str] = &[
-        "páckage", "пакет", "パッケージ", "ａ", "٣", "a‿b", "İstanbul", "ıd", "ſharp",
-        "pac\u{212a}age", "a\u{301}",
+        "páckage",
+        "пакет",
+        "パッケージ",
+        "ａ",
+        "٣",
+        "a‿b",
+        "İstanbul",
+        "ıd",
+        "ſharp",
+        "pac\u{212a}age",
+        "a\u{301}",
     ];
 
     #[test]

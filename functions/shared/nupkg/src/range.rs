@@ -35,10 +35,7 @@ impl VersionRange {
 
     /// The bounds that are versions, lowest first.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
-        [&self.min, &self.max]
-            .into_iter()
-            .flatten()
-            .map(|bound| &bound.version)
+        [&self.min, &self.max].into_iter().flatten().map(|bound| &bound.version)
     }
 }
 
@@ -202,9 +199,24 @@ mod tests {
     #[test]
     fn texts_that_the_reference_calls_invalid_are_no_ranges() {
         for input in [
-            "(,)", "[,]", "[]", "()", "(1.0)", "[1.0)", "(1.0]", "[2.0,1.0]", "[1.0,1.0)",
-            "(1.0,1.0]", "(1.0.0-a,1.0.0-A]", "1.0,", "[1.0", "1.0]", "[1.0,2.0,3.0]",
-            "[1.0,2.*]", "abc", "",
+            "(,)",
+            "[,]",
+            "[]",
+            "()",
+            "(1.0)",
+            "[1.0)",
+            "(1.0]",
+            "[2.0,1.0]",
+            "[1.0,1.0)",
+            "(1.0,1.0]",
+            "(1.0.0-a,1.0.0-A]",
+            "1.0,",
+            "[1.0",
+            "1.0]",
+            "[1.0,2.0,3.0]",
+            "[1.0,2.*]",
+            "abc",
+            "",
         ] {
             assert!(input.parse::<VersionRange>().is_err(), "{input}");
         }

@@ -78,14 +78,12 @@ impl Version {
     /// (`1.0.0-0` and `1.0.0--0`); [`Ord`] tells those apart by their keys.
     #[must_use]
     pub fn precedence(&self, other: &Self) -> Ordering {
-        self.numbers
-            .cmp(&other.numbers)
-            .then_with(|| match (&self.release, &other.release) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(left), Some(right)) => compare_release(left, right),
-            })
+        self.numbers.cmp(&other.numbers).then_with(|| match (&self.release, &other.release) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(left), Some(right)) => compare_release(left, right),
+        })
     }
 }
 

@@ -92,8 +92,8 @@ impl S3 {
             let host = authority.as_str().parse()?;
             request.headers_mut().insert(HOST, host);
         }
-        let request = request
-            .map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));
+        let request =
+            request.map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));
         let response = S3::call(self, request).await?;
         Ok(HttpResponse::try_from(response.map(SdkBody::from_body_1_x))?)
     }
@@ -190,8 +190,9 @@ impl s3s::S3 for Bucket {
         let opened = object.clone();
         let file = self.with_store(move |store| store.content(&opened)).await?;
         let length = range.end - range.start;
-        let content_range = (length < object.size)
-            .then(|| format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), object.size));
+        let content_range = (length < object.size).then(|| {
+            format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), object.size)
+        });
         let body = s3s::Body::http_body(FileBody::new(Arc::new(file), range));
         Ok(S3Response::new(GetObjectOutput {
             body: Some(StreamingBlob::from(body)),

@@ -236,7 +236,8 @@ impl Store {
         let before = OffsetDateTime::now_utc() - self.recycle.0;
         let files: Vec<String> = {
             let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut swept = index.prepare("DELETE FROM objects WHERE deleted <= ?1 RETURNING file")?;
+            let mut swept =
+                index.prepare("DELETE FROM objects WHERE deleted <= ?1 RETURNING file")?;
             let files = swept.query_map([before.unix_timestamp()], |row| row.get(0))?;
             files.collect::<Result<_, _>>()?
         };

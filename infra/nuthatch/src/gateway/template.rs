@@ -104,11 +104,10 @@ fn function_routes(function: &Yaml<'_>) -> Result<Vec<Route>, TemplateError> {
         .collect()
 }
 
-fn gateway_responses(
-    api: &Yaml<'_>,
-) -> Result<Vec<(String, GatewayResponse)>, TemplateError> {
+fn gateway_responses(api: &Yaml<'_>) -> Result<Vec<(String, GatewayResponse)>, TemplateError> {
     let responses = get(api, &["Properties", "GatewayResponses"]);
-    responses.map_or_else(Vec::new, |responses| entries(responses).collect())
+    responses
+        .map_or_else(Vec::new, |responses| entries(responses).collect())
         .into_iter()
         .map(|(name, response)| {
             let status = text_at(response, &["StatusCode"])
@@ -149,8 +148,5 @@ fn text_at<'a>(node: &'a Yaml<'_>, path: &[&str]) -> Option<&'a str> {
 
 /// The entries of a mapping whose keys are texts.
 fn entries<'a, 'i>(node: &'a Yaml<'i>) -> impl Iterator<Item = (&'a str, &'a Yaml<'i>)> {
-    node.as_mapping()
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.as_str()?, value)))
+    node.as_mapping().into_iter().flatten().filter_map(|(key, value)| Some((key.as_str()?, value)))
 }

@@ -38,24 +38,22 @@ impl Table {
     /// The table does not answer.
     pub async fn create_key(&self, record: &KeyRecord) -> Result<bool, TableError> {
         let name = KeyNameRow { hash: record.hash.clone() };
-        let writes = [
-            to_item(key_name_key(&record.name), &name)?,
-            to_item(key_key(&record.hash), record)?,
-        ]
-        .into_iter()
-        .map(|item| {
-            let put = Put::builder()
-                .table_name(self.name.as_str())
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk)")
-                .return_values_on_condition_check_failure(
-                    ReturnValuesOnConditionCheckFailure::AllOld,
-                )
-                .build()
-                .map_err(unreadable)?;
-            Ok(TransactWriteItem::builder().put(put).build())
-        })
-        .collect::<Result<_, TableError>>()?;
+        let writes =
+            [to_item(key_name_key(&record.name), &name)?, to_item(key_key(&record.hash), record)?]
+                .into_iter()
+                .map(|item| {
+                    let put = Put::builder()
+                        .table_name(self.name.as_str())
+                        .set_item(Some(item))
+                        .condition_expression("attribute_not_exists(pk)")
+                        .return_values_on_condition_check_failure(
+                            ReturnValuesOnConditionCheckFailure::AllOld,
+                        )
+                        .build()
+                        .map_err(unreadable)?;
+                    Ok(TransactWriteItem::builder().put(put).build())
+                })
+                .collect::<Result<_, TableError>>()?;
         match self.transact("store an API key", writes).await? {
             Transaction::Done => Ok(true),
             Transaction::Refused(_) => Ok(false),

@@ -71,8 +71,7 @@ impl Table {
     /// # Errors
     /// The table does not answer, or a row cannot be read.
     pub async fn versions(&self, id: &PackageId) -> Result<Vec<Version>, TableError> {
-        let items =
-            self.items("list versions", package_key(id), VERSION, &["sk", "state"]).await?;
+        let items = self.items("list versions", package_key(id), VERSION, &["sk", "state"]).await?;
         let mut versions = Vec::with_capacity(items.len());
         for item in items {
             let row: VersionKey = from_item(item)?;
@@ -108,11 +107,7 @@ impl Table {
     /// # Errors
     /// The table does not answer: the version may be in or not, and the same
     /// push, tried again, finds out.
-    pub async fn commit(
-        &self,
-        row: &VersionRow,
-        package: Package,
-    ) -> Result<Commit, TableError> {
+    pub async fn commit(&self, row: &VersionRow, package: Package) -> Result<Commit, TableError> {
         let Package { nuspec, nuspec_zlib } = package;
         let (id, version) = (&nuspec.id, &nuspec.version);
         // A number that was deleted may come back with the bytes it had.
@@ -275,7 +270,8 @@ impl Table {
                 Err(error) => error,
             };
             let reasons = cancellation_reasons(&error);
-            if let Some(refused) = reasons.iter().find(|reason| is(reason, "ConditionalCheckFailed"))
+            if let Some(refused) =
+                reasons.iter().find(|reason| is(reason, "ConditionalCheckFailed"))
             {
                 return Ok(Transaction::Refused(refused.item.clone()));
             }

@@ -94,10 +94,8 @@ impl Directory {
     }
 
     fn check_inflation(&self, size: u64, limits: &Limits) -> Result<(), ArchiveError> {
-        let bytes = self
-            .entries
-            .iter()
-            .fold(0_u64, |sum, entry| sum.saturating_add(entry.inflated));
+        let bytes =
+            self.entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.inflated));
         if bytes > limits.inflated_bytes {
             return Err(ArchiveError::InflatesTooFar { bytes, limit: limits.inflated_bytes });
         }
@@ -296,7 +294,6 @@ fn is_after(record: &ZipFileHeaderRecord<'_>, latest: OffsetDateTime) -> bool {
         (date.month(), date.day(), date.hour(), date.minute(), date.second()),
     );
     let (hour, minute, second) = latest.to_hms();
-    let latest =
-        (latest.year(), (u8::from(latest.month()), latest.day(), hour, minute, second));
+    let latest = (latest.year(), (u8::from(latest.month()), latest.day(), hour, minute, second));
     entry > latest
 }

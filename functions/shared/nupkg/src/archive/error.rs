@@ -6,7 +6,9 @@ use super::PackageError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
     /// There is no zip in the bytes, or a broken one.
-    #[error("the package is not a readable zip archive ({0}); pack it again and push the .nupkg file")]
+    #[error(
+        "the package is not a readable zip archive ({0}); pack it again and push the .nupkg file"
+    )]
     NotAnArchive(String),
     /// Bytes stand before the first entry.
     #[error("the package has {bytes} bytes before its first entry; pack it again")]
@@ -37,7 +39,9 @@ pub enum ArchiveError {
         limit: u64,
     },
     /// The archive's directory is larger than the limit.
-    #[error("the package's directory has {bytes} bytes; pack fewer or shorter file names ({limit} bytes at most)")]
+    #[error(
+        "the package's directory has {bytes} bytes; pack fewer or shorter file names ({limit} bytes at most)"
+    )]
     DirectoryTooLarge {
         /// Its size.
         bytes: u64,
@@ -56,7 +60,9 @@ pub enum ArchiveError {
     #[error("the package's entry '{0}' is encrypted; pack it without a password")]
     Encrypted(String),
     /// An entry is compressed in a way that NuGet cannot read.
-    #[error("the package's entry '{name}' uses the compression method {method}; use deflate or none")]
+    #[error(
+        "the package's entry '{name}' uses the compression method {method}; use deflate or none"
+    )]
     CompressionMethod {
         /// The entry.
         name: String,
@@ -139,10 +145,14 @@ pub enum ArchiveError {
     #[error("the package has no .nuspec file in its root; push a .nupkg made by 'dotnet pack'")]
     NoNuspec,
     /// More than one nuspec stands anywhere.
-    #[error("the package has more than one .nuspec file ('{0}' and '{1}'); keep the one in the root")]
+    #[error(
+        "the package has more than one .nuspec file ('{0}' and '{1}'); keep the one in the root"
+    )]
     MultipleNuspecs(String, String),
     /// The nuspec names a file that is not there.
-    #[error("the nuspec's <{element}> names the file '{path}', which the package lacks; pack it too")]
+    #[error(
+        "the nuspec's <{element}> names the file '{path}', which the package lacks; pack it too"
+    )]
     MissingFile {
         /// The element.
         element: &'static str,

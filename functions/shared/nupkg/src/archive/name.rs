@@ -92,8 +92,22 @@ mod tests {
     #[test]
     fn names_that_leave_the_package_are_unsafe() {
         for name in [
-            "../x", "lib/../../x", "/etc/passwd", "//srv/x", "/", "", "./", "..", r"..\x",
-            "C:/x", r"c:\x", "%2E%2E/x", "..%2Fx", "%252E%252E/x", r"\x", "lib/..",
+            "../x",
+            "lib/../../x",
+            "/etc/passwd",
+            "//srv/x",
+            "/",
+            "",
+            "./",
+            "..",
+            r"..\x",
+            "C:/x",
+            r"c:\x",
+            "%2E%2E/x",
+            "..%2Fx",
+            "%252E%252E/x",
+            r"\x",
+            "lib/..",
         ] {
             assert!(
                 matches!(EntryName::parse(name.as_bytes()), Err(ArchiveError::UnsafePath(_))),

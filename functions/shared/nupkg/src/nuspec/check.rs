@@ -106,10 +106,9 @@ fn check_package_type(package_type: &PackageType) -> Result<(), NuspecError> {
         return Err(NuspecError::SymbolsPackage);
     }
     match version {
-        Some(version) if !is_system_version(version) => Err(NuspecError::PackageTypeVersion {
-            name: name.clone(),
-            version: version.clone(),
-        }),
+        Some(version) if !is_system_version(version) => {
+            Err(NuspecError::PackageTypeVersion { name: name.clone(), version: version.clone() })
+        }
         _ => Ok(()),
     }
 }
@@ -175,10 +174,9 @@ fn check_dependency(dependency: &Dependency, limits: &Limits) -> Result<(), Nusp
         return Err(NuspecError::FloatingRange { id: id.clone(), range: range.to_string() });
     }
     match VersionRange::versions(range).find(|version| version.has_metadata()) {
-        Some(version) => Err(NuspecError::RangeWithMetadata {
-            id: id.clone(),
-            version: version.full(),
-        }),
+        Some(version) => {
+            Err(NuspecError::RangeWithMetadata { id: id.clone(), version: version.full() })
+        }
         None => Ok(()),
     }
 }

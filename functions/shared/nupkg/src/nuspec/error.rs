@@ -16,7 +16,9 @@ pub enum NuspecError {
     #[error("the nuspec declares the unknown encoding '{0}'; save it as UTF-8")]
     UnknownEncoding(String),
     /// The declaration contradicts the bytes.
-    #[error("the nuspec declares the encoding '{declared}' but is written in {encoding}; save it as UTF-8")]
+    #[error(
+        "the nuspec declares the encoding '{declared}' but is written in {encoding}; save it as UTF-8"
+    )]
     WrongEncoding {
         /// The label in the declaration.
         declared: String,
@@ -96,7 +98,9 @@ pub enum NuspecError {
         limit: u64,
     },
     /// An address that is not absolute http or https.
-    #[error("the nuspec's {element} '{value}' is not an http or https address; correct or remove it")]
+    #[error(
+        "the nuspec's {element} '{value}' is not an http or https address; correct or remove it"
+    )]
     NotAWebAddress {
         /// The element.
         element: &'static str,
@@ -107,7 +111,9 @@ pub enum NuspecError {
     #[error("the nuspec has a <packageType> without a name; name or remove it")]
     UnnamedPackageType,
     /// A package type whose name no package id could be.
-    #[error("the nuspec's package type '{0}' is not valid; use ASCII letters, digits and '_', joined by single '.' or '-'")]
+    #[error(
+        "the nuspec's package type '{0}' is not valid; use ASCII letters, digits and '_', joined by single '.' or '-'"
+    )]
     PackageTypeName(String),
     /// A package type whose version is no `System.Version`.
     #[error("the nuspec's package type '{name}' has the version '{version}'; write it like 1.0")]
@@ -118,7 +124,9 @@ pub enum NuspecError {
         version: String,
     },
     /// A symbols package on the package endpoint.
-    #[error("this is a symbols package (.snupkg), which this feed does not take; push the .nupkg with --no-symbols")]
+    #[error(
+        "this is a symbols package (.snupkg), which this feed does not take; push the .nupkg with --no-symbols"
+    )]
     SymbolsPackage,
     /// A dependency id that NuGet could not read.
     #[error("the nuspec names the dependency '{0}', which is not a package id; correct it")]
@@ -140,7 +148,9 @@ pub enum NuspecError {
         range: String,
     },
     /// A bound with build metadata.
-    #[error("the nuspec's dependency '{id}' has build metadata in its version '{version}'; remove the part from '+'")]
+    #[error(
+        "the nuspec's dependency '{id}' has build metadata in its version '{version}'; remove the part from '+'"
+    )]
     RangeWithMetadata {
         /// The dependency.
         id: String,
@@ -148,7 +158,9 @@ pub enum NuspecError {
         version: String,
     },
     /// One id in a group with different ranges.
-    #[error("the nuspec names the dependency '{0}' twice in one group with different versions; keep one")]
+    #[error(
+        "the nuspec names the dependency '{0}' twice in one group with different versions; keep one"
+    )]
     DuplicateDependency(String),
     /// Two groups for one framework.
     #[error("the nuspec has two dependency groups for '{0}'; merge them")]

@@ -12,9 +12,7 @@ pub(super) fn key(framework: &str) -> String {
         .collect();
     let digits = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
     let (name, rest) = text.split_at(digits);
-    let version_end = rest
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(rest.len());
+    let version_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let (version, platform) = rest.split_at(version_end);
     let numbers = numbers(version);
     let modern = version.contains('.') && numbers.first().is_some_and(|major| *major >= 5);
@@ -64,8 +62,17 @@ mod tests {
     #[test]
     fn different_frameworks_have_different_keys() {
         let different = [
-            "net45", "net451", "net10", "net10.0", "net8.0", "net8.0-windows7.0", "netstandard2.0",
-            "netstandard2.1", "netcoreapp3.1", "uap10.0", "MonoAndroid10",
+            "net45",
+            "net451",
+            "net10",
+            "net10.0",
+            "net8.0",
+            "net8.0-windows7.0",
+            "netstandard2.0",
+            "netstandard2.1",
+            "netcoreapp3.1",
+            "uap10.0",
+            "MonoAndroid10",
         ];
         for (i, left) in different.iter().enumerate() {
             for right in &different[i + 1..] {

@@ -4,15 +4,22 @@ use std::collections::HashSet;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{
-    Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository,
-};
+use super::{Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository};
 use crate::{Limits, PackageId};
 
 /// Names that the registration's documents give to properties of their own.
 const RESERVED: &[&str] = &[
-    "created", "dependencyGroups", "isPrerelease", "lastEdited", "listed", "packageEntries",
-    "packageHash", "packageHashAlgorithm", "packageSize", "published", "supportedFrameworks",
+    "created",
+    "dependencyGroups",
+    "isPrerelease",
+    "lastEdited",
+    "listed",
+    "packageEntries",
+    "packageHash",
+    "packageHashAlgorithm",
+    "packageSize",
+    "published",
+    "supportedFrameworks",
     "verbatimVersion",
 ];
 
@@ -34,10 +41,7 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Nuspec, NuspecError> {
     let nuspec = Nuspec {
         // Spaces around an id are part of it, and make it none.
         id: PackageId::parse(&metadata.verbatim("id").unwrap_or_default())?,
-        version: metadata
-            .text("version")
-            .ok_or(NuspecError::NoVersion)?
-            .parse()?,
+        version: metadata.text("version").ok_or(NuspecError::NoVersion)?.parse()?,
         min_client_version: metadata.node.attribute("minClientVersion").map(str::to_owned),
         title: metadata.text("title"),
         authors: metadata.text("authors").or_else(|| metadata.text("owners")),
@@ -222,8 +226,5 @@ fn attribute(node: Node<'_, '_>, name: &str) -> Option<String> {
 
 /// All text under an element, as .NET's `XElement.Value` joins it.
 fn text_of(node: Node<'_, '_>) -> String {
-    node.descendants()
-        .filter(Node::is_text)
-        .filter_map(|text| text.text())
-        .collect()
+    node.descendants().filter(Node::is_text).filter_map(|text| text.text()).collect()
 }

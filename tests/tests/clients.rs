@@ -1,0 +1,261 @@
+//! The real client, unmodified, against the real command.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+#![cfg_attr(not(has_nuget), allow(dead_code, reason = "nothing runs without the client"))]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nuthatch_tests::{CorpusPackage, PackageBuilder, Server, corpus};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// nuget.exe with a home, a configuration and a feed of its own.
+struct NuGet {
+    folder: TempDir,
+    server: Server,
+}
+
+/// What nuget.exe said, and whether it was content.
+struct Said {
+    success: bool,
+    text: String,
+}
+
+impl NuGet {
+    /// A feed that has its owner's key as the source's credentials.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&folder.path().join("data"), &[]);
+        let nuget = Self { folder, server };
+        let key = nuget.key();
+        nuget.configure(&format!(
+            "<packageSourceCredentials><feed><add key=\"Username\" value=\"any\" />\
+             <add key=\"ClearTextPassword\" value=\"{key}\" /></feed></packageSourceCredentials>"
+        ));
+        nuget
+    }
+
+    fn configure(&self, credentials: &str) {
+        let source = self.source();
+        let config = format!(
+            "<configuration><packageSources><clear /><add key=\"feed\" value=\"{source}\" \
+             allowInsecureConnections=\"true\" /></packageSources>{credentials}</configuration>"
+        );
+        std::fs::write(self.path("nuget.config"), config).unwrap();
+    }
+
+    fn key(&self) -> &str {
+        self.server.owner.as_deref().unwrap()
+    }
+
+    fn source(&self) -> String {
+        format!("http://{}/v3/index.json", self.server.address)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        let output = Command::new("mono")
+            .arg(std::env::var_os("NUGET_EXE").unwrap())
+            .args(arguments)
+            .arg("-NonInteractive")
+            .current_dir(self.folder.path())
+            .env("HOME", self.folder.path())
+            .env("XDG_DATA_HOME", self.path("share"))
+            .env("NUGET_PACKAGES", self.path("global"))
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Said { success: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
+    }
+
+    fn push(&self, package: &str, more: &[&str]) -> Said {
+        let source = self.source();
+        self.run(&[&["push", package, "-Source", &source][..], more].concat())
+    }
+
+    fn push_with_key(&self, package: &str, more: &[&str]) -> Said {
+        self.push(package, &[&["-ApiKey", self.key()][..], more].concat())
+    }
+
+    /// Writes a package to a file of this name.
+    fn pack(&self, name: &str, package: &PackageBuilder) {
+        std::fs::write(self.path(name), package.build()).unwrap();
+    }
+
+    /// Installs exact versions; gives the SHA-256 of each nupkg.
+    fn install(&self, packages: &BTreeMap<String, String>) -> Vec<Vec<u8>> {
+        let mut config = "<packages>".to_owned();
+        for (id, version) in packages {
+            let line =
+                format!("<package id=\"{id}\" version=\"{version}\" targetFramework=\"net45\" />");
+            writeln!(config, "{line}").unwrap();
+        }
+        config.push_str("</packages>");
+        std::fs::write(self.path("packages.config"), config).unwrap();
+        let said = self.run(&[
+            "install",
+            "packages.config",
+            "-OutputDirectory",
+            "out",
+            "-ConfigFile",
+            "nuget.config",
+            "-NoCache",
+            "-DirectDownload",
+            "-PackageSaveMode",
+            "nupkg",
+        ]);
+        assert!(said.success, "{}", said.text);
+        let folders = std::fs::read_dir(self.path("out")).unwrap();
+        let folders: Vec<_> = folders.map(|folder| folder.unwrap().path()).collect();
+        // Each is called as its folder is; some hold others.
+        let package = |folder: &PathBuf| {
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            sha256(&folder.join(format!("{name}.nupkg")))
+        };
+        let installed = folders.iter().map(package).collect();
+        std::fs::remove_dir_all(self.path("out")).unwrap();
+        installed
+    }
+}
+
+fn sha256(file: &Path) -> Vec<u8> {
+    Sha256::digest(std::fs::read(file).unwrap()).to_vec()
+}
+
+impl Said {
+    #[track_caller]
+    fn is_success(&self, with: &str) {
+        assert!(self.success && self.text.contains(with), "{}", self.text);
+    }
+
+    #[track_caller]
+    fn is_failure(&self, with: &str) {
+        assert!(!self.success && self.text.contains(with), "{}", self.text);
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+#[cfg_attr(not(has_corpus), ignore = "the corpus of real packages is not beside this checkout")]
+fn every_real_package_is_pushed_and_installed_back_byte_by_byte() {
+    let nuget = NuGet::start();
+    let (taken, refused): (Vec<_>, Vec<_>) =
+        corpus().into_iter().partition(CorpusPackage::is_taken);
+    assert!(taken.len() > 100 && refused.len() > 10, "{} {}", taken.len(), refused.len());
+    // Some versions stand in the corpus twice: the first push of each counts.
+    let mut first: BTreeMap<(String, String), &CorpusPackage> = BTreeMap::new();
+    std::fs::create_dir(nuget.path("taken")).unwrap();
+    for package in &taken {
+        let (id, version) = (package.id.to_lowercase(), package.normalized.clone());
+        let file = nuget.path(&format!("taken/{id}.{version}.nupkg"));
+        first.entry((id, version)).or_insert_with(|| {
+            std::fs::copy(&package.path, file).unwrap();
+            package
+        });
+    }
+    let said = nuget.push_with_key("taken/*.nupkg", &[]);
+    said.is_success("Your package was pushed.");
+    assert_eq!(said.text.matches("Your package was pushed.").count(), first.len());
+    // A client pushes no .snupkg to a feed that has no address for symbols.
+    let refused = refused.iter().filter(|package| !package.name().ends_with(".snupkg"));
+    for package in refused.clone() {
+        let said = nuget.push_with_key(package.path.to_str().unwrap(), &[]);
+        said.is_failure("400 (Bad Request)");
+        assert!(said.text.contains("WARNING: the "), "{}: {}", package.name(), said.text);
+    }
+    // A packages.config holds one version of an id.
+    let mut rest: BTreeSet<_> = first.keys().cloned().collect();
+    let mut installed = Vec::new();
+    while !rest.is_empty() {
+        let round: BTreeMap<_, _> = rest.iter().cloned().collect();
+        rest.retain(|(id, version)| round[id] != *version);
+        installed.extend(nuget.install(&round));
+    }
+    installed.sort();
+    let mut pushed: Vec<_> = first.values().map(|package| sha256(&package.path)).collect();
+    pushed.sort();
+    assert_eq!(installed, pushed);
+    println!("{} pushed and installed back, {} refused", first.len(), refused.count());
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_second_push_is_a_conflict_that_can_be_skipped() {
+    let nuget = NuGet::start();
+    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0"));
+    nuget.push_with_key("a.nupkg", &[]).is_success("Your package was pushed.");
+    let said = nuget.push_with_key("a.nupkg", &[]);
+    said.is_failure("409 (Conflict)");
+    said.is_failure("WARNING: the package 'Acme' 1.0.0 exists already; push a new version");
+    nuget.push_with_key("a.nupkg", &["-SkipDuplicate"]).is_success("already exists at feed");
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_deleted_package_can_still_be_installed_by_its_version() {
+    let nuget = NuGet::start();
+    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0-RC.1+build"));
+    nuget.push_with_key("a.nupkg", &[]).is_success("Your package was pushed.");
+    let (source, key) = (nuget.source(), nuget.key());
+    let delete =
+        |version| nuget.run(&["delete", "Acme", version, "-Source", &source, "-ApiKey", key]);
+    delete("1.0-rc.1+meta").is_success("was deleted successfully");
+    delete("1.0-rc.1").is_success("was deleted successfully");
+    delete("2.0").is_failure("the feed has no package 'Acme' 2.0.0; check id and version");
+    let installed = nuget.install(&[("Acme".to_owned(), "1.0.0-RC.1".to_owned())].into());
+    assert_eq!(installed, [sha256(&nuget.path("a.nupkg"))]);
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_wrong_key_is_explained_after_one_upload() {
+    let nuget = NuGet::start();
+    nuget.configure("");
+    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0").file("large", &noise(3 << 20)));
+    let said = nuget.push("a.nupkg", &["-ApiKey", "wrong"]);
+    said.is_failure("WARNING: the API key is unknown, expired or revoked");
+    said.is_failure("403 (Forbidden)");
+    assert_eq!(said.text.matches("PUT http").count(), 1, "{}", said.text);
+    let said = nuget.push("a.nupkg", &[]);
+    said.is_failure("WARNING: an API key is needed: pass it with --api-key");
+    said.is_failure("401 (Unauthorized)");
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_source_with_credentials_needs_no_key_besides() {
+    let nuget = NuGet::start();
+    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0"));
+    nuget.push("a.nupkg", &[]).is_success("Your package was pushed.");
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_source_in_the_old_style_works_too() {
+    let nuget = NuGet::start();
+    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0"));
+    for (source, said) in [("", "Your package was pushed."), ("api/v2/package", "409 (Conflict)")] {
+        let source = format!("http://{}/{source}", nuget.server.address);
+        let pushed = nuget.run(&["push", "a.nupkg", "-Source", &source, "-ApiKey", nuget.key()]);
+        assert!(pushed.text.contains(said), "{}", pushed.text);
+    }
+}
+
+/// Bytes that do not deflate.
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[0]
+    })
+    .take(length)
+    .collect()
+}

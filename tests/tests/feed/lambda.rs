@@ -1,0 +1,161 @@
+//! The functions as API Gateway calls them: its events in, its answers out.
+
+use authorize::{Authorize, Event};
+use feed::{Aws, Environment, ReadAccess, lambda};
+use http::StatusCode;
+use nuthatch_tests::{PackageBuilder, TestFeed, framed, nuspec};
+use serde_json::{Value, json};
+
+fn setting(name: &str) -> Option<String> {
+    matches!(name, "NUTHATCH_TABLE" | "NUTHATCH_BUCKET").then(|| "nuthatch".to_owned())
+}
+
+/// A REST API's event, as the gateway documents it.
+fn event(
+    method: &str,
+    resource: &str,
+    path: &str,
+    parameters: &Value,
+    authorizer: &Value,
+) -> Value {
+    json!({
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": { "Host": "x.execute-api.eu-west-1.amazonaws.com" },
+        "multiValueHeaders": { "Host": ["x.execute-api.eu-west-1.amazonaws.com"] },
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
+        "pathParameters": parameters,
+        "stageVariables": null,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "x",
+            "stage": "feed",
+            "domainName": "x.execute-api.eu-west-1.amazonaws.com",
+            "httpMethod": method,
+            "resourcePath": resource,
+            "path": format!("/feed{path}"),
+            "requestId": "r",
+            "identity": { "sourceIp": "192.0.2.1" },
+            "authorizer": authorizer
+        },
+        "body": null,
+        "isBase64Encoded": false
+    })
+}
+
+fn request(event: &Value) -> feed::Request {
+    lambda::request(lambda_http::request::from_str(&event.to_string()).unwrap())
+}
+
+async fn authorize(feed: &TestFeed, method: &str, headers: Value) -> Result<Value, String> {
+    let authorize = Authorize::new(feed.table(), ReadAccess::Keys);
+    let event: Event = serde_json::from_value(json!({
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/PUT/api/v2/package",
+        "httpMethod": method,
+        "headers": headers
+    }))
+    .unwrap();
+    let policy = authorize.handle(event).await.map_err(|error| error.to_string())?;
+    Ok(serde_json::to_value(policy).unwrap())
+}
+
+#[tokio::test]
+async fn the_authorizer_answers_in_policies() {
+    let feed = TestFeed::start().await;
+    let client = feed.client("ci", &[feed::Scope::Push], &["Acme.*", "Other"]).await;
+    let key = json!({ "X-NuGet-ApiKey": client.key() });
+    let mut allowed = authorize(&feed, "PUT", key.clone()).await.unwrap();
+    allowed["context"].sort_all_objects();
+    insta::assert_json_snapshot!(allowed);
+    let denied = authorize(&feed, "DELETE", key.clone()).await.unwrap();
+    assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
+    // This very word makes API Gateway answer 401.
+    assert_eq!(authorize(&feed, "GET", key).await, Err("Unauthorized".to_owned()));
+    assert_eq!(authorize(&feed, "PUT", json!(null)).await, Err("Unauthorized".to_owned()));
+}
+
+#[tokio::test]
+async fn a_push_event_is_pushed_in_the_name_of_the_authorized_key() {
+    let feed = TestFeed::start().await;
+    let push = push::Push::from_environment(&Environment::new(&setting), feed.aws.clone()).unwrap();
+    for (id, status) in [("Acme.Core", StatusCode::CREATED), ("Other", StatusCode::FORBIDDEN)] {
+        let (content_type, body) = framed(&PackageBuilder::new(id, "1.0.0").build());
+        let authorizer = json!({ "principalId": "ci", "key": "ci", "ids": "Acme.*" });
+        let mut event =
+            event("PUT", "/api/v2/package/{proxy+}", "/api/v2/package/", &json!(null), &authorizer);
+        event["headers"]["Content-Type"] = json!(content_type);
+        event["multiValueHeaders"]["Content-Type"] = json!([content_type]);
+        event["body"] = json!(crate::access::base64_of::encode(&body));
+        event["isBase64Encoded"] = json!(true);
+        let answer = lambda::response(push.handle(request(&event)).await).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+    let (id, version) = (nupkg::PackageId::parse("acme.core").unwrap(), "1.0.0".parse().unwrap());
+    let row = feed.table().version(&id, &version).await.unwrap().unwrap();
+    assert_eq!(row.pushed_by.as_str(), "ci");
+}
+
+#[tokio::test]
+async fn path_parameters_reach_the_verb_with_their_plus() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&crate::package("Acme", "1.0.0", "x")).await;
+    let aws: Aws = feed.aws.clone();
+    let unlist = unlist::Unlist::from_environment(&Environment::new(&setting), aws).unwrap();
+    let event = event(
+        "DELETE",
+        "/api/v2/package/{proxy+}",
+        "/api/v2/package/Acme/1.0+meta",
+        &json!({ "proxy": "Acme/1.0+meta" }),
+        &json!({ "principalId": "owner", "key": "owner", "ids": "*" }),
+    );
+    let answer = lambda::response(unlist.handle(request(&event)).await).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(feed.changes().await, ["pushed acme 1.0.0", "unlisted acme 1.0.0"]);
+}
+
+#[tokio::test]
+async fn links_lead_to_the_stage_or_the_domain() {
+    let mut event = event("GET", "/v3/index.json", "/v3/index.json", &json!(null), &json!(null));
+    for (domain, path, base) in [
+        ("x.execute-api.eu-west-1.amazonaws.com", "/feed/v3/index.json", "/feed"),
+        ("packages.example.org", "/v3/index.json", ""),
+    ] {
+        event["requestContext"]["domainName"] = json!(domain);
+        event["requestContext"]["path"] = json!(path);
+        // What a client calls the host is of no interest.
+        event["headers"]["Host"] = json!("evil.example.org");
+        let reply = index::Index.handle(request(&event)).await;
+        let body = lambda::response(reply).await.unwrap().into_body().to_vec();
+        let index: Value = serde_json::from_slice(&body).unwrap();
+        let links = index["resources"].as_array().unwrap();
+        assert!(links.iter().all(|link| {
+            link["@id"].as_str().unwrap().starts_with(&format!("https://{domain}{base}/"))
+        }));
+    }
+}
+
+#[tokio::test]
+async fn a_nuspec_in_utf16_leaves_the_function_as_it_came() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let xml = nuspec("Acme", "1.0.0", "").replace("utf-8", "utf-16");
+    let xml: Vec<u8> =
+        "\u{feff}".encode_utf16().chain(xml.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let package = PackageBuilder::default().file("a.nuspec", &xml).build();
+    assert_eq!(owner.push(&package).await.status, StatusCode::CREATED);
+    let environment = Environment::new(&setting);
+    let download = download::Download::from_environment(&environment, feed.aws.clone()).unwrap();
+    let event = event(
+        "GET",
+        "/v3/package/{id}/{version}/{file}",
+        "/v3/package/acme/1.0.0/acme.nuspec",
+        &json!({ "id": "acme", "version": "1.0.0", "file": "acme.nuspec" }),
+        &json!({ "principalId": "owner", "key": "owner", "ids": "*" }),
+    );
+    let answer = lambda::response(download.handle(request(&event)).await).await.unwrap();
+    assert_eq!(answer.body().to_vec(), xml);
+}

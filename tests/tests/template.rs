@@ -1,0 +1,116 @@
+//! template.yaml: routes have verbs, verbs have routes, refusals have words,
+//! and no role can do more than its verb.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nuthatch::gateway::Template;
+use saphyr::{LoadableYamlNode, Yaml};
+
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// Every text anywhere under a node, tags left off.
+fn texts(node: &Yaml<'_>) -> Vec<String> {
+    match node {
+        Yaml::Tagged(_, node) => texts(node),
+        Yaml::Sequence(items) => items.iter().flat_map(texts).collect(),
+        Yaml::Mapping(entries) => entries.values().flat_map(texts).collect(),
+        node => node.as_str().map(str::to_owned).into_iter().collect(),
+    }
+}
+
+/// What each function's role may do, but writing its log: the actions by the
+/// folder of its code.
+fn actions() -> BTreeMap<String, BTreeSet<String>> {
+    let documents = Yaml::load_from_str(TEMPLATE).unwrap();
+    let resources = documents[0].as_mapping_get("Resources").unwrap().as_mapping().unwrap();
+    let properties = |name: &str| {
+        let resource = resources.iter().find(|(key, _)| key.as_str() == Some(name));
+        resource.unwrap().1.as_mapping_get("Properties").unwrap().clone()
+    };
+    let functions = resources.iter().filter(|(_, resource)| {
+        resource.as_mapping_get("Type").unwrap().as_str() == Some("AWS::Serverless::Function")
+    });
+    functions
+        .map(|(name, _)| {
+            let name = name.as_str().unwrap();
+            let folder =
+                properties(name).as_mapping_get("CodeUri").unwrap().as_str().unwrap().to_owned();
+            let role = properties(&name.replace("Function", "Role"));
+            let allowed = texts(role.as_mapping_get("Policies").unwrap()).into_iter();
+            let services = ["dynamodb:", "s3:", "logs:"];
+            let actions = allowed
+                .filter(|text| services.iter().any(|service| text.starts_with(service)))
+                .filter(|text| !text.starts_with("logs:"));
+            (folder.replace("functions/", ""), actions.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_route_of_the_protocol_is_in_the_template() {
+    let routes = Template::of_this_feed().unwrap().routes.0;
+    let routes: Vec<String> = routes
+        .iter()
+        .map(|route| {
+            let door = if route.authorized { "" } else { " (open)" };
+            format!("{} {} -> {:?}{door}", route.method, route.path, route.verb)
+        })
+        .collect();
+    insta::assert_snapshot!(routes.join("\n"));
+}
+
+#[test]
+fn a_role_can_do_what_its_verb_does_and_no_more() {
+    insta::assert_debug_snapshot!(actions());
+}
+
+#[test]
+fn no_role_can_list_scan_or_administer() {
+    for (folder, actions) in actions() {
+        for action in actions {
+            let (_, name) = action.split_once(':').unwrap();
+            assert!(!name.contains('*'), "{folder}: {action}");
+            assert!(!["Scan", "ListBucket", "BatchGetItem"].contains(&name), "{folder}: {action}");
+        }
+    }
+}
+
+#[test]
+fn every_answer_of_the_gateway_says_in_one_line_what_to_do() {
+    let template = Template::of_this_feed().unwrap();
+    for occasion in [
+        "UNAUTHORIZED",
+        "ACCESS_DENIED",
+        "MISSING_AUTHENTICATION_TOKEN",
+        "REQUEST_TOO_LARGE",
+        "THROTTLED",
+        "AUTHORIZER_FAILURE",
+        "INTEGRATION_TIMEOUT",
+        "INTEGRATION_FAILURE",
+        "DEFAULT_5XX",
+    ] {
+        let response = &template.responses[occasion];
+        let header = |name: &str| {
+            let found = response.headers.iter().find(|(header, _)| header == name);
+            found.map(|(_, value)| value.to_str().unwrap().to_owned())
+        };
+        let warning = header("x-nuget-warning").unwrap();
+        assert!(warning.contains([';', ':']), "{occasion}: {warning}");
+        let body: serde_json::Value = serde_json::from_str(&response.body).unwrap();
+        assert_eq!(body["detail"], warning, "{occasion}");
+        assert_eq!(body["status"], response.status.as_u16(), "{occasion}");
+        assert_eq!(header("content-type").unwrap(), "application/problem+json");
+        let challenges = header("www-authenticate").is_some();
+        assert_eq!(challenges, occasion == "UNAUTHORIZED", "{occasion}");
+    }
+}
+
+#[test]
+fn a_template_with_a_route_to_nowhere_is_refused() {
+    let astray = TEMPLATE.replace("CodeUri: functions/relist", "CodeUri: functions/elsewhere");
+    assert!(Template::parse(&astray).is_err());
+    let wordless = TEMPLATE.replace("Method: DELETE", "Method: ''");
+    assert!(Template::parse(&wordless).is_err());
+}
