@@ -74,13 +74,15 @@ impl TestFeed {
             read_access: options.read_access,
             delete_behavior: options.delete_behavior,
             package_bytes: PackageBytes(options.package_bytes),
-            spooling: match options.in_memory {
-                true => Spooling::Memory,
-                false => Spooling::Folder(data.spool().unwrap()),
+            spooling: if options.in_memory {
+                Spooling::Memory
+            } else {
+                Spooling::Folder(data.spool().unwrap())
             },
-            delivery: match options.redirect {
-                true => Delivery::Redirect(feed::RedirectLifetime::default()),
-                false => Delivery::Stream,
+            delivery: if options.redirect {
+                Delivery::Redirect(feed::RedirectLifetime::default())
+            } else {
+                Delivery::Stream
             },
         };
         let calls = Recorder::default();

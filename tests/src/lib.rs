@@ -1,15 +1,6 @@
 //! What the end-to-end tests share: packages built to order, a feed in the
 //! process, and a look at every call that reaches its engines.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on fails"
-)]
-
 mod client;
 mod corpus;
 mod feed;

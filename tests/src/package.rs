@@ -5,6 +5,9 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
+/// 2020-01-01 00:00, as a zip has it.
+const NEW_YEAR_2020: (u16, u16) = (0x5021, 0);
+
 /// A zip archive under construction. What it declares may be a lie.
 #[derive(Debug, Clone, Default)]
 pub struct PackageBuilder {
@@ -73,8 +76,7 @@ impl Entry {
             local_inflated: inflated,
             crc: crc32fast::hash(content),
             flags: 1 << 11,
-            // 2020-01-01 00:00.
-            date: (40 << 9 | 1 << 5 | 1, 0),
+            date: NEW_YEAR_2020,
             mode: 0o100_644,
             streamed: false,
             offset: None,

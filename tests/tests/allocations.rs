@@ -1,8 +1,6 @@
 //! Hostile packages: whatever the bytes, an answer within bounds. The whole
 //! process may have 64 MiB: one allocation beyond it ends the tests.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
-
 use std::alloc::System;
 use std::io::{Cursor, Write};
 use std::time::Instant;

@@ -1,8 +1,5 @@
 //! The real client, unmodified, against the real command.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-#![cfg_attr(not(has_nuget), allow(dead_code, reason = "nothing runs without the client"))]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,6 @@
 //! What a package must be: every rule, the vectors of the real NuGet library,
 //! and the corpus.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
 use std::io::Cursor;
 
 use nupkg::{ArchiveError, Limits, NuspecError, Package, PackageError, Version, inspect};
@@ -75,6 +73,17 @@ fn spliced(outer: &[u8], inner: &[u8]) -> Vec<u8> {
     tail[16..20].copy_from_slice(&start.to_le_bytes());
     spliced.extend(tail);
     spliced
+}
+
+/// A list of so many dependencies or groups.
+fn dependencies(count: usize, element: impl Fn(usize) -> String) -> String {
+    let elements: Vec<String> = (0..count).map(element).collect();
+    format!("<dependencies>{}</dependencies>", elements.concat())
+}
+
+/// Midnight of a day, as a zip has it.
+fn dos_date(year: u16, month: u16, day: u16) -> (u16, u16) {
+    (((year - 1980) << 9) | (month << 5) | day, 0)
 }
 
 fn acme() -> PackageBuilder {
@@ -154,7 +163,7 @@ refuses! {
     a_symbolic_link_is_refused:
         archive_error(&changed(|entry| entry.mode = 0o120_777)) => ArchiveError::SymbolicLink(_),
     an_entry_dated_two_days_ahead_is_refused:
-        archive_error(&changed(|entry| entry.date = (46 << 9 | 11 << 5 | 24, 0)))
+        archive_error(&changed(|entry| entry.date = dos_date(2026, 11, 24)))
         => ArchiveError::FromTheFuture(_),
     a_double_backslash_is_refused:
         archive_error(&acme().file(r"lib\\a.dll", b"")) => ArchiveError::DoubleBackslash(_),
@@ -373,13 +382,13 @@ refuses! {
         nuspec_error("<dependencies><group targetFramework='net45'/><group targetFramework='.NETFramework4.5'/></dependencies>")
         => NuspecError::DuplicateGroup(_),
     dependencies_beyond_the_limit_are_refused:
-        nuspec_error(&format!("<dependencies>{}</dependencies>", (0..800).map(|n| format!("<dependency id='{}{n}' version='1.0'/>", "a".repeat(30))).collect::<String>()))
+        nuspec_error(&dependencies(800, |n| format!("<dependency id='{}{n}' version='1.0'/>", "a".repeat(30))))
         => NuspecError::TooLong { element: "list of dependencies", .. },
     too_many_dependencies_are_refused:
-        nuspec_error(&format!("<dependencies>{}</dependencies>", "<dependency id='a'/>".repeat(4097)))
+        nuspec_error(&dependencies(4097, |_| "<dependency id='a'/>".to_owned()))
         => NuspecError::TooMany { element: "dependencies", .. },
     too_many_groups_are_refused:
-        nuspec_error(&format!("<dependencies>{}</dependencies>", (0..257).map(|n| format!("<group targetFramework='x{n}'/>")).collect::<String>()))
+        nuspec_error(&dependencies(257, |n| format!("<group targetFramework='x{n}'/>")))
         => NuspecError::TooMany { element: "dependency groups", .. },
     too_many_elements_are_refused:
         nuspec_error(&"<!-- -->".repeat(60_000)) => NuspecError::TooManyNodes { .. },

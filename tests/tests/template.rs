@@ -1,8 +1,6 @@
 //! template.yaml: routes have verbs, verbs have routes, refusals have words,
 //! and no role can do more than its verb.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use nuthatch::gateway::Template;

@@ -25,7 +25,8 @@ pub struct Event {
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
     principal_id: String,
-    policy_document: PolicyDocument,
+    #[serde(rename = "policyDocument")]
+    document: PolicyDocument,
     context: HashMap<String, String>,
 }
 
@@ -70,7 +71,7 @@ impl Policy {
     fn new(effect: &'static str, method_arn: String, caller: &Caller) -> Self {
         Self {
             principal_id: caller.name().to_owned(),
-            policy_document: PolicyDocument {
+            document: PolicyDocument {
                 version: "2012-10-17",
                 statement: [Statement {
                     action: "execute-api:Invoke",

@@ -21,6 +21,7 @@ pub struct Index;
 
 impl Index {
     /// Answers a GET.
+    #[expect(clippy::unused_async, reason = "a verb as all others are")]
     pub async fn handle(&self, request: Request) -> Reply {
         let base = request.extensions().get::<BaseUrl>().map_or("", |base| base.0.as_str());
         feed::json(&service_index(base))

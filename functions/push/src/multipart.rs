@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_head_without_an_end_is_refused() {
-        let body = [b"--bound\r\n".as_slice(), &[b'x'; LONGEST_HEAD + 1]].concat();
+        let body = [b"--bound\r\n".as_slice(), &vec![b'x'; LONGEST_HEAD + 1]].concat();
         let read = read("multipart/form-data; boundary=bound", &[&body]);
         assert_eq!(read, Err(MultipartError::HeadTooLong));
     }

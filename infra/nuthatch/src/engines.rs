@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TimeToLiveSpecification,
@@ -186,7 +187,9 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError>
     match created {
         Ok(_) => {}
         Err(error)
-            if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) =>
+            if error
+                .as_service_error()
+                .is_some_and(CreateTableError::is_resource_in_use_exception) =>
         {
             return Ok(());
         }

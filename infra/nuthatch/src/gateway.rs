@@ -50,8 +50,8 @@ impl Gateway {
     }
 
     async fn route(&self, mut request: Request) -> (Option<Caller>, Reply) {
-        let routes = &self.template.routes;
-        let Some((route, parameters)) = routes.find(request.method(), request.uri().path()) else {
+        let found = self.template.routes.find(request.method(), request.uri().path());
+        let Some((route, parameters)) = found else {
             return (None, self.template.respond("MISSING_AUTHENTICATION_TOKEN"));
         };
         let caller = if route.authorized {
@@ -68,8 +68,8 @@ impl Gateway {
         request.extensions_mut().insert(self.base_url.clone());
         // A panic is one failed request, here as behind the Lambda runtime.
         let functions = Arc::clone(&self.functions);
-        let called = tokio::spawn(async move { functions.call(verb, request).await }).await;
-        let reply = called.unwrap_or_else(|panic| {
+        let answered = tokio::spawn(async move { functions.call(verb, request).await }).await;
+        let reply = answered.unwrap_or_else(|panic| {
             tracing::error!("a handler panicked: {panic}");
             self.template.respond("DEFAULT_5XX")
         });

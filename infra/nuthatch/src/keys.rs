@@ -133,16 +133,12 @@ pub async fn create(
 
 /// The feed's table, where the options say it is.
 async fn table(place: &Place) -> Result<Table, KeyError> {
-    match &place.table {
-        Some(name) => {
-            let aws = aws(place.endpoint_url.as_deref()).await;
-            Ok(Table::new(aws.dynamodb, name.clone()))
-        }
-        None => {
-            let engine = DataFolder::open(&place.data)?.dynamodb().await?;
-            Ok(Table::new(dynamodb_client(engine), TableName::default()))
-        }
+    if let Some(name) = &place.table {
+        let aws = aws(place.endpoint_url.as_deref()).await;
+        return Ok(Table::new(aws.dynamodb, name.clone()));
     }
+    let engine = DataFolder::open(&place.data)?.dynamodb().await?;
+    Ok(Table::new(dynamodb_client(engine), TableName::default()))
 }
 
 /// Clients for the account that the environment names, at another endpoint

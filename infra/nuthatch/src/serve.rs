@@ -26,9 +26,9 @@ use inbound::Inbound;
 /// How long a client may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long requests may take to finish once the server was told to stop.
-const DRAIN: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_mins(1);
 /// How often what has expired is removed.
-const SWEEP: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_mins(10);
 
 /// The server cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -95,10 +95,8 @@ async fn on_this_machine(
         Spooling::Folder(folder.spool()?),
     );
     let table = Table::new(aws.dynamodb.clone(), settings.table.clone());
-    let owner = match table.keys().await.map_err(KeyError::from)?.is_empty() {
-        true => Some(make_owner(&table).await?),
-        false => None,
-    };
+    let is_first_start = table.keys().await.map_err(KeyError::from)?.is_empty();
+    let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
     let sweeping = tokio::spawn(sweep(engines));

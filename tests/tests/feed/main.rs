@@ -1,8 +1,6 @@
 //! The feed through its front door: HTTP in, HTTP out, then what table and
 //! bucket hold.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
 mod access;
 mod calls;
 mod framing;

@@ -167,7 +167,7 @@ impl s3s::S3 for Bucket {
         }
         let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
         let object = NewObject { key: input.key, size, sha256: sha256.clone(), content_type };
-        if !self.with_store(move |store| store.commit(draft, object, condition)).await? {
+        if !self.with_store(move |store| store.commit(draft, &object, condition)).await? {
             return Err(s3_error!(PreconditionFailed));
         }
         Ok(S3Response::new(PutObjectOutput {

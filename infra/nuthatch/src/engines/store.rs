@@ -145,7 +145,7 @@ impl Store {
     pub fn commit(
         &self,
         mut draft: Draft,
-        object: NewObject,
+        object: &NewObject,
         condition: Condition,
     ) -> Result<bool, StoreError> {
         sync_folder(&draft.path)?;

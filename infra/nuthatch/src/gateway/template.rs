@@ -97,8 +97,7 @@ fn function_routes(function: &Yaml<'_>) -> Result<Vec<Route>, TemplateError> {
             let (Some(method), Some(path)) = (method, property("Path")) else {
                 return Err(unusable(&format!("event {name}")));
             };
-            let authorizer = text_at(event, &["Properties", "Auth", "Authorizer"]);
-            let authorized = authorizer != Some("NONE");
+            let authorized = text_at(event, &["Properties", "Auth", "Authorizer"]) != Some("NONE");
             Ok(Route { method, path: path.to_owned(), verb, authorized })
         })
         .collect()

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 
 /// How much of an unwanted body is read, in bytes and in time.
 const MOST_BYTES: u64 = 1024 * 1024 * 1024;
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The body of a request. When it is dropped before its end, the rest is read
 /// and thrown away: a NuGet client reads no answer before it has sent

@@ -26,9 +26,10 @@ fn text(
 ) -> String {
     let source = format!("{}/v3/index.json", base_url.0);
     let insecure = base_url.0.starts_with("http://");
-    let (flag, attribute) = match insecure {
-        true => (" --allow-insecure-connections", " allowInsecureConnections=\"true\""),
-        false => ("", ""),
+    let (flag, attribute) = if insecure {
+        (" --allow-insecure-connections", " allowInsecureConnections=\"true\"")
+    } else {
+        ("", "")
     };
     let mut text = String::new();
     // Writing to a string cannot fail.

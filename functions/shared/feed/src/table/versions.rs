@@ -265,10 +265,7 @@ impl Table {
                 .set_transact_items(Some(writes.clone()))
                 .send()
                 .await;
-            let error = match sent {
-                Ok(_) => return Ok(Transaction::Done),
-                Err(error) => error,
-            };
+            let Err(error) = sent else { return Ok(Transaction::Done) };
             let reasons = cancellation_reasons(&error);
             if let Some(refused) =
                 reasons.iter().find(|reason| is(reason, "ConditionalCheckFailed"))
