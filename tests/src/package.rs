@@ -178,7 +178,7 @@ impl PackageBuilder {
             }
             directory.extend(b"PK\x01\x02");
             // Made on Unix.
-            directory.extend((3_u16 << 8 | 20).to_le_bytes());
+            directory.extend(0x0314_u16.to_le_bytes());
             directory.extend(entry.fields(false));
             // No comment, disk 0, no internal attributes.
             directory.extend([0; 6]);
