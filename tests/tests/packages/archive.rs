@@ -1,0 +1,237 @@
+//! Rules for the archive.
+
+use nupkg::{ArchiveError, Limits, PackageError};
+use nuthatch_tests::{Entry, PackageBuilder, nuspec};
+
+use crate::{acme, judge, judge_with, refuses};
+
+#[track_caller]
+fn archive_error(package: &PackageBuilder) -> ArchiveError {
+    match judge(package) {
+        Err(PackageError::Archive(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn archive_error_with(package: &PackageBuilder, limits: &Limits) -> ArchiveError {
+    match judge_with(&package.build(), limits) {
+        Err(PackageError::Archive(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn archive_error_bytes(package: &[u8]) -> ArchiveError {
+    match judge_with(package, &Limits::default()) {
+        Err(PackageError::Archive(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// `outer` with the directory of `inner`, which begins with the same entry, as
+/// its comment.
+fn spliced(outer: &[u8], inner: &[u8]) -> Vec<u8> {
+    let end = inner.len() - 22;
+    let directory = |archive: &[u8]| {
+        let end = archive.len() - 22;
+        u32::from_le_bytes(archive[end + 16..end + 20].try_into().unwrap()) as usize
+    };
+    // The first record only: the other's content is not here.
+    let record = &inner[directory(inner)..][..46 + "package.nuspec".len()];
+    let mut spliced = outer.to_vec();
+    let start = u32::try_from(spliced.len()).unwrap();
+    spliced.extend(record);
+    let mut tail = inner[end..].to_vec();
+    tail[8..12].copy_from_slice(&[1, 0, 1, 0]);
+    tail[12..16].copy_from_slice(&u32::try_from(record.len()).unwrap().to_le_bytes());
+    tail[16..20].copy_from_slice(&start.to_le_bytes());
+    spliced.extend(tail);
+    spliced
+}
+
+/// Midnight of a day, as a zip has it.
+fn dos_date(year: u16, month: u16, day: u16) -> (u16, u16) {
+    (((year - 1980) << 9) | (month << 5) | day, 0)
+}
+
+fn changed(change: impl FnOnce(&mut Entry)) -> PackageBuilder {
+    let mut entry = Entry::file("lib/a.dll", &[7; 1000]);
+    change(&mut entry);
+    acme().entry(entry)
+}
+
+#[test]
+fn a_plain_package_is_taken() {
+    let package = judge(&acme().file("lib/net8.0/Acme.dll", b"MZ")).unwrap();
+    assert_eq!(package.nuspec.id.as_str(), "Acme");
+    assert_eq!(package.nuspec.version.full(), "1.0.0");
+}
+
+#[test]
+fn entries_may_be_stored_streamed_and_folders() {
+    let mut streamed = Entry::file("b", b"streamed");
+    streamed.streamed = true;
+    streamed.local_inflated = streamed.declared_inflated;
+    let package = acme().entry(Entry::stored("lib/", b"")).entry(Entry::stored("a", b"x"));
+    judge(&package.entry(streamed).comment(b"packed by hand")).unwrap();
+}
+
+refuses! {
+    bytes_that_are_no_zip_are_refused:
+        archive_error(&PackageBuilder::default().before(b"no zip")) => ArchiveError::NoNuspec | ArchiveError::DataBefore { .. },
+    an_empty_upload_is_refused:
+        match judge_with(b"", &Limits::default()) { Err(PackageError::Archive(e)) => e, other => panic!("{other:?}") }
+        => ArchiveError::NotAnArchive(_),
+    data_before_the_archive_is_refused:
+        archive_error(&acme().before(b"#!/bin/sh\n")) => ArchiveError::DataBefore { bytes: 10 },
+    data_after_the_archive_is_refused:
+        archive_error(&acme().after(b"more")) => ArchiveError::DataAfter { bytes: 4 },
+    an_end_of_archive_in_the_comment_is_refused:
+        archive_error(&acme().comment(b"PK\x05\x06")) => ArchiveError::NotAnArchive(_),
+    a_second_directory_in_the_comment_is_refused: {
+        // Readers that take the first end of archive see another package.
+        let outer = acme().build();
+        let inner = acme().file("lib/evil.dll", b"").build();
+        archive_error_bytes(&spliced(&outer, &inner))
+    } => ArchiveError::HiddenData { .. },
+    data_between_entries_is_refused: {
+        let mut entry = Entry::stored("a", b"seenhidden");
+        entry.declared_packed = 4;
+        entry.declared_inflated = 4;
+        entry.local_inflated = 4;
+        archive_error(&acme().entry(entry).file("b", b""))
+    } => ArchiveError::HiddenData { bytes: 6, .. },
+    a_count_that_is_too_low_is_refused:
+        archive_error(&acme().file("a", b"").declare_entries(1)) => ArchiveError::EntryCount { declared: 1, found: 2 },
+    a_count_that_is_too_high_is_refused:
+        archive_error(&acme().declare_entries(2)) => ArchiveError::EntryCount { declared: 2, found: 1 },
+    an_encrypted_entry_is_refused:
+        archive_error(&changed(|entry| entry.flags |= 1)) => ArchiveError::Encrypted(_),
+    strong_encryption_is_refused:
+        archive_error(&changed(|entry| entry.flags |= 1 << 6)) => ArchiveError::Encrypted(_),
+    a_compression_that_clients_lack_is_refused:
+        archive_error(&changed(|entry| entry.method = 14))
+        => ArchiveError::CompressionMethod { method: 14, .. },
+    a_symbolic_link_is_refused:
+        archive_error(&changed(|entry| entry.mode = 0o120_777)) => ArchiveError::SymbolicLink(_),
+    an_entry_dated_two_days_ahead_is_refused:
+        archive_error(&changed(|entry| entry.date = dos_date(2026, 11, 24)))
+        => ArchiveError::FromTheFuture(_),
+    a_double_backslash_is_refused:
+        archive_error(&acme().file(r"lib\\a.dll", b"")) => ArchiveError::DoubleBackslash(_),
+    a_control_character_in_a_name_is_refused:
+        archive_error(&acme().file("lib/a\u{1}.dll", b"")) => ArchiveError::ControlCharacter(_),
+    an_escaped_nul_in_a_name_is_refused:
+        archive_error(&acme().file("lib/a%00.dll", b"")) => ArchiveError::ControlCharacter(_),
+    a_path_out_of_the_package_is_refused:
+        archive_error(&acme().file("../../etc/passwd", b"")) => ArchiveError::UnsafePath(_),
+    a_backslashed_path_out_of_the_package_is_refused:
+        archive_error(&acme().file(r"..\x", b"")) => ArchiveError::UnsafePath(_),
+    a_drive_is_refused:
+        archive_error(&acme().file("C:/x", b"")) => ArchiveError::UnsafePath(_),
+    an_escaped_path_out_of_the_package_is_refused:
+        archive_error(&acme().file("%252E%252E/x", b"")) => ArchiveError::UnsafePath(_),
+    names_that_differ_in_case_are_one_file:
+        archive_error(&acme().file("lib/A.dll", b"").file("LIB/a.DLL", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    names_that_differ_in_separators_are_one_file:
+        archive_error(&acme().file("lib/a.dll", b"").file(r"lib\a.dll", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    names_that_differ_in_escapes_are_one_file:
+        archive_error(&acme().file("lib/a b", b"").file("lib/a%20b", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    names_that_differ_in_slashes_are_one_file:
+        archive_error(&acme().file("lib/a", b"").file("lib//a", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    another_name_in_the_local_header_is_refused:
+        archive_error(&changed(|entry| entry.local_name = b"lib/b.dll".to_vec()))
+        => ArchiveError::HeadersDisagree { field: "name", .. },
+    another_size_in_the_local_header_is_refused:
+        archive_error(&changed(|entry| entry.local_inflated = 999))
+        => ArchiveError::HeadersDisagree { field: "size", .. },
+    another_size_in_the_data_descriptor_is_refused:
+        archive_error(&changed(|entry| { entry.streamed = true; entry.local_inflated = 999; }))
+        => ArchiveError::HeadersDisagree { field: "descriptor", .. },
+    entries_that_share_bytes_are_refused:
+        archive_error(&changed(|entry| { entry.name = b"lib/b.dll".to_vec(); entry.offset = Some(0); }))
+        => ArchiveError::Overlap { .. } | ArchiveError::HeadersDisagree { .. },
+    an_entry_that_runs_into_the_directory_is_refused:
+        archive_error(&changed(|entry| entry.declared_packed += 40)) => ArchiveError::PastTheEnd(_),
+    a_size_that_deflate_cannot_reach_is_refused:
+        archive_error(&changed(|entry| { entry.declared_inflated = 1 << 30; entry.local_inflated = 1 << 30; }))
+        => ArchiveError::DishonestSize(_),
+    a_stored_entry_of_two_sizes_is_refused: {
+        let mut entry = Entry::stored("a", b"abc");
+        entry.declared_inflated = 2;
+        archive_error(&acme().entry(entry))
+    } => ArchiveError::DishonestSize(_),
+    a_nuspec_that_inflates_further_than_declared_is_refused: {
+        let mut entry = Entry::file("a.nuspec", nuspec("Acme", "1.0.0", "").as_bytes());
+        entry.declared_inflated -= 1;
+        entry.local_inflated -= 1;
+        archive_error(&PackageBuilder::default().entry(entry))
+    } => ArchiveError::DishonestSize(_),
+    a_nuspec_that_inflates_less_far_than_declared_is_refused: {
+        let mut entry = Entry::file("a.nuspec", nuspec("Acme", "1.0.0", "").as_bytes());
+        entry.declared_inflated += 1;
+        entry.local_inflated += 1;
+        archive_error(&PackageBuilder::default().entry(entry))
+    } => ArchiveError::DishonestSize(_),
+    a_nuspec_with_data_behind_its_stream_is_refused: {
+        let mut entry = Entry::file("a.nuspec", nuspec("Acme", "1.0.0", "").as_bytes());
+        entry.packed.extend(b"hidden");
+        entry.declared_packed += 6;
+        archive_error(&PackageBuilder::default().entry(entry))
+    } => ArchiveError::DishonestSize(_),
+    a_nuspec_with_a_wrong_checksum_is_refused: {
+        let mut entry = Entry::file("a.nuspec", nuspec("Acme", "1.0.0", "").as_bytes());
+        entry.crc ^= 1;
+        archive_error(&PackageBuilder::default().entry(entry))
+    } => ArchiveError::Corrupt(_),
+    a_nuspec_that_does_not_inflate_is_refused: {
+        let mut entry = Entry::file("a.nuspec", nuspec("Acme", "1.0.0", "").as_bytes());
+        entry.packed.fill(0xff);
+        archive_error(&PackageBuilder::default().entry(entry))
+    } => ArchiveError::Corrupt(_),
+    more_entries_than_the_limit_are_refused:
+        archive_error_with(&acme().file("a", b"").file("b", b""), &Limits { entries: 2, ..Limits::default() })
+        => ArchiveError::TooManyEntries { entries: 3, limit: 2 },
+    a_directory_beyond_the_limit_is_refused:
+        archive_error_with(&acme(), &Limits { directory_bytes: 40, ..Limits::default() })
+        => ArchiveError::DirectoryTooLarge { limit: 40, .. },
+    entries_that_inflate_beyond_the_limit_are_refused:
+        archive_error_with(&acme().file("a", &[0; 5000]), &Limits { inflated_bytes: 4000, ..Limits::default() })
+        => ArchiveError::InflatesTooFar { limit: 4000, .. },
+    a_suspicious_inflation_is_refused:
+        archive_error_with(
+            &acme().file("a", &[0; 500_000]),
+            &Limits { inflated_bytes_without_ratio: 1000, inflation_ratio: 100, ..Limits::default() },
+        ) => ArchiveError::InflationRatio { limit: 100, .. },
+    a_nuspec_beyond_the_limit_is_refused:
+        archive_error_with(&acme(), &Limits { nuspec_bytes: 100, ..Limits::default() })
+        => ArchiveError::EntryTooLarge { limit: 100, .. },
+    a_readme_beyond_the_limit_is_refused: {
+        let package = PackageBuilder::default()
+            .nuspec(&nuspec("Acme", "1.0.0", "<readme>README.md</readme>"))
+            .file("README.md", &[b'x'; 2000]);
+        archive_error_with(&package, &Limits { attached_file_bytes: 1999, ..Limits::default() })
+    } => ArchiveError::EntryTooLarge { limit: 1999, .. },
+    a_package_without_a_nuspec_is_refused:
+        archive_error(&PackageBuilder::default().file("a.txt", b"")) => ArchiveError::NoNuspec,
+    a_nuspec_in_a_folder_is_none:
+        archive_error(&PackageBuilder::default().file("lib/a.nuspec", b"")) => ArchiveError::NoNuspec,
+    two_nuspecs_are_refused:
+        archive_error(&acme().file("b.NUSPEC", b"")) => ArchiveError::MultipleNuspecs(..),
+    a_second_nuspec_in_a_folder_is_refused:
+        archive_error(&acme().file("lib/b.nuspec", b"")) => ArchiveError::MultipleNuspecs(..),
+    a_missing_icon_is_refused:
+        archive_error(&PackageBuilder::default().nuspec(&nuspec("Acme", "1.0.0", "<icon>i.png</icon>")))
+        => ArchiveError::MissingFile { element: "icon", .. },
+    a_missing_readme_is_refused:
+        archive_error(&PackageBuilder::default().nuspec(&nuspec("Acme", "1.0.0", "<readme>R.md</readme>")))
+        => ArchiveError::MissingFile { element: "readme", .. },
+    a_missing_license_is_refused:
+        archive_error(&PackageBuilder::default().nuspec(&nuspec("Acme", "1.0.0", "<license type=\"file\">L.txt</license>")))
+        => ArchiveError::MissingFile { element: "license", .. },
+}
