@@ -8,6 +8,7 @@ use feed::{Aws, Environment};
 async fn main() -> Result<(), Error> {
     lambda::start_log();
     let aws = Aws::from_environment().await;
-    let authorize = &Authorize::from_environment(&Environment::of_process(), aws)?;
+    let authorize = &Authorize::from_environment(&Environment::of_process(), aws)
+        .map_err(|error| error.to_string())?;
     lambda::run_events(|event| authorize.handle(event)).await
 }

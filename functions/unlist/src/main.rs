@@ -8,6 +8,7 @@ use unlist::Unlist;
 async fn main() -> Result<(), Error> {
     lambda::start_log();
     let aws = Aws::from_environment().await;
-    let verb = &Unlist::from_environment(&Environment::of_process(), aws)?;
+    let verb = &Unlist::from_environment(&Environment::of_process(), aws)
+        .map_err(|error| error.to_string())?;
     lambda::run(|request| verb.handle(request)).await
 }

@@ -1,8 +1,9 @@
 //! The functions as API Gateway calls them: its events in, its answers out.
 
 use authorize::{Authorize, Event};
-use feed::{Aws, Environment, ReadAccess, lambda};
+use feed::{Aws, Environment, ReadAccess, Reply, lambda};
 use http::StatusCode;
+use lambda_http::IntoResponse;
 use nuthatch_tests::{PackageBuilder, TestFeed, framed, nuspec};
 use serde_json::{Value, json};
 
@@ -49,6 +50,11 @@ fn request(event: &Value) -> feed::Request {
     lambda::request(lambda_http::request::from_str(&event.to_string()).unwrap())
 }
 
+/// What the runtime makes of a reply.
+async fn answer(reply: Reply) -> http::Response<lambda_http::Body> {
+    lambda::Answer::of(reply).await.unwrap().into_response().await
+}
+
 async fn authorize(feed: &TestFeed, method: &str, headers: Value) -> Result<Value, String> {
     let authorize = Authorize::new(feed.table(), ReadAccess::Keys);
     let event: Event = serde_json::from_value(json!({
@@ -90,7 +96,7 @@ async fn a_push_event_is_pushed_in_the_name_of_the_authorized_key() {
         event["multiValueHeaders"]["Content-Type"] = json!([content_type]);
         event["body"] = json!(crate::access::base64_of::encode(&body));
         event["isBase64Encoded"] = json!(true);
-        let answer = lambda::response(push.handle(request(&event)).await).await.unwrap();
+        let answer = answer(push.handle(request(&event)).await).await;
         assert_eq!(answer.status(), status);
     }
     let (id, version) = (nupkg::PackageId::parse("acme.core").unwrap(), "1.0.0".parse().unwrap());
@@ -112,7 +118,7 @@ async fn path_parameters_reach_the_verb_with_their_plus() {
         &json!({ "proxy": "Acme/1.0+meta" }),
         &json!({ "principalId": "owner", "key": "owner", "ids": "*" }),
     );
-    let answer = lambda::response(unlist.handle(request(&event)).await).await.unwrap();
+    let answer = answer(unlist.handle(request(&event)).await).await;
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     assert_eq!(feed.changes().await, ["pushed acme 1.0.0", "unlisted acme 1.0.0"]);
 }
@@ -129,7 +135,7 @@ async fn links_lead_to_the_stage_or_the_domain() {
         // What a client calls the host is of no interest.
         event["headers"]["Host"] = json!("evil.example.org");
         let reply = index::Index.handle(request(&event)).await;
-        let body = lambda::response(reply).await.unwrap().into_body().to_vec();
+        let body = answer(reply).await.into_body().to_vec();
         let index: Value = serde_json::from_slice(&body).unwrap();
         let links = index["resources"].as_array().unwrap();
         assert!(links.iter().all(|link| {
@@ -156,6 +162,6 @@ async fn a_nuspec_in_utf16_leaves_the_function_as_it_came() {
         &json!({ "id": "acme", "version": "1.0.0", "file": "acme.nuspec" }),
         &json!({ "principalId": "owner", "key": "owner", "ids": "*" }),
     );
-    let answer = lambda::response(download.handle(request(&event)).await).await.unwrap();
+    let answer = answer(download.handle(request(&event)).await).await;
     assert_eq!(answer.body().to_vec(), xml);
 }

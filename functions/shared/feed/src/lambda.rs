@@ -7,7 +7,7 @@ use std::pin::Pin;
 use http::Response;
 use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
-use lambda_http::{RequestExt, lambda_runtime, service_fn, tracing};
+use lambda_http::{IntoResponse, RequestExt, lambda_runtime, service_fn, tracing};
 
 use crate::{BaseUrl, Body, Caller, PathParameters, Reply, Request};
 
@@ -29,7 +29,7 @@ where
 {
     lambda_http::run(service_fn(|event: lambda_http::Request| {
         let reply = handle(request(event));
-        async { response(reply.await).await }
+        async { Answer::of(reply.await).await }
     }))
     .await
 }
@@ -84,20 +84,32 @@ pub fn request(event: lambda_http::Request) -> Request {
     Request::from_parts(parts, body)
 }
 
-/// The reply as the event is answered: always binary, or `lambda_http` would
-/// take a nuspec in UTF-16 for UTF-8 text.
-///
-/// # Errors
-/// The reply's body cannot be read.
-pub async fn response(reply: Reply) -> Result<Response<lambda_http::Body>, Error> {
-    let (parts, body) = reply.into_parts();
-    let body = body.collect().await?.to_bytes();
-    let body = if body.is_empty() {
-        lambda_http::Body::Empty
-    } else {
-        lambda_http::Body::Binary(body.into())
-    };
-    Ok(Response::from_parts(parts, body))
+/// An answer to an event: always binary, or `lambda_http` would take a nuspec
+/// in UTF-16 for UTF-8 text.
+#[derive(Debug)]
+pub struct Answer(Response<lambda_http::Body>);
+
+impl Answer {
+    /// The answer that carries `reply`.
+    ///
+    /// # Errors
+    /// The reply's body cannot be read.
+    pub async fn of(reply: Reply) -> Result<Self, Error> {
+        let (parts, body) = reply.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let body = if body.is_empty() {
+            lambda_http::Body::Empty
+        } else {
+            lambda_http::Body::Binary(body.into())
+        };
+        Ok(Self(Response::from_parts(parts, body)))
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<lambda_http::Body>> + Send>> {
+        Box::pin(std::future::ready(self.0))
+    }
 }
 
 /// Where the API is, from what API Gateway says of itself and not from what a
