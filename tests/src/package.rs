@@ -45,6 +45,8 @@ pub struct Entry {
     pub mode: u16,
     /// Whether sizes stand behind its bytes and not before them.
     pub streamed: bool,
+    /// Its extra fields, in both headers.
+    pub extra: Vec<u8>,
     /// The place of its local header, where it is not its own.
     pub offset: Option<u32>,
 }
@@ -79,6 +81,7 @@ impl Entry {
             date: NEW_YEAR_2020,
             mode: 0o100_644,
             streamed: false,
+            extra: Vec::new(),
             offset: None,
         }
     }
@@ -99,8 +102,7 @@ impl Entry {
         fields.extend(value(self.declared_packed).to_le_bytes());
         fields.extend(value(inflated).to_le_bytes());
         fields.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
-        // No extra field.
-        fields.extend(0_u16.to_le_bytes());
+        fields.extend(u16::try_from(self.extra.len()).unwrap().to_le_bytes());
         fields
     }
 }
@@ -169,6 +171,7 @@ impl PackageBuilder {
             bytes.extend(b"PK\x03\x04");
             bytes.extend(entry.fields(true));
             bytes.extend(&entry.local_name);
+            bytes.extend(&entry.extra);
             bytes.extend(&entry.packed);
             if entry.streamed {
                 bytes.extend(b"PK\x07\x08");
@@ -185,6 +188,7 @@ impl PackageBuilder {
             directory.extend((u32::from(entry.mode) << 16).to_le_bytes());
             directory.extend(entry.offset.unwrap_or(at).to_le_bytes());
             directory.extend(&entry.name);
+            directory.extend(&entry.extra);
         }
         let entries = u16::try_from(self.entries.len()).unwrap();
         let entries = self.declared_entries.unwrap_or(entries);

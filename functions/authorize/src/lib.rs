@@ -42,7 +42,25 @@ pub struct Authorize {
     pub table: Table,
     /// Who may read.
     pub read_access: ReadAccess,
-    remembered: Mutex<HashMap<String, (Instant, KeyRecord)>>,
+    remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+/// A key, and when it was looked up.
+#[derive(Debug)]
+struct Remembered {
+    record: KeyRecord,
+    /// By a clock that nobody sets.
+    ticked: Instant,
+    /// By the wall, for that clock stands still while a sandbox is frozen.
+    seen: OffsetDateTime,
+}
+
+impl Remembered {
+    fn is_fresh(&self) -> bool {
+        let age = OffsetDateTime::now_utc() - self.seen;
+        let by_the_wall = !age.is_negative() && age < MEMORY;
+        by_the_wall && self.ticked.elapsed() < MEMORY
+    }
 }
 
 /// What the gateway does with a request.
@@ -125,15 +143,17 @@ impl Authorize {
         // a key just made works at once.
         if let Some(record) = &record {
             let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            remembered.insert(hash.as_str().to_owned(), (Instant::now(), record.clone()));
+            let (ticked, seen) = (Instant::now(), OffsetDateTime::now_utc());
+            let entry = Remembered { record: record.clone(), ticked, seen };
+            remembered.insert(hash.as_str().to_owned(), entry);
         }
         Ok(record)
     }
 
     fn remembered(&self, hash: &str) -> Option<KeyRecord> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let (seen, record) = remembered.get(hash)?;
-        (seen.elapsed() < MEMORY).then(|| record.clone())
+        let remembered = remembered.get(hash).filter(|remembered| remembered.is_fresh())?;
+        Some(remembered.record.clone())
     }
 }
 

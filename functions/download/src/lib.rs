@@ -64,8 +64,7 @@ impl Download {
     async fn give(&self, request: &Request) -> Result<Reply, Refusal> {
         let parameters = PathParameters::of(request);
         let id = PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
-        let version =
-            Version::from_str(parameters.get("version")).map_err(|_| Refusal::NoSuchAddress)?;
+        let version = feed::path_version(parameters.get("version"))?;
         let file = File::of(parameters.get("file"), &id, &version)?;
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));

@@ -31,13 +31,20 @@ pub(crate) async fn receive(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let mut part = FirstPart::of(header(CONTENT_TYPE).unwrap_or_default()).map_err(unreadable)?;
     let declared = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > limit.saturating_add(FRAMING)) {
+    let most = limit.saturating_add(FRAMING);
+    if declared.is_some_and(|length| length > most) {
         return Err(Refusal::TooLarge { limit });
     }
     let mut spool = spooling.start().await.map_err(unavailable)?;
-    let (mut sha256, mut sha512, mut size) = (Sha256::new(), Sha512::new(), 0);
+    let (mut sha256, mut sha512) = (Sha256::new(), Sha512::new());
+    let (mut total, mut size) = (0, 0);
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(Refusal::CutOff)?.into_data() else { continue };
+        // What stands around the package has to end, too.
+        total += chunk.len() as u64;
+        if total > most {
+            return Err(Refusal::TooLarge { limit });
+        }
         let piece: Bytes = match &mut part {
             Some(part) => part.next(chunk).map_err(unreadable)?,
             None => chunk,

@@ -25,8 +25,9 @@ use inbound::Inbound;
 
 /// How long a client may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
-/// How long requests may take to finish once the server was told to stop.
-const DRAIN: Duration = Duration::from_mins(1);
+/// How long requests may take to finish once the server was told to stop:
+/// what a NuGet client waits for a push.
+const DRAIN: Duration = Duration::from_mins(5);
 /// How often what has expired is removed.
 const SWEEP: Duration = Duration::from_mins(10);
 
@@ -100,7 +101,7 @@ async fn on_this_machine(
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
     let sweeping = tokio::spawn(sweep(engines));
-    accept(listener, gateway, stop()).await?;
+    accept(listener, gateway, told_to_stop()).await?;
     sweeping.abort();
     Ok(())
 }
@@ -116,7 +117,7 @@ async fn on_aws(
     let settings = settings(options, (table, bucket), Spooling::Folder(std::env::temp_dir()));
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     tracing::info!("serving {}", base_url.0);
-    accept(listener, gateway, stop()).await?;
+    accept(listener, gateway, told_to_stop()).await?;
     Ok(())
 }
 
@@ -186,8 +187,11 @@ pub async fn accept(
     }
     drop(listener);
     tracing::info!("stopping: letting requests finish");
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::warn!("stopped before all requests were finished");
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        // Who asks twice does not want to wait.
+        () = told_to_stop() => tracing::warn!("stopped before all requests were finished"),
+        () = tokio::time::sleep(DRAIN) => tracing::warn!("some requests did not finish in time"),
     }
     Ok(())
 }
@@ -212,7 +216,7 @@ fn serve_connection(stream: TcpStream, gateway: Gateway, graceful: &GracefulShut
 }
 
 /// Done when the process is told to stop.
-async fn stop() {
+async fn told_to_stop() {
     let terminate = async {
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => {

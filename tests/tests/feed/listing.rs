@@ -74,7 +74,9 @@ async fn what_is_not_there_is_not_found() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     owner.push(&package("Acme", "1.0.0", "x")).await;
+    let long = format!("Acme/1.0.0-{}", "a".repeat(2000));
     for path in [
+        long.as_str(),
         "Acme/2.0.0",
         "Other/1.0.0",
         "Acme/nonsense",

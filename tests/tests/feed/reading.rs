@@ -59,7 +59,9 @@ async fn files_that_no_version_has_are_not_found() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     owner.push(&package("Acme", "1.0.0", "x")).await;
+    let long = format!("acme/{0}/acme.{0}.nupkg", format_args!("1.0.0-{}", "a".repeat(2000)));
     for path in [
+        long.as_str(),
         "acme/1.0.0/acme.2.0.0.nupkg",
         "acme/1.0.0/other.1.0.0.nupkg",
         "acme/1.0.0/acme.zip",

@@ -50,6 +50,15 @@ fn spliced(outer: &[u8], inner: &[u8]) -> Vec<u8> {
     spliced
 }
 
+/// A package with bytes behind its directory, and a field of its end changed.
+fn with_end(behind: &[u8], field: usize, by: i8) -> Vec<u8> {
+    let mut package = acme().file("a", b"").build();
+    let end = package.len() - 22;
+    package[end + field] = package[end + field].wrapping_add_signed(by);
+    package.splice(end..end, behind.iter().copied());
+    package
+}
+
 /// Midnight of a day, as a zip has it.
 fn dos_date(year: u16, month: u16, day: u16) -> (u16, u16) {
     (((year - 1980) << 9) | (month << 5) | day, 0)
@@ -95,6 +104,22 @@ refuses! {
         let inner = acme().file("lib/evil.dll", b"").build();
         archive_error_bytes(&spliced(&outer, &inner))
     } => ArchiveError::HiddenData { .. },
+    a_directory_of_another_size_than_declared_is_refused:
+        archive_error_bytes(&with_end(&[], 12, -1)) => ArchiveError::EndDisagrees,
+    a_directory_on_another_disk_is_refused:
+        archive_error_bytes(&with_end(&[], 6, 1)) => ArchiveError::EndDisagrees,
+    entries_on_another_disk_are_refused:
+        archive_error_bytes(&with_end(&[], 8, 1)) => ArchiveError::EndDisagrees,
+    a_signature_behind_the_directory_is_refused:
+        archive_error_bytes(&with_end(b"PK\x05\x05\x04\x00evil", 12, 10))
+        => ArchiveError::EndDisagrees,
+    a_locator_that_only_some_readers_believe_is_refused:
+        archive_error_bytes(&with_end(b"PK\x06\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0", 12, 20))
+        => ArchiveError::EndDisagrees,
+    a_second_name_in_an_extra_field_is_refused:
+        archive_error(&changed(|entry| {
+            entry.extra = b"\x75\x70\x0a\x00\x01\0\0\0\0evil!".to_vec();
+        })) => ArchiveError::HeadersDisagree { field: "name", .. },
     data_between_entries_is_refused: {
         let mut entry = Entry::stored("a", b"seenhidden");
         entry.declared_packed = 4;
@@ -118,6 +143,9 @@ refuses! {
     an_entry_dated_two_days_ahead_is_refused:
         archive_error(&changed(|entry| entry.date = dos_date(2026, 11, 24)))
         => ArchiveError::FromTheFuture(_),
+    a_name_beyond_the_limit_is_refused:
+        archive_error(&acme().file(&"a".repeat(1025), b""))
+        => ArchiveError::NameTooLong { bytes: 1025, limit: 1024 },
     a_double_backslash_is_refused:
         archive_error(&acme().file(r"lib\\a.dll", b"")) => ArchiveError::DoubleBackslash(_),
     a_control_character_in_a_name_is_refused:

@@ -136,6 +136,14 @@ refuses! {
         => NuspecError::TooMany { element: "dependency groups", .. },
     too_many_elements_are_refused:
         nuspec_error(&"<!-- -->".repeat(60_000)) => NuspecError::TooManyNodes { .. },
+    too_many_attributes_are_refused: {
+        let attributes: Vec<String> = (0..100_000).map(|n| format!(" a{n}=''")).collect();
+        nuspec_error(&format!("<x{}/>", attributes.concat()))
+    } => NuspecError::TooMany { element: "attributes on one element", .. },
+    too_many_namespaces_are_refused: {
+        let open: Vec<String> = (0..10_000).map(|n| format!("<a xmlns:p{n}='u'>")).collect();
+        nuspec_error(&format!("{}{}", open.concat(), "</a>".repeat(10_000)))
+    } => NuspecError::TooMany { element: "namespace declarations", count: 10_001, limit: 64 },
     a_license_of_neither_kind_is_refused:
         nuspec_error("<license>MIT</license>") => NuspecError::LicenseType(_),
     a_license_of_another_version_is_refused:
@@ -150,6 +158,21 @@ fn a_nuspec_that_does_not_deflate_far_enough_is_refused() {
     let refused = judge_with(&acme().build(), &limits);
     let error = PackageError::Nuspec(NuspecError::TooLargeDeflated { bytes: 0, limit: 0 });
     assert_eq!(std::mem::discriminant(&refused.unwrap_err()), std::mem::discriminant(&error));
+}
+
+#[test]
+fn attributes_in_text_do_not_count() {
+    let text = "a='b' ".repeat(100);
+    let more = format!("<summary>{text}<!-- <{text}> --><![CDATA[ <{text}> ]]></summary>");
+    let package = PackageBuilder::default().nuspec(&nuspec("Acme", "1.0.0", &more));
+    judge(&package).unwrap();
+}
+
+#[test]
+fn a_deep_nuspec_is_answered() {
+    let deep = format!("{}{}", "<a>".repeat(24_000), "</a>".repeat(24_000));
+    let package = PackageBuilder::default().nuspec(&nuspec("Acme", "1.0.0", &deep));
+    judge(&package).unwrap();
 }
 
 #[test]

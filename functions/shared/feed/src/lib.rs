@@ -29,7 +29,7 @@ pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};
 pub use objects::{ObjectError, ObjectKey, Objects, RedirectLifetime};
 pub use refusal::{Refusal, one_line};
 pub use reply::{Reply, json, no_content, redirect, status, stream};
-pub use request::{BaseUrl, PathParameters, Request, package_version};
+pub use request::{BaseUrl, PathParameters, Request, package_version, path_version};
 pub use table::{
     Change, Commit, Deletion, Listing, Metadata, State, Table, TableError, VersionRow, timestamp,
 };

@@ -100,7 +100,7 @@ impl From<Refusal> for Reply {
 fn log(refusal: &Refusal, status: StatusCode) {
     let status = status.as_u16();
     if status < 500 {
-        tracing::info!(http.status = status, "refused: {refusal}");
+        tracing::info!(http.status = status, "refused: {}", one_line(&refusal.to_string()));
         return;
     }
     let mut causes = String::new();

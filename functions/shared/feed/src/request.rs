@@ -67,8 +67,19 @@ pub fn package_version(path: &str) -> Result<(PackageId, Version), Refusal> {
         return Err(Refusal::NoSuchAddress);
     };
     let id = PackageId::parse(id).map_err(|_| Refusal::NoSuchAddress)?;
-    match version.parse() {
-        Ok(version) => Ok((id, version)),
-        Err(_) => Err(Refusal::NoSuchAddress),
+    Ok((id, path_version(version)?))
+}
+
+/// The version that a part of a path spells.
+///
+/// # Errors
+/// It is none, or longer than any that can be there.
+pub fn path_version(text: &str) -> Result<Version, Refusal> {
+    // A key of the table has room for 1,024 bytes (AWS quota), a pushed
+    // version for 64 and any number of leading zeros.
+    const LONGEST: usize = 255;
+    match text.parse() {
+        Ok(version) if text.len() <= LONGEST => Ok(version),
+        _ => Err(Refusal::NoSuchAddress),
     }
 }

@@ -6,6 +6,7 @@
 
 mod content;
 mod directory;
+mod end;
 mod error;
 mod name;
 

@@ -7,8 +7,10 @@
 pub struct Limits {
     /// Entries in the archive. Default 65,534, nuget.org's: one more needs zip64.
     pub entries: u64,
-    /// Bytes of the archive's central directory. Default 16 MiB.
+    /// Bytes of the archive's central directory. Default 8 MiB.
     pub directory_bytes: u64,
+    /// Bytes of an entry's name. Default 1,024.
+    pub name_bytes: usize,
     /// Bytes that all entries declare to inflate to. Default 8 GiB.
     pub inflated_bytes: u64,
     /// How often the archive's own size its entries may declare to inflate to,
@@ -19,8 +21,12 @@ pub struct Limits {
     pub inflated_bytes_without_ratio: u64,
     /// Bytes of the nuspec. Default 1 MiB.
     pub nuspec_bytes: u64,
-    /// Elements, texts and attributes in the nuspec. Default 50,000.
+    /// Elements, texts and comments in the nuspec. Default 50,000.
     pub nuspec_nodes: u32,
+    /// Attributes of one element of the nuspec. Default 64.
+    pub nuspec_attributes: usize,
+    /// Declarations of namespaces in the nuspec. Default 64.
+    pub nuspec_namespaces: usize,
     /// Bytes of the nuspec deflated. Default 384 KiB, which fits a `DynamoDB`
     /// item (AWS quota: 400 KB).
     pub deflated_nuspec_bytes: u64,
@@ -44,6 +50,8 @@ pub struct Limits {
     pub language: usize,
     /// Length of the repository's type. Default 100, nuget.org's.
     pub repository_type: usize,
+    /// Length of a target framework. Default 64.
+    pub target_framework: usize,
     /// Length of the license expression or file name. Default 500, nuget.org's.
     pub license: usize,
     /// Package types. Default 32.
@@ -66,12 +74,15 @@ impl Default for Limits {
         const MIB: u64 = 1024 * KIB;
         Self {
             entries: 65_534,
-            directory_bytes: 16 * MIB,
+            directory_bytes: 8 * MIB,
+            name_bytes: 1_024,
             inflated_bytes: 8 * 1024 * MIB,
             inflation_ratio: 200,
             inflated_bytes_without_ratio: 64 * MIB,
             nuspec_bytes: MIB,
             nuspec_nodes: 50_000,
+            nuspec_attributes: 64,
+            nuspec_namespaces: 64,
             deflated_nuspec_bytes: 384 * KIB,
             attached_file_bytes: MIB,
             hours_ahead: 24,
@@ -82,6 +93,7 @@ impl Default for Limits {
             release_notes: 35_000,
             language: 20,
             repository_type: 100,
+            target_framework: 64,
             license: 500,
             package_types: 32,
             dependency_groups: 256,

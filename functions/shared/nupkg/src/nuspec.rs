@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod framework;
 mod read;
+mod shape;
 mod text;
 
 pub use error::NuspecError;
@@ -119,6 +120,7 @@ impl Nuspec {
     /// The first rule for pushed packages that it breaks.
     pub fn parse(xml: &[u8], limits: &Limits) -> Result<Self, NuspecError> {
         let text = text::decode(xml)?;
+        shape::check(&text, limits)?;
         let nuspec = read::read(&text, limits)?;
         check::check(&nuspec, limits)?;
         Ok(nuspec)

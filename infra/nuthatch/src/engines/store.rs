@@ -126,8 +126,9 @@ impl Store {
     pub fn draft(&self) -> Result<(Draft, File), StoreError> {
         let name = Ulid::new().to_string();
         let path = self.path(&name);
-        if let Some(folder) = path.parent() {
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             super::make_private(folder).map_err(|source| file_error(folder, source))?;
+            sync(&self.folder)?;
         }
         let file = OpenOptions::new()
             .write(true)
@@ -148,7 +149,7 @@ impl Store {
         object: &NewObject,
         condition: Condition,
     ) -> Result<bool, StoreError> {
-        sync_folder(&draft.path)?;
+        sync(draft.path.parent().unwrap_or(&self.folder))?;
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = OffsetDateTime::now_utc().unix_timestamp();
@@ -313,9 +314,8 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Makes a new file's name last through a power cut.
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(path);
+/// Makes the names in a folder last through a power cut.
+fn sync(folder: &Path) -> Result<(), StoreError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|source| file_error(folder, source))

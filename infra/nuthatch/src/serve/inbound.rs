@@ -1,57 +1,83 @@
 //! A request's body, read to its end even when nobody wants it.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use feed::{Body, Request};
+use feed::{Body, BoxError, Request};
+use http::header::EXPECT;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
 
 /// How much of an unwanted body is read, in bytes and in time.
 const MOST_BYTES: u64 = 1024 * 1024 * 1024;
 const LONGEST: Duration = Duration::from_mins(1);
+/// How long a client may send nothing in the middle of a body.
+const IDLE: Duration = Duration::from_mins(1);
 
 /// The body of a request. When it is dropped before its end, the rest is read
 /// and thrown away: a NuGet client reads no answer before it has sent
 /// everything, and would see a broken connection instead of its refusal.
-pub(super) struct Inbound(Option<Incoming>);
+pub(super) struct Inbound {
+    incoming: Option<Incoming>,
+    /// Whether the client sends nothing before it is told to, which reading
+    /// would do.
+    is_waiting: bool,
+    idle: Pin<Box<Sleep>>,
+}
 
 impl Inbound {
     /// The request as verbs take it.
     pub(super) fn wrap(request: http::Request<Incoming>) -> Request {
-        request.map(|body| Body::stream(Self(Some(body))))
+        let expectation = request.headers().get(EXPECT);
+        let is_waiting = expectation.is_some_and(|value| value == "100-continue");
+        request.map(|body| {
+            Body::stream(Self {
+                incoming: Some(body),
+                is_waiting,
+                idle: Box::pin(tokio::time::sleep(IDLE)),
+            })
+        })
     }
 }
 
 impl http_body::Body for Inbound {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.0 {
-            Some(incoming) => Pin::new(incoming).poll_frame(context),
-            None => Poll::Ready(None),
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        this.is_waiting = false;
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
+            this.idle.as_mut().reset(Instant::now() + IDLE);
+            return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
+        ready!(this.idle.as_mut().poll(context));
+        // Nor is the rest waited for.
+        this.incoming = None;
+        Poll::Ready(Some(Err("the client sent nothing for too long".into())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(Incoming::is_end_stream)
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
+        self.incoming.as_ref().map_or_else(SizeHint::default, Incoming::size_hint)
     }
 }
 
 impl Drop for Inbound {
     fn drop(&mut self) {
-        if let Some(incoming) = self.0.take().filter(|incoming| !incoming.is_end_stream()) {
+        let unread = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
+        if let Some(incoming) = unread.filter(|_| !self.is_waiting) {
             tokio::spawn(tokio::time::timeout(LONGEST, drain(incoming)));
         }
     }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use rawzip::extra_fields::ExtraFieldId;
 use rawzip::{
     CompressionMethod, EntryFlags, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
     ZipFileHeaderRecord,
 };
 use time::OffsetDateTime;
 
+use super::end;
 use super::error::from_rawzip;
 use super::name::EntryName;
 use super::{ArchiveError, PackageError};
@@ -47,13 +49,24 @@ impl Directory {
     ) -> Result<Self, PackageError> {
         check_end(archive, limits)?;
         let latest = now + time::Duration::hours(limits.hours_ahead.into());
+        let directory_end = end::check(archive)?;
         let mut entries = Vec::new();
+        let mut last = None;
         let mut records = archive.entries(buffer);
         while let Some(record) = records.next_entry().map_err(from_rawzip)? {
-            entries.push(Entry::of(&record, latest)?);
+            last = Some(record.central_directory_offset());
+            entries.push(Entry::of(&record, limits.name_bytes, latest)?);
             check_count(archive.entries_hint(), entries.len(), u64::gt)?;
         }
         check_count(archive.entries_hint(), entries.len(), u64::ne)?;
+        let end = match last {
+            Some(record) => end::end_of_record(archive, record)?,
+            None => archive.directory_offset(),
+        };
+        // Some readers let a signature follow, in which anything can hide.
+        if end != directory_end {
+            return Err(ArchiveError::EndDisagrees.into());
+        }
         let directory = Self { entries };
         directory.check_names()?;
         directory.check_inflation(archive.end_offset(), limits)?;
@@ -192,8 +205,14 @@ fn rest_of(reader: &impl ReaderAt, offset: u64) -> Result<u64, PackageError> {
 }
 
 impl Entry {
-    fn of(record: &ZipFileHeaderRecord<'_>, latest: OffsetDateTime) -> Result<Self, ArchiveError> {
-        let name = EntryName::parse(record.file_path().as_ref())?;
+    fn of(
+        record: &ZipFileHeaderRecord<'_>,
+        name_bytes: usize,
+        latest: OffsetDateTime,
+    ) -> Result<Self, ArchiveError> {
+        let path = record.file_path();
+        let raw_name = path.as_ref();
+        let name = EntryName::parse(raw_name, name_bytes)?;
         let written = || name.written.clone();
         let flags = record.flags();
         if flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked() {
@@ -212,6 +231,12 @@ impl Entry {
         if !honest {
             return Err(ArchiveError::DishonestSize(written()));
         }
+        // Some readers take the name that this field holds.
+        if record.extra_fields().any(|(id, field)| {
+            id == ExtraFieldId::INFO_ZIP_UNICODE_PATH && field.get(5..) != Some(raw_name)
+        }) {
+            return Err(ArchiveError::HeadersDisagree { name: written(), field: "name" });
+        }
         if record.mode().is_symlink() {
             return Err(ArchiveError::SymbolicLink(written()));
         }
@@ -219,7 +244,7 @@ impl Entry {
             return Err(ArchiveError::FromTheFuture(written()));
         }
         Ok(Self {
-            raw_name: record.file_path().as_ref().to_vec(),
+            raw_name: raw_name.to_vec(),
             wayfinder: record.wayfinder(),
             method,
             packed,

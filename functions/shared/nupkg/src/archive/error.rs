@@ -48,6 +48,9 @@ pub enum ArchiveError {
         /// The limit.
         limit: u64,
     },
+    /// The end of the archive says something else than its directory.
+    #[error("the package's end of archive disagrees with its directory; pack it again")]
+    EndDisagrees,
     /// The archive holds another number of entries than it declares.
     #[error("the package declares {declared} entries and holds {found}; pack it again")]
     EntryCount {
@@ -75,6 +78,16 @@ pub enum ArchiveError {
     /// An entry's date is ahead of the clock.
     #[error("the package's entry '{0}' has a date in the future; correct the clock and pack again")]
     FromTheFuture(String),
+    /// An entry's name is longer than the limit.
+    #[error(
+        "the package has an entry whose name is {bytes} bytes long; shorten it to at most {limit}"
+    )]
+    NameTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// An entry's name has two backslashes in a row.
     #[error("the package's entry '{0}' has a double backslash in its name; rename it")]
     DoubleBackslash(String),

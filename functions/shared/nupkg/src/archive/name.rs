@@ -18,7 +18,10 @@ pub(super) struct EntryName {
 }
 
 impl EntryName {
-    pub(super) fn parse(raw: &[u8]) -> Result<Self, ArchiveError> {
+    pub(super) fn parse(raw: &[u8], limit: usize) -> Result<Self, ArchiveError> {
+        if raw.len() > limit {
+            return Err(ArchiveError::NameTooLong { bytes: raw.len(), limit });
+        }
         let written = match std::str::from_utf8(raw) {
             Ok(text) => text.to_owned(),
             Err(_) => raw.iter().copied().map(char::from).collect(),
@@ -64,8 +67,8 @@ fn decode(text: &str) -> Cow<'_, str> {
 /// The path inside the folder that the name is extracted to; `None` where it
 /// leads out of it, or is that folder.
 fn resolve(name: &str) -> Option<String> {
-    let drive = name.as_bytes().get(1) == Some(&b':');
-    if drive || name.starts_with(['/', '\\']) {
+    // A drive on Windows, or a stream of a file.
+    if name.contains(':') || name.starts_with(['/', '\\']) {
         return None;
     }
     let mut folders = Vec::new();
@@ -75,6 +78,8 @@ fn resolve(name: &str) -> Option<String> {
             ".." => {
                 folders.pop()?;
             }
+            // Windows drops what these end in, and finds another file.
+            segment if segment.ends_with(['.', ' ']) => return None,
             segment => folders.push(segment),
         }
     }
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     fn path(name: &str) -> Option<String> {
-        EntryName::parse(name.as_bytes()).ok().map(|name| name.path)
+        EntryName::parse(name.as_bytes(), 1024).ok().map(|name| name.path)
     }
 
     #[test]
@@ -108,9 +113,14 @@ mod tests {
             "%252E%252E/x",
             r"\x",
             "lib/..",
+            "./C:/x",
+            "lib/a.dll::$DATA",
+            "lib/a.dll.",
+            "lib /a.dll",
+            "...",
         ] {
             assert!(
-                matches!(EntryName::parse(name.as_bytes()), Err(ArchiveError::UnsafePath(_))),
+                matches!(EntryName::parse(name.as_bytes(), 1024), Err(ArchiveError::UnsafePath(_))),
                 "{name}"
             );
         }

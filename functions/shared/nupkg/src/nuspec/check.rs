@@ -61,7 +61,7 @@ fn check_counts(nuspec: &Nuspec, limits: &Limits) -> Result<(), NuspecError> {
     }
     for group in groups {
         let framework = group.target_framework.as_deref().unwrap_or_default();
-        check_length("target framework", framework, limits.title)?;
+        check_length("target framework", framework, limits.target_framework)?;
     }
     Ok(())
 }
