@@ -35,9 +35,12 @@ pub struct ServeOptions {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
     pub listen: SocketAddr,
-    /// The address that clients use, such as <https://packages.example.org>;
-    /// needed where it is not the one listened on
-    #[arg(long)]
+    /// The address that clients use, where it is not the one listened on.
+    #[arg(
+        long,
+        help = "The address that clients use, such as https://packages.example.org; \
+                needed where it is not the one listened on"
+    )]
     pub url: Option<String>,
     /// Who may restore packages: keys or anonymous
     #[arg(long, value_name = "WHO", default_value_t)]
@@ -62,8 +65,8 @@ pub struct Place {
     /// The folder that holds the feed
     #[arg(long, value_name = "DIR", default_value = "nuthatch-data", conflicts_with = "table")]
     pub data: PathBuf,
-    /// The `DynamoDB` table that holds the feed on AWS
-    #[arg(long)]
+    /// The table that holds the feed on AWS.
+    #[arg(long, help = "The DynamoDB table that holds the feed on AWS")]
     pub table: Option<TableName>,
     /// Another endpoint than AWS's own
     #[arg(long, value_name = "URL", requires = "table")]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use feed::{
@@ -19,6 +20,9 @@ pub enum KeyError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// There is no feed to look into.
+    #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
+    NoFeed(PathBuf),
     /// The table does not answer.
     #[error("{}", with_causes(.0))]
     Table(#[from] TableError),
@@ -94,11 +98,11 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
             writeln!(io::stdout(), "{}", key.reveal())?;
         }
         KeyAction::List { place } => {
-            let keys = table(&place).await?.keys().await?;
+            let keys = existing_table(&place).await?.keys().await?;
             write!(io::stdout(), "{}", listing(&keys, OffsetDateTime::now_utc()))?;
         }
         KeyAction::Revoke { name, place } => {
-            if !table(&place).await?.revoke_key(&name).await? {
+            if !existing_table(&place).await?.revoke_key(&name).await? {
                 return Err(KeyError::NoSuchKey(name));
             }
             writeln!(io::stderr(), "Revoked the key '{name}'. It stops to work within a minute.")?;
@@ -129,6 +133,14 @@ pub async fn create(
         revoked: None,
     };
     if table.create_key(&record).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
+}
+
+/// The table of a feed that is there: a mistyped folder is not made.
+async fn existing_table(place: &Place) -> Result<Table, KeyError> {
+    if place.table.is_none() && !place.data.exists() {
+        return Err(KeyError::NoFeed(place.data.clone()));
+    }
+    table(place).await
 }
 
 /// The feed's table, where the options say it is.

@@ -218,4 +218,8 @@ async fn what_cannot_be_done_says_what_to_do() {
         assert!(!output.status.success(), "{arguments:?}");
         assert!(said.contains(remedy), "{arguments:?}: {said}");
     }
+    let nowhere = data.path().join("nowhere");
+    let said = run(&["key", "list"], &nowhere).stderr;
+    assert!(String::from_utf8_lossy(&said).contains("there is no feed"));
+    assert!(!nowhere.exists());
 }
