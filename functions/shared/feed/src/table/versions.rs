@@ -270,7 +270,8 @@ impl Table {
             if let Some(refused) =
                 reasons.iter().find(|reason| is(reason, "ConditionalCheckFailed"))
             {
-                return Ok(Transaction::Refused(refused.item.clone()));
+                let item = refused.item.clone().filter(|item| !item.is_empty());
+                return Ok(Transaction::Refused(item));
             }
             if conflicts == MOST_CONFLICTS
                 || !reasons.iter().any(|reason| is(reason, "TransactionConflict"))
