@@ -10,9 +10,8 @@
 //!
 //! Three AWS calls: read the version's row, put the object under a key that no
 //! other push has, commit; one more removes the object of a push that lost a
-//! race. Nothing can be seen before the commit, and
-//! everything after it. A crash in between leaves an object that nothing points
-//! to, and a retry simply works.
+//! race. Nothing can be seen before the commit, and everything after it. A crash
+//! in between leaves an object that nothing points to, and a retry simply works.
 
 mod multipart;
 mod receive;

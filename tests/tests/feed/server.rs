@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use nuthatch_tests::{Server, framed, run};
+use nuthatch_tests::{Server, TestFeed, framed, run};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 
 use crate::package;
 
@@ -149,6 +150,31 @@ async fn a_client_that_waits_is_told_to_continue_or_refused_at_once() {
         stream.read_exact(&mut answer).unwrap();
         assert_eq!(answer, format!("HTTP/1.1 {status}").as_bytes());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_silent_is_not_waited_for() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // All that it sends is there before the server looks: the clock jumps.
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    write!(
+        stream,
+        "PUT /api/v2/package HTTP/1.1\r\nHost: x\r\nX-NuGet-ApiKey: {}\r\n\
+         Content-Length: 1000\r\n\r\nPK",
+        owner.key()
+    )
+    .unwrap();
+    let serving = nuthatch::serve::accept(listener, feed.gateway.clone(), std::future::pending());
+    let serving = tokio::spawn(serving);
+    stream.set_nonblocking(true).unwrap();
+    let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    assert_eq!(std::fs::read_dir(feed.folder().join("spool")).unwrap().count(), 0);
+    serving.abort();
 }
 
 #[tokio::test]
