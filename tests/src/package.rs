@@ -45,8 +45,10 @@ pub struct Entry {
     pub mode: u16,
     /// Whether sizes stand behind its bytes and not before them.
     pub streamed: bool,
-    /// Its extra fields, in both headers.
+    /// Its extra fields in the directory.
     pub extra: Vec<u8>,
+    /// Its extra fields in the local header.
+    pub local_extra: Vec<u8>,
     /// The place of its local header, where it is not its own.
     pub offset: Option<u32>,
 }
@@ -82,6 +84,7 @@ impl Entry {
             mode: 0o100_644,
             streamed: false,
             extra: Vec::new(),
+            local_extra: Vec::new(),
             offset: None,
         }
     }
@@ -102,7 +105,8 @@ impl Entry {
         fields.extend(value(self.declared_packed).to_le_bytes());
         fields.extend(value(inflated).to_le_bytes());
         fields.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
-        fields.extend(u16::try_from(self.extra.len()).unwrap().to_le_bytes());
+        let extra = if is_local { &self.local_extra } else { &self.extra };
+        fields.extend(u16::try_from(extra.len()).unwrap().to_le_bytes());
         fields
     }
 }
@@ -171,7 +175,7 @@ impl PackageBuilder {
             bytes.extend(b"PK\x03\x04");
             bytes.extend(entry.fields(true));
             bytes.extend(&entry.local_name);
-            bytes.extend(&entry.extra);
+            bytes.extend(&entry.local_extra);
             bytes.extend(&entry.packed);
             if entry.streamed {
                 bytes.extend(b"PK\x07\x08");

@@ -2,11 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 /// The calls made so far, in their order: `GetItem`, `PUT object` …
 #[derive(Debug, Clone, Default)]
@@ -15,7 +12,7 @@ pub struct Recorder(Arc<Mutex<Vec<String>>>);
 impl Recorder {
     /// `engine`, with every call to it recorded.
     #[must_use]
-    pub fn record<E: HttpConnector + Clone + 'static>(&self, engine: E) -> Recorded<E> {
+    pub fn record<E: HttpConnector + 'static>(&self, engine: E) -> Recorded<E> {
         Recorded { engine, calls: self.clone() }
     }
 
@@ -46,15 +43,5 @@ impl<E: HttpConnector + 'static> HttpConnector for Recorded<E> {
         );
         self.calls.0.lock().unwrap().push(operation);
         self.engine.call(request)
-    }
-}
-
-impl<E: HttpConnector + Clone + 'static> HttpClient for Recorded<E> {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }

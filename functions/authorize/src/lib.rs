@@ -171,11 +171,9 @@ fn scope(method: &Method) -> Scope {
 /// password of Basic credentials whose user name does not matter. An empty one
 /// is none: clients without a key send such credentials once they are asked.
 fn presented_key(headers: &HeaderMap) -> Option<String> {
-    let key =
-        headers.get("x-nuget-apikey").map(|key| key.to_str().unwrap_or("?").trim().to_owned());
-    key.filter(|key| !key.is_empty())
-        .or_else(|| basic_password(headers))
-        .filter(|key| !key.is_empty())
+    let header = headers.get("x-nuget-apikey");
+    let header = header.map(|key| key.to_str().unwrap_or("?").trim().to_owned());
+    [header, basic_password(headers)].into_iter().flatten().find(|key| !key.is_empty())
 }
 
 fn basic_password(headers: &HeaderMap) -> Option<String> {

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TimeToLiveSpecification,
 };
-use aws_smithy_runtime_api::client::http::HttpClient;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
 use feed::{Aws, BoxError, BucketName, TableName};
 
 pub use dynamodb::DynamoDb;
@@ -138,25 +138,26 @@ impl Engines {
 
 /// SDK clients that reach `DynamoDB` and S3 through the given transports.
 #[must_use]
-pub fn aws(dynamodb: impl HttpClient + 'static, s3: impl HttpClient + 'static) -> Aws {
+pub fn aws(dynamodb: impl HttpConnector + 'static, s3: impl HttpConnector + 'static) -> Aws {
     Aws { dynamodb: dynamodb_client(dynamodb), s3: Aws::new(&config(s3)).s3 }
 }
 
 /// An SDK client that reaches `DynamoDB` through `transport`.
 #[must_use]
-pub fn dynamodb_client(transport: impl HttpClient + 'static) -> aws_sdk_dynamodb::Client {
+pub fn dynamodb_client(transport: impl HttpConnector + 'static) -> aws_sdk_dynamodb::Client {
     Aws::new(&config(transport)).dynamodb
 }
 
 /// The endpoint's name is never looked up: nothing leaves the process.
-fn config(transport: impl HttpClient + 'static) -> SdkConfig {
+fn config(transport: impl HttpConnector + 'static) -> SdkConfig {
+    let transport = SharedHttpConnector::new(transport);
     let credentials = Credentials::new(s3::ACCESS_KEY, s3::secret_key(), None, None, "embedded");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("local"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url("http://embedded.invalid")
-        .http_client(transport)
+        .http_client(http_client_fn(move |_, _| transport.clone()))
         .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(
             aws_smithy_async::rt::sleep::TokioSleep::new(),
         ))

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use download::Delivery;
-use feed::{Aws, BaseUrl, BucketName, IdGlob, Scope, Spooling, Table, TableName};
+use feed::{Aws, BaseUrl, BucketName, IdGlob, KeyName, Scope, Spooling, Table, TableName};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -138,8 +138,7 @@ fn settings(
 }
 
 async fn make_owner(table: &Table) -> Result<feed::ApiKey, KeyError> {
-    let name = "owner".parse().map_err(|_| KeyError::Random("no name".to_owned()))?;
-    keys::create(table, name, vec![Scope::Admin], vec![IdGlob::any()], None).await
+    keys::create(table, KeyName::owner(), vec![Scope::Admin], vec![IdGlob::any()], None).await
 }
 
 /// The address that clients use: the one given, or the one listened on. Never

@@ -1,5 +1,7 @@
 //! Keys: who may do what.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use feed::{ReadAccess, Scope};
 use http::{Method, StatusCode};
 use nuthatch_tests::{Answer, Client, FeedOptions, TestFeed};
@@ -112,8 +114,7 @@ async fn a_key_may_come_as_the_password_of_basic_credentials() {
     owner.push(&package("Acme", "1.0.0", "x")).await;
     let stranger = feed.stranger();
     let basic = |password: &str, scheme: &str| {
-        use base64_of::encode;
-        let value = format!("{scheme} {}", encode(format!("any:{password}").as_bytes()));
+        let value = format!("{scheme} {}", BASE64_STANDARD.encode(format!("any:{password}")));
         http::Request::get("/v3/package/acme/index.json").header("authorization", value)
     };
     let answer = stranger.send(basic(owner.key(), "Basic"), "").await;
@@ -127,21 +128,6 @@ async fn a_key_may_come_as_the_password_of_basic_credentials() {
     let garbage =
         http::Request::get("/v3/package/acme/index.json").header("authorization", "Basic ?");
     assert_eq!(stranger.send(garbage, "").await.status, StatusCode::UNAUTHORIZED);
-}
-
-pub(crate) mod base64_of {
-    //! Base64, as little of it as a test needs.
-
-    pub(crate) fn encode(bytes: &[u8]) -> String {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digits = bytes.chunks(3).flat_map(|chunk| {
-            let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte));
-            let bits = bits << (8 * (3 - chunk.len()));
-            let digit = move |at: usize| char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
-            (0..4).map(move |at| if at <= chunk.len() { digit(at) } else { '=' })
-        });
-        digits.collect()
-    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The functions as API Gateway calls them: its events in, its answers out.
 
 use authorize::{Authorize, Event};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use feed::{Aws, Environment, ReadAccess, Reply, lambda};
 use http::StatusCode;
 use lambda_http::IntoResponse;
@@ -94,7 +96,7 @@ async fn a_push_event_is_pushed_in_the_name_of_the_authorized_key() {
             event("PUT", "/api/v2/package/{proxy+}", "/api/v2/package/", &json!(null), &authorizer);
         event["headers"]["Content-Type"] = json!(content_type);
         event["multiValueHeaders"]["Content-Type"] = json!([content_type]);
-        event["body"] = json!(crate::access::base64_of::encode(&body));
+        event["body"] = json!(BASE64_STANDARD.encode(&body));
         event["isBase64Encoded"] = json!(true);
         let answer = answer(push.handle(request(&event)).await).await;
         assert_eq!(answer.status(), status);

@@ -120,6 +120,10 @@ refuses! {
         archive_error(&changed(|entry| {
             entry.extra = b"\x75\x70\x0a\x00\x01\0\0\0\0evil!".to_vec();
         })) => ArchiveError::HeadersDisagree { field: "name", .. },
+    a_second_name_in_a_local_extra_field_is_refused:
+        archive_error(&changed(|entry| {
+            entry.local_extra = b"\x75\x70\x0a\x00\x01\0\0\0\0evil!".to_vec();
+        })) => ArchiveError::HeadersDisagree { field: "name", .. },
     data_between_entries_is_refused: {
         let mut entry = Entry::stored("a", b"seenhidden");
         entry.declared_packed = 4;

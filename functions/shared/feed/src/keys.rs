@@ -145,6 +145,12 @@ pub struct KeyName(String);
 pub struct KeyNameError(String);
 
 impl KeyName {
+    /// The name of the key that a feed's first start makes.
+    #[must_use]
+    pub fn owner() -> Self {
+        Self("owner".to_owned())
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

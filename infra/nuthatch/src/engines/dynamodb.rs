@@ -3,12 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use feed::BoxError;
@@ -26,14 +23,6 @@ impl DynamoDb {
     pub fn open(path: &Path) -> Result<Self, BoxError> {
         let path = path.to_str().ok_or("the path is not UTF-8")?;
         Ok(Self(Arc::new(Database::new(path)?)))
-    }
-
-    /// A database that ends with the process.
-    ///
-    /// # Errors
-    /// There is no memory for it.
-    pub fn memory() -> Result<Self, BoxError> {
-        Ok(Self(Arc::new(Database::memory()?)))
     }
 
     /// Removes the items whose time has come, as AWS does by itself.
@@ -75,16 +64,6 @@ impl HttpConnector for DynamoDb {
                 .and_then(|response| Ok(HttpResponse::try_from(response)?))
                 .map_err(|error| ConnectorError::other(error, None))
         })
-    }
-}
-
-impl HttpClient for DynamoDb {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }
 

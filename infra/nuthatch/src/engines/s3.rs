@@ -5,12 +5,9 @@ use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -96,16 +93,6 @@ impl S3 {
             request.map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));
         let response = S3::call(self, request).await?;
         Ok(HttpResponse::try_from(response.map(SdkBody::from_body_1_x))?)
-    }
-}
-
-impl HttpClient for S3 {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }
 

@@ -67,9 +67,8 @@ impl VersionRow {
 
 /// What registration and search show of a nuspec. Stands at `PACKAGE#<id>`,
 /// `METADATA#<version>`. Absent texts are empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub struct Metadata {
     /// The authors as written.
     pub authors: String,
@@ -176,39 +175,8 @@ impl From<&nupkg::DependencyGroup> for DependencyGroup {
 /// `NUSPEC#<version>`, so that neither restore nor registration reads it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct NuspecRow {
-    #[serde(with = "serde_bytes_vec")]
+    #[serde(with = "serde_bytes")]
     pub(super) zlib: Vec<u8>,
-}
-
-mod serde_bytes_vec {
-    //! Bytes as one binary attribute and not as a list of numbers.
-
-    use serde::de::{Deserializer, Error, Visitor};
-    use serde::ser::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Vec<u8>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-
-            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-        }
-        from.deserialize_byte_buf(Bytes)
-    }
 }
 
 /// What happened to a version.

@@ -248,7 +248,7 @@ impl Table {
         put(self.put(to_item(key, &row)?))
     }
 
-    /// Writes all or nothing; the first write carries the condition.
+    /// Writes all or nothing: one condition that does not hold refuses it all.
     pub(super) async fn transact(
         &self,
         action: &'static str,
@@ -294,7 +294,7 @@ struct VersionKey {
 /// What became of a transaction.
 pub(super) enum Transaction {
     Done,
-    /// The condition did not hold for this item; for none, where there is none.
+    /// A condition did not hold for this item; for none, where there is none.
     Refused(Option<Item>),
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rawzip::extra_fields::ExtraFieldId;
+use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 use rawzip::{
     CompressionMethod, EntryFlags, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
     ZipFileHeaderRecord,
@@ -47,9 +47,8 @@ impl Directory {
         limits: &Limits,
         now: OffsetDateTime,
     ) -> Result<Self, PackageError> {
-        check_end(archive, limits)?;
         let latest = now + time::Duration::hours(limits.hours_ahead.into());
-        let directory_end = end::check(archive)?;
+        let directory_end = end::check(archive, limits)?;
         let mut entries = Vec::new();
         let mut last = None;
         let mut records = archive.entries(buffer);
@@ -158,25 +157,6 @@ impl Directory {
     }
 }
 
-/// Checks what stands around the directory.
-fn check_end<R: ReaderAt>(archive: &ZipArchive<R>, limits: &Limits) -> Result<(), PackageError> {
-    let entries = archive.entries_hint();
-    if entries > limits.entries {
-        return Err(ArchiveError::TooManyEntries { entries, limit: limits.entries }.into());
-    }
-    let bytes = archive.eocd_offset().saturating_sub(archive.directory_offset());
-    if bytes > limits.directory_bytes {
-        let limit = limits.directory_bytes;
-        return Err(ArchiveError::DirectoryTooLarge { bytes, limit }.into());
-    }
-    let mut rest = [0; 1];
-    let end = archive.end_offset();
-    if archive.get_ref().read_at(&mut rest, end).map_err(PackageError::Unreadable)? > 0 {
-        return Err(ArchiveError::DataAfter { bytes: rest_of(archive.get_ref(), end)? }.into());
-    }
-    Ok(())
-}
-
 /// Holds the entries found so far against those declared.
 fn check_count(
     declared: u64,
@@ -188,20 +168,6 @@ fn check_count(
         return Err(ArchiveError::EntryCount { declared, found });
     }
     Ok(())
-}
-
-/// How many bytes follow `offset`, counted up to the longest comment a zip can
-/// have.
-fn rest_of(reader: &impl ReaderAt, offset: u64) -> Result<u64, PackageError> {
-    let mut buffer = vec![0; usize::from(u16::MAX)];
-    let mut rest = 0;
-    while let Some(free) = buffer.get_mut(rest..).filter(|free| !free.is_empty()) {
-        match reader.read_at(free, offset + rest as u64).map_err(PackageError::Unreadable)? {
-            0 => break,
-            read => rest += read,
-        }
-    }
-    Ok(rest as u64)
 }
 
 impl Entry {
@@ -231,10 +197,7 @@ impl Entry {
         if !honest {
             return Err(ArchiveError::DishonestSize(written()));
         }
-        // Some readers take the name that this field holds.
-        if record.extra_fields().any(|(id, field)| {
-            id == ExtraFieldId::INFO_ZIP_UNICODE_PATH && field.get(5..) != Some(raw_name)
-        }) {
+        if renames(record.extra_fields(), raw_name) {
             return Err(ArchiveError::HeadersDisagree { name: written(), field: "name" });
         }
         if record.mode().is_symlink() {
@@ -281,7 +244,9 @@ impl Entry {
         let streamed = self.flags.has_data_descriptor();
         let same = |declared: u64, local: u64| local == declared || (streamed && local == 0);
         let (packed, inflated) = (local.compressed_size_hint(), local.uncompressed_size_hint());
-        let disagreement = if local.file_path().as_ref() != self.raw_name.as_slice() {
+        let is_renamed = local.file_path().as_ref() != self.raw_name.as_slice()
+            || renames(local.extra_fields(), &self.raw_name);
+        let disagreement = if is_renamed {
             Some("name")
         } else if local.compression_method() != self.method {
             Some("compression method")
@@ -309,6 +274,13 @@ impl Entry {
         }
         Ok(end)
     }
+}
+
+/// Whether the fields hold another name, which some readers take.
+fn renames(mut fields: ExtraFields<'_>, name: &[u8]) -> bool {
+    fields.any(|(id, field)| {
+        id == ExtraFieldId::INFO_ZIP_UNICODE_PATH && field.get(5..) != Some(name)
+    })
 }
 
 /// Whether the entry's date, which knows no time zone, is after `latest`.

@@ -4,6 +4,7 @@
 use rawzip::{ReaderAt, ZipArchive};
 
 use super::{ArchiveError, PackageError};
+use crate::Limits;
 
 /// Bytes of the record without its comment.
 const RECORD: usize = 22;
@@ -19,7 +20,11 @@ struct Claim {
 }
 
 /// Checks the archive's end; gives where the directory has to end.
-pub(super) fn check<R: ReaderAt>(archive: &ZipArchive<R>) -> Result<u64, PackageError> {
+pub(super) fn check<R: ReaderAt>(
+    archive: &ZipArchive<R>,
+    limits: &Limits,
+) -> Result<u64, PackageError> {
+    check_bounds(archive, limits)?;
     let reader = archive.get_ref();
     let at = archive.eocd_offset();
     let record: [u8; RECORD] = read(reader, at)?;
@@ -45,6 +50,39 @@ pub(super) fn check<R: ReaderAt>(archive: &ZipArchive<R>) -> Result<u64, Package
         && claim.offset == archive.directory_offset()
         && claim.offset.checked_add(claim.bytes) == Some(end);
     if is_true { Ok(end) } else { Err(ArchiveError::EndDisagrees.into()) }
+}
+
+/// Checks how much the end announces, and that nothing follows it.
+fn check_bounds<R: ReaderAt>(archive: &ZipArchive<R>, limits: &Limits) -> Result<(), PackageError> {
+    let entries = archive.entries_hint();
+    if entries > limits.entries {
+        return Err(ArchiveError::TooManyEntries { entries, limit: limits.entries }.into());
+    }
+    let bytes = archive.eocd_offset().saturating_sub(archive.directory_offset());
+    if bytes > limits.directory_bytes {
+        let limit = limits.directory_bytes;
+        return Err(ArchiveError::DirectoryTooLarge { bytes, limit }.into());
+    }
+    let mut rest = [0; 1];
+    let end = archive.end_offset();
+    if archive.get_ref().read_at(&mut rest, end).map_err(PackageError::Unreadable)? > 0 {
+        return Err(ArchiveError::DataAfter { bytes: rest_of(archive.get_ref(), end)? }.into());
+    }
+    Ok(())
+}
+
+/// How many bytes follow `offset`, counted up to the longest comment a zip can
+/// have.
+fn rest_of(reader: &impl ReaderAt, offset: u64) -> Result<u64, PackageError> {
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    let mut rest = 0;
+    while let Some(free) = buffer.get_mut(rest..).filter(|free| !free.is_empty()) {
+        match reader.read_at(free, offset + rest as u64).map_err(PackageError::Unreadable)? {
+            0 => break,
+            read => rest += read,
+        }
+    }
+    Ok(rest as u64)
 }
 
 /// The record of zip64 that the locator before the end points to, if there is
