@@ -84,6 +84,42 @@ impl Client {
         self.send(request(Method::GET, path), Bytes::new()).await
     }
 
+    /// GETs a path with a header.
+    pub async fn get_with(&self, path: &str, (name, value): (&str, &str)) -> Answer {
+        self.send(request(Method::GET, path).header(name, value), Bytes::new()).await
+    }
+
+    /// HEADs a path.
+    pub async fn head(&self, path: &str) -> Answer {
+        self.send(request(Method::HEAD, path), Bytes::new()).await
+    }
+
+    /// The registration's index, with all versions.
+    pub async fn registration(&self, id: &str) -> Answer {
+        self.get(&format!("/v3/registration/{}/index.json", id.to_lowercase())).await
+    }
+
+    /// The answer to a search: the query string, without its question mark.
+    pub async fn search(&self, query: &str) -> serde_json::Value {
+        let answer = self.get(&format!("/v3/search?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}");
+        answer.json()
+    }
+
+    /// The ids that a search finds, in their order.
+    pub async fn found(&self, query: &str) -> Vec<String> {
+        let data = self.search(query).await["data"].take();
+        let ids = data.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap());
+        ids.map(str::to_owned).collect()
+    }
+
+    /// What autocomplete offers.
+    pub async fn complete(&self, query: &str) -> Vec<String> {
+        let answer = self.get(&format!("/v3/autocomplete?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}");
+        serde_json::from_value(answer.json()["data"].take()).unwrap()
+    }
+
     /// DELETEs `id/version`.
     pub async fn delete(&self, version: &str) -> Answer {
         let path = format!("/api/v2/package/{version}");

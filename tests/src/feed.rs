@@ -160,6 +160,39 @@ impl TestFeed {
         rows.filter(|(key, _)| !key.starts_with("KEY")).collect()
     }
 
+    /// Makes all changes so far two minutes older: settled, so that they may be
+    /// remembered.
+    pub async fn settle(&self) {
+        let older = |ulid: &AttributeValue| {
+            let ulid = ulid::Ulid::from_string(ulid.as_s().unwrap()).unwrap();
+            let then = ulid.timestamp_ms() - 120_000;
+            AttributeValue::S(ulid::Ulid::from_parts(then, ulid.random()).to_string())
+        };
+        let (client, name) = (&self.aws.dynamodb, TableName::default());
+        let scan = client.scan().table_name(name.as_str());
+        for item in scan.send().await.unwrap().items.unwrap_or_default() {
+            let mut aged = item.clone();
+            for (attribute, value) in &mut aged {
+                if attribute == "stamp" || attribute == "changed" {
+                    *value = older(value);
+                }
+            }
+            if item["pk"].as_s().unwrap().starts_with("CHANGES#") {
+                aged.insert("sk".to_owned(), older(&item["sk"]));
+                let delete = client.delete_item().table_name(name.as_str());
+                let delete = delete.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+                delete.send().await.unwrap();
+            }
+            let put = client.put_item().table_name(name.as_str());
+            put.set_item(Some(aged)).send().await.unwrap();
+        }
+    }
+
+    /// Writes the snapshot of the index, as AWS does on a schedule.
+    pub async fn compact(&self) {
+        self.gateway.compact().await.unwrap();
+    }
+
     /// What happened, in its order.
     pub async fn changes(&self) -> Vec<String> {
         let rows = self.rows().await.into_iter();

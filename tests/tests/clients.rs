@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nuthatch_tests::{CorpusPackage, PackageBuilder, Server, corpus};
+use nuthatch_tests::{CorpusPackage, PackageBuilder, Server, corpus, nuspec};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -22,6 +22,16 @@ struct Said {
 }
 
 impl NuGet {
+    /// A feed that everybody may read, and no credentials.
+    fn anonymous() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ["--read-access", "anonymous"];
+        let server = Server::start(&folder.path().join("data"), &options);
+        let nuget = Self { folder, server };
+        nuget.configure("");
+        nuget
+    }
+
     /// A feed that has its owner's key as the source's credentials.
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -83,6 +93,22 @@ impl NuGet {
     /// Writes a package to a file of this name.
     fn pack(&self, name: &str, package: &PackageBuilder) {
         std::fs::write(self.path(name), package.build()).unwrap();
+    }
+
+    /// Installs what an id stands for; gives the folders that this makes.
+    fn install_newest(&self, id: &str, more: &[&str]) -> (Said, Vec<String>) {
+        let arguments = ["install", id, "-OutputDirectory", "out", "-ConfigFile", "nuget.config"];
+        let said = self.run(&[&arguments[..], &["-NoCache", "-DirectDownload"], more].concat());
+        let mut folders: Vec<String> = match std::fs::read_dir(self.path("out")) {
+            Ok(folders) => {
+                let names = folders.map(|folder| folder.unwrap().file_name());
+                names.map(|name| name.into_string().unwrap()).collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        folders.sort();
+        let _ = std::fs::remove_dir_all(self.path("out"));
+        (said, folders)
     }
 
     /// Installs exact versions; gives the SHA-256 of each nupkg.
@@ -242,6 +268,86 @@ fn a_source_in_the_old_style_works_too() {
         let pushed = nuget.run(&["push", "a.nupkg", "-Source", &source, "-ApiKey", nuget.key()]);
         assert!(pushed.text.contains(said), "{}", pushed.text);
     }
+}
+
+/// Three packages that need each other, and versions to choose from.
+fn push_a_family(nuget: &NuGet) {
+    let needs = |id: &str, range: &str| {
+        format!("<dependencies><dependency id=\"{id}\" version=\"{range}\" /></dependencies>")
+    };
+    let packages = [
+        ("Acme.App", "1.0.0", needs("Acme.Core", "[1.0, 2.0)")),
+        ("Acme.App", "1.1.0-beta", needs("Acme.Core", "2.0")),
+        ("Acme.Core", "1.0.0", needs("Acme.Base", "0.1")),
+        ("Acme.Core", "1.5.0", needs("Acme.Base", "0.1")),
+        ("Acme.Core", "2.0.0", needs("Acme.Base", "0.2")),
+        ("Acme.Base", "0.1.0", String::new()),
+        ("Acme.Base", "0.2.0", String::new()),
+        ("Acme.Base", "0.3.0-rc.1+build", String::new()),
+    ];
+    for (id, version, more) in packages {
+        let package = PackageBuilder::default()
+            .nuspec(&nuspec(id, version, &more))
+            .file("lib/net45/_._", b"");
+        nuget.pack(&format!("family.{id}.{version}.nupkg"), &package);
+    }
+    let said = nuget.push_with_key("family.*.nupkg", &[]);
+    assert_eq!(said.text.matches("Your package was pushed.").count(), 8, "{}", said.text);
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn the_newest_version_is_installed_with_what_it_needs() {
+    for nuget in [NuGet::start(), NuGet::anonymous()] {
+        push_a_family(&nuget);
+        let (said, folders) = nuget.install_newest("acme.app", &[]);
+        said.is_success("Successfully installed 'Acme.App 1.0.0'");
+        assert_eq!(folders, ["Acme.App.1.0.0", "Acme.Base.0.1.0", "Acme.Core.1.0.0"]);
+        let (_, folders) =
+            nuget.install_newest("Acme.App", &["-DependencyVersion", "Highest", "-Prerelease"]);
+        assert_eq!(folders, ["Acme.App.1.1.0-beta", "Acme.Base.0.3.0-rc.1", "Acme.Core.2.0.0"]);
+        let (said, _) = nuget.install_newest("Acme.Nothing", &[]);
+        said.is_failure("Unable to find package 'Acme.Nothing'");
+        // Who is unlisted is not chosen, and is still there for who names it.
+        let (source, key) = (nuget.source(), nuget.key().to_owned());
+        nuget
+            .run(&["delete", "Acme.App", "1.0.0", "-Source", &source, "-ApiKey", &key])
+            .is_success("was deleted successfully");
+        // The client believes what it was told for half an hour.
+        nuget.run(&["locals", "http-cache", "-clear"]).is_success("cleared");
+        let (said, _) = nuget.install_newest("Acme.App", &[]);
+        said.is_failure("Unable to find package 'Acme.App'");
+        let (_, folders) = nuget.install_newest("Acme.App", &["-Version", "1.0.0"]);
+        assert!(folders.contains(&"Acme.App.1.0.0".to_owned()));
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn packages_are_found_by_who_searches() {
+    for nuget in [NuGet::start(), NuGet::anonymous()] {
+        push_a_family(&nuget);
+        let source = nuget.source();
+        let search = |question: &str, more: &[&str]| {
+            let arguments = ["search", question, "-Source", &source];
+            nuget.run(&[&arguments[..], more].concat())
+        };
+        let said = search("core", &[]);
+        said.is_success("Acme.Core | 2.0.0");
+        assert!(!said.text.contains("Acme.Base"), "{}", said.text);
+        search("acme", &["-Take", "2"]).is_success("Acme.App | 1.0.0");
+        search("base", &["-PreRelease"]).is_success("Acme.Base | 0.3.0-rc.1");
+        search("nothing", &[]).is_success("No results found.");
+    }
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn who_lists_in_the_old_way_is_told_that_it_does_not_work() {
+    let nuget = NuGet::start();
+    let source = nuget.source();
+    let said = nuget.run(&["list", "-Source", &source, "-ConfigFile", "nuget.config"]);
+    assert!(said.text.contains("does not support listing packages"), "{}", said.text);
 }
 
 /// Bytes that do not deflate.

@@ -1,19 +1,19 @@
-//! GET of a version's files: the nupkg and the nuspec.
+//! GET of a version's files: the nupkg, the nuspec, and what the nuspec names.
 //!
 //! | answer | when |
 //! |---|---|
 //! | 302 | the nupkg, at a presigned address of the bucket |
-//! | 200 | the nuspec; the nupkg, where the feed streams it itself |
+//! | 200 | nuspec, readme, icon, license; the nupkg, where the feed streams it itself |
 //! | 401 | reading needs a key |
-//! | 404 | there is no such version, or not for this key |
+//! | 404 | there is no such version or file, or not for this key |
 //!
-//! One AWS call; streaming a nupkg takes one more.
+//! One AWS call; one more for what comes out of the bucket through here.
 
 use std::str::FromStr;
 
 use feed::{
-    Aws, Body, BucketName, Caller, ConfigError, Environment, Objects, PathParameters,
-    RedirectLifetime, Refusal, Reply, Request, State, Table, TableName,
+    AttachedFile, Aws, Body, BucketName, Caller, ConfigError, Environment, Lifetime, Objects,
+    PathParameters, RedirectLifetime, Refusal, Reply, Request, State, Table, TableName, VersionRow,
 };
 use nupkg::{PackageId, Version};
 
@@ -41,6 +41,9 @@ pub struct Download {
 enum File {
     Nupkg,
     Nuspec,
+    Readme,
+    Icon,
+    License,
 }
 
 impl Download {
@@ -69,17 +72,32 @@ impl Download {
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
         }
-        match file {
-            File::Nupkg => self.nupkg(id, version).await,
-            File::Nuspec => self.nuspec(id, version).await,
+        if let File::Nuspec = file {
+            return self.nuspec(id, version).await;
         }
-    }
-
-    async fn nupkg(&self, id: PackageId, version: Version) -> Result<Reply, Refusal> {
         let row = match self.table.version(&id, &version).await? {
             Some(row) if row.state == State::Visible => row,
             Some(_) | None => return Err(Refusal::NoSuchVersion { id, version }),
         };
+        let has = |file| row.files.contains(&file).then_some(file);
+        let attached = match file {
+            File::Nupkg | File::Nuspec => return self.nupkg(&row, &id, &version).await,
+            File::Readme => has(AttachedFile::Readme),
+            File::License => has(AttachedFile::License),
+            File::Icon => row.icon(),
+        };
+        match attached {
+            Some(file) => self.attached(&row, file).await,
+            None => Err(Refusal::NoSuchFile { id, version }),
+        }
+    }
+
+    async fn nupkg(
+        &self,
+        row: &VersionRow,
+        id: &PackageId,
+        version: &Version,
+    ) -> Result<Reply, Refusal> {
         match self.delivery {
             Delivery::Redirect(lifetime) => {
                 let name = format!("{}.{}.nupkg", id.key(), version.key());
@@ -87,14 +105,21 @@ impl Download {
             }
             Delivery::Stream => {
                 let body = self.objects.get(&row.object).await?;
-                Ok(feed::stream(body, "application/octet-stream"))
+                let reply = feed::stream(body, "application/octet-stream");
+                Ok(feed::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
             }
         }
     }
 
+    async fn attached(&self, row: &VersionRow, file: AttachedFile) -> Result<Reply, Refusal> {
+        let body = self.objects.get(&row.object.attached(file)).await?;
+        let reply = feed::contained(feed::stream(body, file.content_type()));
+        Ok(feed::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
+    }
+
     async fn nuspec(&self, id: PackageId, version: Version) -> Result<Reply, Refusal> {
         match self.table.nuspec(&id, &version).await? {
-            Some(xml) => Ok(feed::stream(Body::from(xml), "text/xml")),
+            Some(xml) => Ok(feed::contained(feed::stream(Body::from(xml), "text/xml"))),
             None => Err(Refusal::NoSuchVersion { id, version }),
         }
     }
@@ -102,9 +127,15 @@ impl Download {
 
 impl File {
     /// The file called `name`: `<id>.<version>.nupkg` or `<id>.nuspec`, the
-    /// version in any spelling.
+    /// version in any spelling; `readme`, `icon` or `license`.
     fn of(name: &str, id: &PackageId, version: &Version) -> Result<Self, Refusal> {
         let name = name.to_ascii_lowercase();
+        match name.as_str() {
+            "readme" => return Ok(Self::Readme),
+            "icon" => return Ok(Self::Icon),
+            "license" => return Ok(Self::License),
+            _ => {}
+        }
         let rest = name.strip_prefix(&id.key()).ok_or(Refusal::NoSuchAddress)?;
         if rest == ".nuspec" {
             return Ok(Self::Nuspec);

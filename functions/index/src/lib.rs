@@ -7,13 +7,58 @@
 use feed::{BaseUrl, Reply, Request};
 use serde_json::{Value, json};
 
-/// What the feed serves: the names that clients look for
+/// What the feed serves: the path, and the names that clients look for
 /// (`ServiceTypes.cs` of `NuGet.Client`; compared with case, tried in their
-/// order), and the path.
-const RESOURCES: &[(&[&str], &str)] = &[
-    (&["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"], "/v3/package/"),
-    (&["PackagePublish/2.0.0", "PackagePublish/Versioned"], "/api/v2/package"),
+/// order). Each name is an entry of its own, for clients that know no arrays.
+const RESOURCES: &[(&str, &[&str])] = &[
+    ("/v3/package/", &["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"]),
+    ("/api/v2/package", &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
+    (
+        "/v3/registration-semver1/",
+        &[
+            "RegistrationsBaseUrl",
+            "RegistrationsBaseUrl/3.0.0-beta",
+            "RegistrationsBaseUrl/3.0.0-rc",
+            "RegistrationsBaseUrl/3.4.0",
+        ],
+    ),
+    ("/v3/registration/", &["RegistrationsBaseUrl/3.6.0", VERSIONED_REGISTRATION]),
+    (
+        "/v3/search",
+        &[
+            "SearchQueryService",
+            "SearchQueryService/3.0.0-beta",
+            "SearchQueryService/3.0.0-rc",
+            "SearchQueryService/3.4.0",
+            "SearchQueryService/3.5.0",
+            "SearchQueryService/Versioned",
+        ],
+    ),
+    (
+        "/v3/autocomplete",
+        &[
+            "SearchAutocompleteService",
+            "SearchAutocompleteService/3.0.0-beta",
+            "SearchAutocompleteService/3.0.0-rc",
+            "SearchAutocompleteService/3.5.0",
+            "SearchAutocompleteService/Versioned",
+        ],
+    ),
+    (
+        "/v3/package/{lower_id}/{lower_version}/readme",
+        &["ReadmeUriTemplate/6.13.0", "ReadmeUriTemplate/Versioned"],
+    ),
+    ("/packages/{id}/{version}", &["PackageDetailsUriTemplate/5.1.0"]),
+    (
+        "/packages/{id}/{version}/report",
+        &["ReportAbuseUriTemplate/3.0.0", "ReportAbuseUriTemplate/Versioned"],
+    ),
 ];
+
+/// The registration that `SemVer` 2 versions are in, for the clients that can
+/// read them.
+const VERSIONED_REGISTRATION: &str = "RegistrationsBaseUrl/Versioned";
+const FIRST_WITH_SEMVER2: &str = "4.3.0-alpha";
 
 /// The verb. It touches nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,16 +68,21 @@ impl Index {
     /// Answers a GET.
     #[expect(clippy::unused_async, reason = "a verb as all others are")]
     pub async fn handle(&self, request: Request) -> Reply {
-        let base = request.extensions().get::<BaseUrl>().map_or("", |base| base.0.as_str());
-        feed::json(&service_index(base))
+        feed::json(&service_index(BaseUrl::of(&request)))
     }
 }
 
 fn service_index(base: &str) -> Value {
     let resources: Vec<Value> = RESOURCES
         .iter()
-        .flat_map(|(types, path)| types.iter().map(move |name| (name, path)))
-        .map(|(name, path)| json!({ "@id": format!("{base}{path}"), "@type": name }))
+        .flat_map(|(path, types)| types.iter().map(move |name| (path, *name)))
+        .map(|(path, name)| {
+            let mut resource = json!({ "@id": format!("{base}{path}"), "@type": name });
+            if name == VERSIONED_REGISTRATION {
+                resource["clientVersion"] = FIRST_WITH_SEMVER2.into();
+            }
+            resource
+        })
         .collect();
     json!({ "version": "3.0.0", "resources": resources })
 }

@@ -9,8 +9,9 @@
 //! | 413 | the package is too large |
 //!
 //! Three AWS calls: read the version's row, put the object under a key that no
-//! other push has, commit; one more removes the object of a push that lost a
-//! race. Nothing can be seen before the commit, and everything after it. A crash
+//! other push has, commit; one more for each readme, icon and license file, which
+//! are kept beside the package; and one more for each object, to remove it, of a
+//! push that lost a race. Nothing can be seen before the commit, and everything after it. A crash
 //! in between leaves an object that nothing points to, and a retry simply works.
 
 mod multipart;
@@ -19,11 +20,13 @@ mod receive;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use feed::{
-    Aws, Caller, Commit, ConfigError, Environment, KeyName, ObjectKey, Objects, PackageBytes,
-    PathParameters, Refusal, Reply, Request, Spooling, State, Table, VersionRow, timestamp,
+    AttachedFile, Aws, Caller, Commit, ConfigError, Content, Environment, KeyName, ObjectError,
+    ObjectKey, Objects, PackageBytes, PathParameters, Refusal, Reply, Request, Spooling, State,
+    Table, VersionRow, timestamp,
 };
 use http::{HeaderMap, StatusCode};
-use nupkg::{Limits, Nuspec, Package};
+use nupkg::{Attached, Limits, Nuspec, Package};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use receive::{Received, receive};
@@ -80,7 +83,7 @@ impl Push {
         let received = receive(&parts.headers, body, &self.spooling, self.package_bytes.0).await?;
         let package = self.inspect(&received).await?;
         let key = caller.key_for(&package.nuspec.id)?;
-        let row = version_row(&package.nuspec, &received, key, session(&parts.headers));
+        let row = version_row(&package, &received, key, session(&parts.headers));
         self.store(row, package, &received).await
     }
 
@@ -95,7 +98,7 @@ impl Push {
     async fn store(
         &self,
         row: VersionRow,
-        package: Package,
+        mut package: Package,
         received: &Received,
     ) -> Result<(), Refusal> {
         let Nuspec { id, version, .. } = &package.nuspec;
@@ -104,7 +107,11 @@ impl Push {
         {
             return judge(&found, &row, &package.nuspec);
         }
-        self.objects.put(&row.object, &received.content, &received.sha256).await?;
+        let attached = std::mem::take(&mut package.attached);
+        tokio::try_join!(
+            self.objects.put(&row.object, &received.content, &received.sha256),
+            self.put_attached(&row, attached),
+        )?;
         let nuspec = package.nuspec.clone();
         // Where the commit's answer is lost the version may be in: its object
         // must stay, and the client's next try finds out.
@@ -112,18 +119,36 @@ impl Push {
             Commit::Done => Ok(()),
             Commit::Lost(found) => {
                 if found.object != row.object {
-                    self.discard(&row.object).await;
+                    self.discard(&row).await;
                 }
                 judge(&found, &row, &nuspec)
             }
         }
     }
 
-    /// Removes the object of a push that lost. Nothing points to it, so nobody
-    /// minds if it stays.
-    async fn discard(&self, object: &ObjectKey) {
-        if let Err(error) = self.objects.delete(object).await {
-            tracing::warn!(object = %object, "left an object that nothing points to: {error}");
+    async fn put_attached(&self, row: &VersionRow, attached: Attached) -> Result<(), ObjectError> {
+        let Attached { mut readme, mut icon, mut license } = attached;
+        for file in &row.files {
+            let bytes = match file {
+                AttachedFile::Readme => readme.take(),
+                AttachedFile::License => license.take(),
+                AttachedFile::Png | AttachedFile::Jpeg => icon.take(),
+            };
+            let bytes = bytes.unwrap_or_default();
+            let sha256 = Sha256::digest(&bytes).into();
+            let (key, content) = (row.object.attached(*file), Content::Memory(bytes.into()));
+            self.objects.put(&key, &content, &sha256).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the objects of a push that lost. Nothing points to them, so
+    /// nobody minds if they stay.
+    async fn discard(&self, row: &VersionRow) {
+        for object in row.objects() {
+            if let Err(error) = self.objects.delete(&object).await {
+                tracing::warn!(object = %object, "left an object that nothing points to: {error}");
+            }
         }
     }
 }
@@ -139,11 +164,17 @@ fn judge(found: &VersionRow, pushed: &VersionRow, nuspec: &Nuspec) -> Result<(),
 }
 
 fn version_row(
-    nuspec: &Nuspec,
+    package: &Package,
     received: &Received,
     key: &KeyName,
     session: Option<String>,
 ) -> VersionRow {
+    let Package { nuspec, attached, .. } = package;
+    let files = [
+        attached.readme.as_ref().map(|_| AttachedFile::Readme),
+        attached.license.as_ref().map(|_| AttachedFile::License),
+        attached.icon.as_deref().and_then(AttachedFile::icon),
+    ];
     VersionRow {
         id: nuspec.id.to_string(),
         version: nuspec.version.full(),
@@ -155,6 +186,8 @@ fn version_row(
         published: timestamp(),
         pushed_by: key.clone(),
         session,
+        changed: None,
+        files: files.into_iter().flatten().collect(),
     }
 }
 

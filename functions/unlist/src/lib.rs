@@ -9,7 +9,7 @@
 //!
 //! One AWS call to unlist. To delete takes three: which object is it, the
 //! transaction, and the object, whose bytes the bucket keeps for its recycle
-//! period.
+//! period; and one more for each file beside it.
 
 use feed::{
     Aws, BucketName, Caller, ConfigError, DeleteBehavior, Deletion, Environment, KeyName, Listing,
@@ -75,9 +75,13 @@ impl Unlist {
         version: Version,
         key: &KeyName,
     ) -> Result<(), Refusal> {
-        match self.table.delete(&id, &version, key).await? {
-            Deletion::Deleted(object) => Ok(objects.delete(&object).await?),
-            Deletion::NoSuchVersion => Err(Refusal::NoSuchVersion { id, version }),
+        let row = match self.table.delete(&id, &version, key).await? {
+            Deletion::Deleted(row) => row,
+            Deletion::NoSuchVersion => return Err(Refusal::NoSuchVersion { id, version }),
+        };
+        for object in row.objects() {
+            objects.delete(&object).await?;
         }
+        Ok(())
     }
 }

@@ -6,53 +6,69 @@
 //! | 401 | reading needs a key |
 //! | 404 | the feed has no such package, or not for this key |
 //!
-//! One AWS call per MB of versions.
+//! One AWS call while the package is remembered and unchanged: its stamp says
+//! so. Otherwise one call per MB of versions, and one more where it was changed.
 
+use bytes::Bytes;
 use feed::{
-    Aws, Caller, ConfigError, Environment, PathParameters, Refusal, Reply, Request, Table,
-    TableName,
+    Aws, Body, Caller, ConfigError, Environment, Memory, PathParameters, Refusal, Reply, Request,
+    Stamped, Table, TableError, TableName,
 };
 use nupkg::{PackageId, Version};
 use serde_json::json;
 
 /// The verb, with all it may touch.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Versions {
-    /// Where versions stand.
-    pub table: Table,
+    table: Table,
+    /// Lists as they are given out.
+    memory: Memory<Bytes>,
 }
 
 impl Versions {
+    /// The verb, remembering nothing yet.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table, memory: Memory::of(32 << 20, 1 << 10) }
+    }
+
     /// The verb as a function's environment configures it.
     ///
     /// # Errors
     /// A setting is missing or wrong.
     pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        Ok(Self { table })
+        Ok(Self::new(Table::new(aws.dynamodb, environment.required(TableName::SETTING)?)))
     }
 
     /// Answers a GET.
     pub async fn handle(&self, request: Request) -> Reply {
-        match self.list(&request).await {
-            Ok(versions) => {
-                let versions: Vec<String> = versions.iter().map(Version::key).collect();
-                feed::json(&json!({ "versions": versions }))
-            }
-            Err(refusal) => refusal.into(),
-        }
+        self.list(&request).await.unwrap_or_else(Reply::from)
     }
 
-    async fn list(&self, request: &Request) -> Result<Vec<Version>, Refusal> {
+    async fn list(&self, request: &Request) -> Result<Reply, Refusal> {
         let id = PackageId::parse(PathParameters::of(request).get("id"))
             .map_err(|_| Refusal::NoSuchAddress)?;
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
         }
-        let versions = self.table.versions(&id).await?;
-        if versions.is_empty() {
+        let found = self.memory.get(&self.table, &id, || self.read(&id), Bytes::len).await?;
+        let Some(list) = found.filter(|list| !list.value.is_empty()) else {
             return Err(Refusal::NoSuchPackage(id));
-        }
-        Ok(versions)
+        };
+        let reply = feed::stream(Body::from(list.value.clone()), "application/json");
+        Ok(feed::stamped(reply, list.stamp))
+    }
+
+    /// The list; nothing where all versions were deleted.
+    async fn read(&self, id: &PackageId) -> Result<Option<Stamped<Bytes>>, TableError> {
+        let Some(Stamped { stamp, value }) = self.table.versions(id).await? else {
+            return Ok(None);
+        };
+        let versions: Vec<String> = value.iter().map(Version::key).collect();
+        let list = match versions.as_slice() {
+            [] => Bytes::new(),
+            versions => json!({ "versions": versions }).to_string().into(),
+        };
+        Ok(Some(Stamped { stamp, value: list }))
     }
 }

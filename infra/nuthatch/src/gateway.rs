@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use authorize::Decision;
-use feed::{BaseUrl, Caller, Reply, Request};
+use feed::{Asked, BaseUrl, BoxError, Caller, Reply, Request};
 use http::Method;
 
 pub use functions::{Functions, Settings, Verb};
@@ -34,11 +34,22 @@ impl Gateway {
         Ok(Self { template, functions: Arc::new(functions), base_url })
     }
 
+    /// Does what AWS does on a schedule.
+    ///
+    /// # Errors
+    /// Table or bucket do not answer; the next time finds out.
+    pub async fn compact(&self) -> Result<(), BoxError> {
+        self.functions.compact.handle(compact::Event {}).await?;
+        Ok(())
+    }
+
     /// Answers a request, and logs a line about it.
     pub async fn handle(&self, request: Request) -> Reply {
         let start = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let asked = Asked::of(&request);
         let (caller, reply) = self.route(request).await;
+        let reply = asked.shape(reply).await;
         let duration = start.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(
             http.status = reply.status().as_u16(),

@@ -28,8 +28,8 @@ const HEAD: Duration = Duration::from_secs(30);
 /// How long requests may take to finish once the server was told to stop:
 /// what a NuGet client waits for a push.
 const DRAIN: Duration = Duration::from_mins(5);
-/// How often what has expired is removed.
-const SWEEP: Duration = Duration::from_mins(10);
+/// How often what has expired is removed, and the snapshot of the index written.
+const UPKEEP: Duration = Duration::from_mins(10);
 
 /// The server cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -100,9 +100,9 @@ async fn on_this_machine(
     let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
-    let sweeping = tokio::spawn(sweep(engines));
+    let upkeep = tokio::spawn(keep_up(engines, gateway.clone()));
     accept(listener, gateway, told_to_stop()).await?;
-    sweeping.abort();
+    upkeep.abort();
     Ok(())
 }
 
@@ -230,13 +230,16 @@ async fn told_to_stop() {
     }
 }
 
-async fn sweep(engines: Engines) {
+async fn keep_up(engines: Engines, gateway: Gateway) {
     loop {
-        tokio::time::sleep(SWEEP).await;
+        tokio::time::sleep(UPKEEP).await;
         let engines = engines.clone();
         let swept = tokio::task::spawn_blocking(move || engines.sweep()).await;
         if let Ok(Err(error)) = swept {
             tracing::warn!("cannot remove what has expired: {error}");
+        }
+        if let Err(error) = gateway.compact().await {
+            tracing::warn!("cannot write the snapshot of the index: {error}");
         }
     }
 }

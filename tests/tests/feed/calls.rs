@@ -2,7 +2,7 @@
 
 use feed::DeleteBehavior;
 use http::StatusCode;
-use nuthatch_tests::{Client, FeedOptions, TestFeed};
+use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, nuspec};
 
 use crate::package;
 
@@ -98,6 +98,72 @@ async fn versions_makes_one_call_also_for_many() {
     feed.calls.forget();
     assert_eq!(owner.versions("acme").await.len(), 100);
     assert_eq!(feed.calls.take(), ["Query"]);
+}
+
+#[tokio::test]
+async fn versions_and_registration_make_one_call_and_two_after_a_change() {
+    let (feed, owner) = feed().await;
+    for path in ["/v3/package/acme/index.json", "/v3/registration/acme/index.json"] {
+        feed.settle().await;
+        feed.calls.forget();
+        owner.get(path).await;
+        assert_eq!(feed.calls.take(), ["Query"], "{path}");
+        owner.get(path).await;
+        assert_eq!(feed.calls.take(), ["GetItem"], "{path}");
+        owner.delete("Acme/1.0.0").await;
+        owner.relist("Acme/1.0.0").await;
+        feed.calls.forget();
+        owner.get(path).await;
+        assert_eq!(feed.calls.take(), ["GetItem", "Query"], "{path}");
+    }
+    owner.get("/v3/registration/acme/1.0.0.json").await;
+    assert!(feed.calls.take().len() <= 2);
+    owner.registration("other").await;
+    assert_eq!(feed.calls.take(), ["Query"]);
+}
+
+#[tokio::test]
+async fn search_makes_one_call_and_two_after_a_change() {
+    let (feed, owner) = feed().await;
+    owner.search("q=acme").await;
+    assert_eq!(feed.calls.take(), ["GET object", "Query", "BatchGetItem"]);
+    for path in ["/v3/search?q=acme", "/v3/autocomplete?q=ac", "/v3/autocomplete?id=acme"] {
+        owner.get(path).await;
+        assert_eq!(feed.calls.take(), ["Query"], "{path}");
+    }
+    for patch in 0..50 {
+        owner.push(&package("Acme", &format!("2.0.{patch}"), "x")).await;
+    }
+    feed.calls.forget();
+    owner.search("q=acme").await;
+    assert_eq!(feed.calls.take(), ["Query", "BatchGetItem"]);
+    owner.search("q=acme").await;
+    assert_eq!(feed.calls.take(), ["Query"]);
+}
+
+#[tokio::test]
+async fn compact_makes_two_calls_when_nothing_was_changed() {
+    let (feed, _) = feed().await;
+    feed.compact().await;
+    assert_eq!(feed.calls.take(), ["GET object", "Query", "BatchGetItem", "PUT object"]);
+    feed.another_instance().compact().await;
+    assert_eq!(feed.calls.take()[..2], ["GET object", "Query"]);
+    feed.settle().await;
+    feed.compact().await;
+    feed.calls.forget();
+    feed.compact().await;
+    assert_eq!(feed.calls.take(), ["Query"]);
+}
+
+#[tokio::test]
+async fn a_file_out_of_a_package_takes_one_call_more_to_push_and_two_to_read() {
+    let (feed, owner) = feed().await;
+    let xml = nuspec("Acme", "3.0.0", "<readme>README.md</readme>");
+    owner.push(&PackageBuilder::default().nuspec(&xml).file("README.md", b"# A").build()).await;
+    let calls = ["GetItem", "PUT object", "PUT object", "TransactWriteItems"];
+    assert_eq!(feed.calls.take(), calls);
+    owner.get("/v3/package/acme/3.0.0/readme").await;
+    assert_eq!(feed.calls.take(), ["GetItem", "GET object"]);
 }
 
 #[tokio::test]

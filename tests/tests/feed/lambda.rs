@@ -58,7 +58,8 @@ async fn answer(reply: Reply) -> http::Response<lambda_http::Body> {
 }
 
 async fn authorize(feed: &TestFeed, method: &str, headers: Value) -> Result<Value, String> {
-    let authorize = Authorize::new(feed.table(), ReadAccess::Keys);
+    let authorize =
+        Authorize { door: feed::Door::new(feed.table()), read_access: ReadAccess::Keys };
     let event: Event = serde_json::from_value(json!({
         "type": "REQUEST",
         "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/PUT/api/v2/package",

@@ -2,18 +2,29 @@
 //! bucket hold.
 
 mod access;
+mod caching;
 mod calls;
+mod files;
 mod framing;
+mod freshness;
 mod lambda;
 mod listing;
 mod push;
 mod races;
 mod reading;
+mod registration;
+mod search;
 mod server;
+mod views;
 
-use nuthatch_tests::PackageBuilder;
+use nuthatch_tests::{PackageBuilder, nuspec};
 
 /// A package with these bytes in it.
 fn package(id: &str, version: &str, content: &str) -> Vec<u8> {
     PackageBuilder::new(id, version).file("content.txt", content.as_bytes()).build()
+}
+
+/// A package whose nuspec has these elements besides.
+fn described(id: &str, version: &str, more: &str) -> Vec<u8> {
+    PackageBuilder::default().nuspec(&nuspec(id, version, more)).build()
 }

@@ -22,7 +22,7 @@ async fn a_pushed_package_can_be_read_at_once() {
 }
 
 #[tokio::test]
-async fn a_push_writes_one_object_and_four_rows() {
+async fn a_push_writes_one_object_and_five_rows() {
     let feed = TestFeed::start().await;
     feed.owner().await.push_in_session(&package("Acme", "1.0", "x"), Some(SESSION)).await;
     let objects = feed.objects().await;
@@ -34,7 +34,9 @@ async fn a_push_writes_one_object_and_four_rows() {
         .map(|(key, row)| {
             let text = |(name, value): &(String, AttributeValue)| match (name.as_str(), value) {
                 ("pk" | "sk", _) => None,
-                ("at" | "published" | "object", AttributeValue::S(_)) => Some(format!("{name}=*")),
+                ("at" | "published" | "object" | "changed" | "stamp", AttributeValue::S(_)) => {
+                    Some(format!("{name}=*"))
+                }
                 (_, AttributeValue::B(_)) => Some(format!("{name}=bytes")),
                 ("sha512", AttributeValue::S(hash)) => Some(format!("{name}:{}", hash.len())),
                 (_, AttributeValue::S(text)) => Some(format!("{name}={text}")),

@@ -98,7 +98,8 @@ async fn a_method_that_no_route_has_finds_nothing() {
     for (method, path) in [
         (Method::POST, "/v3/index.json"),
         (Method::GET, "/api/v2/package"),
-        (Method::GET, "/"),
+        (Method::GET, "/nowhere"),
+        (Method::PUT, "/"),
         (Method::PATCH, "/api/v2/package/Acme/1.0.0"),
     ] {
         let request = http::Request::builder().method(method).uri(path);

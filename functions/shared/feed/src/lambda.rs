@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
 use lambda_http::{IntoResponse, RequestExt, lambda_runtime, service_fn, tracing};
 
-use crate::{BaseUrl, Body, Caller, PathParameters, Reply, Request};
+use crate::{Asked, BaseUrl, Body, Caller, PathParameters, Reply, Request};
 
 /// An error that ends a function before or while it runs.
 pub use lambda_http::Error;
@@ -28,8 +28,10 @@ where
     F: Future<Output = Reply> + Send,
 {
     lambda_http::run(service_fn(|event: lambda_http::Request| {
-        let reply = handle(request(event));
-        async { Answer::of(reply.await).await }
+        let request = request(event);
+        let asked = Asked::of(&request);
+        let reply = handle(request);
+        async { Answer::of(asked.shape(reply.await).await).await }
     }))
     .await
 }
@@ -114,9 +116,13 @@ impl IntoResponse for Answer {
 
 /// Where the API is, from what API Gateway says of itself and not from what a
 /// client sends: its domain, and the part of the context's path (stage or base
-/// path) that stands before the resource's.
+/// path) that stands before the resource's, which has as many segments.
 fn base_url(domain: &str, path: &str, resource: &str) -> BaseUrl {
-    let prefix = path.strip_suffix(resource).unwrap_or_default();
+    let segments = resource.split('/').filter(|segment| !segment.is_empty()).count();
+    let mut prefix = path.trim_end_matches('/');
+    for _ in 0..segments {
+        prefix = prefix.rsplit_once('/').map_or("", |(before, _)| before);
+    }
     BaseUrl(format!("https://{domain}{prefix}"))
 }
 
@@ -126,13 +132,17 @@ mod tests {
 
     #[test]
     fn links_follow_the_domain_and_its_base_path() {
-        for (domain, path, url) in [
-            ("x.execute-api.eu-west-1.amazonaws.com", "/feed/v3/index.json", "/feed"),
-            ("packages.example.org", "/v3/index.json", ""),
-            ("example.org", "/nuget/v3/index.json", "/nuget"),
+        for (path, resource, base) in [
+            ("/feed/v3/index.json", "/v3/index.json", "/feed"),
+            ("/v3/index.json", "/v3/index.json", ""),
+            ("/nuget/v3/index.json", "/v3/index.json", "/nuget"),
+            ("/feed/packages/Acme/1.0.0", "/packages/{id}/{version}", "/feed"),
+            ("/packages/Acme", "/packages/{id}", ""),
+            ("/feed/", "/", "/feed"),
+            ("/", "/", ""),
         ] {
-            let BaseUrl(base) = base_url(domain, path, "/v3/index.json");
-            assert_eq!(base, format!("https://{domain}{url}"));
+            let BaseUrl(found) = base_url("example.org", path, resource);
+            assert_eq!(found, format!("https://example.org{base}"), "{path}");
         }
     }
 }

@@ -10,8 +10,14 @@ mod aws;
 mod body;
 mod config;
 mod content;
+mod cookie;
+mod door;
+mod files;
 mod keys;
 pub mod lambda;
+mod links;
+mod memory;
+mod negotiation;
 mod objects;
 mod refusal;
 mod reply;
@@ -25,11 +31,20 @@ pub use config::{
     BucketName, ConfigError, DeleteBehavior, Environment, PackageBytes, ReadAccess, TableName,
 };
 pub use content::{Content, FileBody, Spool, Spooling};
+pub use cookie::SessionCookie;
+pub use door::Door;
+pub use files::AttachedFile;
 pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};
+pub use links::{Hive, Links, escape};
+pub use memory::Memory;
+pub use negotiation::Asked;
 pub use objects::{ObjectError, ObjectKey, Objects, RedirectLifetime};
 pub use refusal::{Refusal, one_line};
-pub use reply::{Reply, json, no_content, redirect, status, stream};
+pub use reply::{
+    Lifetime, Reply, contained, json, no_content, redirect, stamped, status, stream, tagged,
+};
 pub use request::{BaseUrl, PathParameters, Request, package_version, path_version};
 pub use table::{
-    Change, Commit, Deletion, Listing, Metadata, State, Table, TableError, VersionRow, timestamp,
+    Change, Changes, Commit, Deletion, Dependency, DependencyGroup, Listing, LoggedChange,
+    Metadata, Release, Stamp, Stamped, State, Table, TableError, VersionRow, timestamp,
 };

@@ -7,11 +7,13 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use nupkg::{PackageId, Version};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use crate::{Body, BoxError, BucketName, Content};
+use crate::{AttachedFile, Body, BoxError, BucketName, Content};
 
 /// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg`. No
 /// other push can have it.
@@ -23,6 +25,20 @@ impl ObjectKey {
     #[must_use]
     pub fn unique(id: &PackageId, version: &Version) -> Self {
         Self(format!("packages/{}/{}/{}.nupkg", id.key(), version.key(), Ulid::new()))
+    }
+
+    /// The key of a file out of the package, which stands beside it.
+    #[must_use]
+    pub fn attached(&self, file: AttachedFile) -> Self {
+        let stem = self.0.strip_suffix(".nupkg").unwrap_or(&self.0);
+        Self(format!("{stem}.{}", file.extension()))
+    }
+
+    /// The part of the key that no other push has.
+    #[must_use]
+    pub fn ulid(&self) -> &str {
+        let name = self.0.rsplit('/').next().unwrap_or_default();
+        name.split('.').next().unwrap_or_default()
     }
 
     /// The key as S3 takes it.
@@ -37,6 +53,10 @@ impl fmt::Display for ObjectKey {
         f.write_str(&self.0)
     }
 }
+
+/// The key of the snapshot that search starts from: the one object that is
+/// written more than once.
+const SNAPSHOT: &str = "search/snapshot";
 
 /// The bucket did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +168,46 @@ impl Objects {
             Err(error) if is_status(&error, 404) => Err(ObjectError::Missing(key.clone())),
             Err(error) => Err(unavailable("give out the package", error)),
         }
+    }
+
+    /// The snapshot that search starts from; none where there is none yet. One
+    /// call.
+    ///
+    /// # Errors
+    /// The bucket did not answer.
+    pub async fn read_snapshot(&self) -> Result<Option<Bytes>, ObjectError> {
+        let got = self.client.get_object().bucket(self.bucket.as_str()).key(SNAPSHOT).send().await;
+        match got {
+            Ok(object) => {
+                let bytes = object.body.collect().await;
+                let bytes = bytes.map_err(|error| unavailable("give out the snapshot", error))?;
+                Ok(Some(bytes.into_bytes()))
+            }
+            // Who may not list a bucket is told 403 of what is not there.
+            Err(error) if is_status(&error, 404) || is_status(&error, 403) => {
+                tracing::warn!("there is no snapshot of the index yet");
+                Ok(None)
+            }
+            Err(error) => Err(unavailable("give out the snapshot", error)),
+        }
+    }
+
+    /// Replaces the snapshot that search starts from. One call.
+    ///
+    /// # Errors
+    /// The bucket did not say that it has the snapshot.
+    pub async fn write_snapshot(&self, bytes: Bytes) -> Result<(), ObjectError> {
+        self.client
+            .put_object()
+            .bucket(self.bucket.as_str())
+            .key(SNAPSHOT)
+            .content_type("application/octet-stream")
+            .checksum_sha256(BASE64_STANDARD.encode(Sha256::digest(&bytes)))
+            .body(bytes.into())
+            .send()
+            .await
+            .map_err(|error| unavailable("store the snapshot", error))?;
+        Ok(())
     }
 
     /// Deletes the object; the bucket keeps its bytes for its recycle period.

@@ -1,6 +1,8 @@
 //! Every way in which a request is refused: what the client is told, and under
 //! which status. The log gets the sources, the client never does.
 
+use std::error::Error;
+
 use http::StatusCode;
 use nupkg::{PackageError, PackageId, Version};
 
@@ -39,6 +41,14 @@ pub enum Refusal {
     /// The feed has no such version.
     #[error("the feed has no package '{id}' {version}; check id and version")]
     NoSuchVersion {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The version has no such file.
+    #[error("the package '{id}' {version} has no such file; its nuspec names those it has")]
+    NoSuchFile {
         /// The package.
         id: PackageId,
         /// The version.
@@ -90,14 +100,34 @@ impl Refusal {
             }
             Self::NoKey => StatusCode::UNAUTHORIZED,
             Self::NotYourPackage { .. } => StatusCode::FORBIDDEN,
-            Self::NoSuchAddress | Self::NoSuchPackage(_) | Self::NoSuchVersion { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoSuchAddress
+            | Self::NoSuchPackage(_)
+            | Self::NoSuchVersion { .. }
+            | Self::NoSuchFile { .. } => StatusCode::NOT_FOUND,
             Self::VersionExists { .. } | Self::VersionDeleted { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
+    }
+}
+
+impl Refusal {
+    /// Logs what the client is not told.
+    pub fn log(&self) {
+        let status = self.status().as_u16();
+        if status < 500 {
+            tracing::info!(http.status = status, "refused: {}", one_line(&self.to_string()));
+            return;
+        }
+        let mut causes = String::new();
+        let mut cause: Option<&dyn Error> = self.source();
+        while let Some(error) = cause {
+            causes.push_str(": ");
+            causes.push_str(&error.to_string());
+            cause = error.source();
+        }
+        tracing::error!(http.status = status, "failed{causes}");
     }
 }
 
@@ -161,6 +191,7 @@ mod tests {
             Refusal::NoSuchAddress,
             Refusal::NoSuchPackage(id()),
             Refusal::NoSuchVersion { id: id(), version: version() },
+            Refusal::NoSuchFile { id: id(), version: version() },
             Refusal::VersionExists { id: id(), version: version() },
             Refusal::VersionDeleted { id: id(), version: version() },
             Refusal::TooLarge { limit: 1024 },

@@ -1,15 +1,16 @@
 //! Replies: the few shapes that all verbs answer in.
 
-use std::error::Error;
+use std::fmt::Display;
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
+use serde::Serialize;
 use serde_json::json;
 
-use crate::{Body, Refusal, one_line};
+use crate::{Body, Refusal, Stamp, one_line};
 
 /// A reply of a verb.
 pub type Reply = Response<Body>;
@@ -34,25 +35,66 @@ pub fn no_content() -> Reply {
     status(StatusCode::NO_CONTENT)
 }
 
-/// 200 with a JSON document that only its client may keep, and must ask about
-/// again.
-#[must_use]
-pub fn json(document: &serde_json::Value) -> Reply {
-    with_type(Body::from(document.to_string()), "application/json")
+/// How long a client may keep a reply, for itself alone: what a key opened is
+/// nobody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until it asks again, which it must before every use.
+    Checked,
+    /// For a day: what is at this address never changes.
+    Unchanging,
 }
 
-/// 200 with a body of the given type.
+/// 200 with a JSON document, to be asked about again.
+#[must_use]
+pub fn json(document: &impl Serialize) -> Reply {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => stream(Body::from(bytes), "application/json"),
+        Err(error) => Refusal::Broken(error.into()).into(),
+    }
+}
+
+/// 200 with a body of the given type, to be asked about again.
 #[must_use]
 pub fn stream(body: Body, content_type: &'static str) -> Reply {
-    with_type(body, content_type)
-}
-
-fn with_type(body: Body, content_type: &'static str) -> Reply {
     let mut reply = Response::new(body);
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}
+
+/// `reply` with a tag that changes whenever what is at its address does.
+#[must_use]
+pub fn tagged(mut reply: Reply, tag: &impl Display, lifetime: Lifetime) -> Reply {
+    // Weak, because the same document goes out with and without gzip; and of
+    // this version of the feed, because the next one may write it differently.
+    let tag = format!("W/\"{tag}-{}\"", env!("CARGO_PKG_VERSION"));
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        reply.headers_mut().insert(ETAG, tag);
+    }
+    if lifetime == Lifetime::Unchanging {
+        let kept = HeaderValue::from_static("private, max-age=86400, immutable");
+        reply.headers_mut().insert(CACHE_CONTROL, kept);
+    }
+    reply
+}
+
+/// `reply`, which says what a package was at `stamp`, tagged with it. Not within
+/// a minute of the change, when it may not say all of it yet.
+#[must_use]
+pub fn stamped(reply: Reply, stamp: Stamp) -> Reply {
+    if stamp.is_settled() { tagged(reply, &stamp, Lifetime::Checked) } else { reply }
+}
+
+/// `reply` as bytes that came out of a package: whatever they are, a browser
+/// that opens them runs, loads and frames nothing.
+#[must_use]
+pub fn contained(mut reply: Reply) -> Reply {
+    const NOTHING: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
+    let policy = HeaderValue::from_static(NOTHING);
+    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     reply
 }
 
@@ -73,7 +115,7 @@ impl From<Refusal> for Reply {
     /// the client is not told.
     fn from(refusal: Refusal) -> Self {
         let status = refusal.status();
-        log(&refusal, status);
+        refusal.log();
         let detail = one_line(&refusal.to_string());
         let problem = json!({
             "type": "about:blank",
@@ -81,34 +123,18 @@ impl From<Refusal> for Reply {
             "status": status.as_u16(),
             "detail": detail,
         });
-        let mut reply = with_type(Body::from(problem.to_string()), "application/problem+json");
+        let mut reply = stream(Body::from(problem.to_string()), "application/problem+json");
         *reply.status_mut() = status;
         if status == StatusCode::SERVICE_UNAVAILABLE {
             reply.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
         }
-        // A restore asks every feed for every id: that one has no such package
-        // is an answer, and no warning.
-        if !matches!(refusal, Refusal::NoSuchPackage(_))
+        // A restore asks every feed for every id, and Visual Studio every
+        // version for a readme: that there is none is an answer, and no warning.
+        if !matches!(refusal, Refusal::NoSuchPackage(_) | Refusal::NoSuchFile { .. })
             && let Ok(warning) = HeaderValue::from_str(&detail)
         {
             reply.headers_mut().insert(WARNING, warning);
         }
         reply
     }
-}
-
-fn log(refusal: &Refusal, status: StatusCode) {
-    let status = status.as_u16();
-    if status < 500 {
-        tracing::info!(http.status = status, "refused: {}", one_line(&refusal.to_string()));
-        return;
-    }
-    let mut causes = String::new();
-    let mut cause: Option<&dyn Error> = refusal.source();
-    while let Some(error) = cause {
-        causes.push_str(": ");
-        causes.push_str(&error.to_string());
-        cause = error.source();
-    }
-    tracing::error!(http.status = status, "failed{causes}");
 }

@@ -33,6 +33,14 @@ impl PathParameters {
 #[derive(Debug, Clone)]
 pub struct BaseUrl(pub String);
 
+impl BaseUrl {
+    /// The address that the links of `request`'s reply begin with.
+    #[must_use]
+    pub fn of(request: &Request) -> &str {
+        request.extensions().get::<Self>().map_or("", |base| base.0.as_str())
+    }
+}
+
 impl Caller {
     /// Who sent `request`.
     #[must_use]

@@ -1,14 +1,21 @@
 //! The table: the feed's only truth.
 
+mod changes;
 mod keys;
+mod packages;
 mod rows;
 mod versions;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-pub use rows::{Change, Metadata, State, VersionRow, timestamp};
+pub use changes::{Changes, LoggedChange};
+pub use packages::Stamped;
+pub use rows::{
+    Change, Dependency, DependencyGroup, Metadata, Release, Stamp, State, VersionRow, timestamp,
+};
 pub use versions::{Commit, Deletion, Listing};
 
 use crate::{BoxError, TableName};
@@ -68,33 +75,21 @@ impl Table {
         Ok(got.item)
     }
 
-    /// The items of a partition whose sort keys begin with `prefix`, in their
-    /// order, as the last finished writes left them; all attributes where none
-    /// are named. One call per MB.
+    /// The items of a partition whose sort keys are in `range`, both ends
+    /// included, in their order, as the last finished writes left them; all
+    /// attributes where none are named. One call per MB.
     async fn items(
         &self,
         action: &'static str,
-        pk: String,
-        prefix: &str,
+        pk: &str,
+        range: (&str, &str),
         attributes: &[&str],
     ) -> Result<Vec<Item>, TableError> {
-        // By placeholders: some names are reserved words.
-        let names: HashMap<String, String> =
-            attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
-        let projection = names.keys().cloned().collect::<Vec<_>>().join(", ");
         let mut items = Vec::new();
         let mut start = None;
         loop {
             let page = self
-                .client
-                .query()
-                .table_name(self.name.as_str())
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", AttributeValue::S(pk.clone()))
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
-                .set_projection_expression((!names.is_empty()).then(|| projection.clone()))
-                .set_expression_attribute_names((!names.is_empty()).then(|| names.clone()))
-                .consistent_read(true)
+                .range(pk, range, attributes)
                 .set_exclusive_start_key(start)
                 .send()
                 .await
@@ -106,6 +101,34 @@ impl Table {
             }
         }
     }
+
+    fn range(
+        &self,
+        pk: &str,
+        (first, last): (&str, &str),
+        attributes: &[&str],
+    ) -> QueryFluentBuilder {
+        // By placeholders: some names are reserved words.
+        let names: HashMap<String, String> =
+            attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+        let projection = names.keys().cloned().collect::<Vec<_>>().join(", ");
+        self.client
+            .query()
+            .table_name(self.name.as_str())
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
+            .expression_attribute_values(":last", AttributeValue::S(last.to_owned()))
+            .set_projection_expression((!names.is_empty()).then_some(projection))
+            .set_expression_attribute_names((!names.is_empty()).then_some(names))
+            .consistent_read(true)
+    }
+}
+
+/// Behind every sort key that begins with `prefix`: ids, versions and key names
+/// are ASCII.
+fn end_of(prefix: &str) -> String {
+    format!("{prefix}~")
 }
 
 fn unavailable<E, R>(action: &'static str, error: SdkError<E, R>) -> TableError
@@ -125,9 +148,18 @@ fn from_item<T: serde::de::DeserializeOwned>(item: Item) -> Result<T, TableError
 }
 
 /// `row` as an item at its key.
-fn to_item((pk, sk): (String, String), row: &impl serde::Serialize) -> Result<Item, TableError> {
-    let mut item: Item = serde_dynamo::to_item(row).map_err(unreadable)?;
+fn to_item(key: (String, String), row: &impl serde::Serialize) -> Result<Item, TableError> {
+    Ok(at_key(key, serde_dynamo::to_item(row).map_err(unreadable)?))
+}
+
+fn at_key((pk, sk): (String, String), mut item: Item) -> Item {
     item.insert("pk".to_owned(), AttributeValue::S(pk));
     item.insert("sk".to_owned(), AttributeValue::S(sk));
-    Ok(item)
+    item
+}
+
+/// The text of an item's attribute.
+fn text(item: &Item, name: &str) -> Result<String, TableError> {
+    let text = item.get(name).and_then(|value| value.as_s().ok());
+    text.cloned().ok_or_else(|| unreadable("an attribute that is missing or no text"))
 }

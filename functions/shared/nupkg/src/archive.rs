@@ -29,6 +29,19 @@ pub struct Package {
     pub nuspec: Nuspec,
     /// The nuspec as it stands in the package, deflated (zlib).
     pub nuspec_zlib: Vec<u8>,
+    /// The files that the nuspec names.
+    pub attached: Attached,
+}
+
+/// The contents of the files that a nuspec names.
+#[derive(Debug, Default)]
+pub struct Attached {
+    /// The readme.
+    pub readme: Option<Vec<u8>>,
+    /// The icon: an image, or what the package calls one.
+    pub icon: Option<Vec<u8>>,
+    /// The license's text.
+    pub license: Option<Vec<u8>>,
 }
 
 /// Why a package is refused.
@@ -63,13 +76,23 @@ pub fn inspect<R: Read + Seek>(
     let entry = directory.nuspec()?;
     let nuspec_xml = content::read(&archive, entry, limits.nuspec_bytes)?;
     let nuspec = Nuspec::parse(&nuspec_xml, limits)?;
-    for (element, path) in attached_files(&nuspec) {
+    let file = |element, path: Option<&String>| -> Result<Option<Vec<u8>>, PackageError> {
+        let Some(path) = path else { return Ok(None) };
         let entry = directory
             .file(path)
-            .ok_or_else(|| ArchiveError::MissingFile { element, path: path.to_owned() })?;
-        content::read(&archive, entry, limits.attached_file_bytes)?;
-    }
-    Ok(Package { nuspec, nuspec_zlib: deflate(&nuspec_xml, limits)? })
+            .ok_or_else(|| ArchiveError::MissingFile { element, path: path.clone() })?;
+        content::read(&archive, entry, limits.attached_file_bytes).map(Some)
+    };
+    let license = match &nuspec.license {
+        Some(License::File(path)) => Some(path),
+        Some(License::Expression(_)) | None => None,
+    };
+    let attached = Attached {
+        license: file("license", license)?,
+        icon: file("icon", nuspec.icon.as_ref())?,
+        readme: file("readme", nuspec.readme.as_ref())?,
+    };
+    Ok(Package { nuspec, nuspec_zlib: deflate(&nuspec_xml, limits)?, attached })
 }
 
 fn deflate(nuspec_xml: &[u8], limits: &Limits) -> Result<Vec<u8>, PackageError> {
@@ -82,15 +105,4 @@ fn deflate(nuspec_xml: &[u8], limits: &Limits) -> Result<Vec<u8>, PackageError> 
         return Err(NuspecError::TooLargeDeflated { bytes, limit }.into());
     }
     Ok(zlib)
-}
-
-/// The files that the nuspec names, each with the element that names it.
-fn attached_files(nuspec: &Nuspec) -> impl Iterator<Item = (&'static str, &str)> {
-    let license = match &nuspec.license {
-        Some(License::File(path)) => Some(path),
-        Some(License::Expression(_)) | None => None,
-    };
-    [("license", license), ("icon", nuspec.icon.as_ref()), ("readme", nuspec.readme.as_ref())]
-        .into_iter()
-        .filter_map(|(element, path)| path.map(|path| (element, path.as_str())))
 }

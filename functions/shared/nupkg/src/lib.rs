@@ -14,7 +14,7 @@ mod nuspec;
 mod range;
 mod version;
 
-pub use archive::{ArchiveError, Package, PackageError, inspect};
+pub use archive::{ArchiveError, Attached, Package, PackageError, inspect};
 pub use id::{MAX_ID_LENGTH, PackageId, PackageIdError, is_dependency_id};
 pub use limits::Limits;
 pub use nuspec::{

@@ -1,16 +1,21 @@
 //! The functions behind the gateway.
 
 use authorize::Authorize;
+use compact::Compact;
 use download::{Delivery, Download};
 use feed::{
-    Aws, BucketName, DeleteBehavior, Objects, PackageBytes, ReadAccess, Reply, Request, Spooling,
-    Table, TableName,
+    Aws, BucketName, DeleteBehavior, Door, Objects, PackageBytes, ReadAccess, Reply, Request,
+    Spooling, Table, TableName,
 };
+use finder::Finder;
 use index::Index;
 use push::Push;
+use registration::Registration;
 use relist::Relist;
+use search::Search;
 use unlist::Unlist;
 use versions::Versions;
+use web::Web;
 
 /// A function that answers requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +32,12 @@ pub enum Verb {
     Versions,
     /// A version's files.
     Download,
+    /// What there is to know of a package's versions.
+    Registration,
+    /// Search and autocomplete.
+    Search,
+    /// The pages for people.
+    Web,
 }
 
 impl Verb {
@@ -40,6 +51,9 @@ impl Verb {
             "functions/index" => Some(Self::Index),
             "functions/versions" => Some(Self::Versions),
             "functions/download" => Some(Self::Download),
+            "functions/registration" => Some(Self::Registration),
+            "functions/search" => Some(Self::Search),
+            "functions/web" => Some(Self::Web),
             _ => None,
         }
     }
@@ -69,12 +83,17 @@ pub struct Settings {
 pub struct Functions {
     /// The authorizer.
     pub authorize: Authorize,
+    /// What AWS runs on a schedule.
+    pub compact: Compact,
     push: Push,
     unlist: Unlist,
     relist: Relist,
     index: Index,
     versions: Versions,
     download: Download,
+    registration: Registration,
+    search: Search,
+    web: Web,
 }
 
 impl Functions {
@@ -83,8 +102,12 @@ impl Functions {
     pub fn new(aws: &Aws, settings: &Settings) -> Self {
         let table = Table::new(aws.dynamodb.clone(), settings.table.clone());
         let objects = Objects::new(aws.s3.clone(), settings.bucket.clone());
+        // In one process, one index does for all.
+        let finder = Finder::new(table.clone(), objects.clone());
+        let read_access = settings.read_access;
         Self {
-            authorize: Authorize::new(table.clone(), settings.read_access),
+            authorize: Authorize { door: Door::new(table.clone()), read_access },
+            compact: Compact { finder: finder.clone() },
             push: Push {
                 table: table.clone(),
                 objects: objects.clone(),
@@ -101,7 +124,16 @@ impl Functions {
             },
             relist: Relist { table: table.clone() },
             index: Index,
-            versions: Versions { table: table.clone() },
+            versions: Versions::new(table.clone()),
+            registration: Registration::new(table.clone()),
+            search: Search { finder: finder.clone() },
+            web: Web {
+                table: table.clone(),
+                objects: objects.clone(),
+                finder,
+                door: Door::new(table.clone()),
+                read_access,
+            },
             download: Download { table, objects, delivery: settings.delivery },
         }
     }
@@ -115,6 +147,9 @@ impl Functions {
             Verb::Index => self.index.handle(request).await,
             Verb::Versions => self.versions.handle(request).await,
             Verb::Download => self.download.handle(request).await,
+            Verb::Registration => self.registration.handle(request).await,
+            Verb::Search => self.search.handle(request).await,
+            Verb::Web => self.web.handle(request).await,
         }
     }
 }

@@ -89,9 +89,10 @@ impl Template {
 fn function_routes(function: &Yaml<'_>) -> Result<Vec<Route>, TemplateError> {
     let Some(events) = get(function, &["Properties", "Events"]) else { return Ok(Vec::new()) };
     let folder = text_at(function, &["Properties", "CodeUri"]).unwrap_or_default();
-    let verb = Verb::of_folder(folder).ok_or_else(|| unusable(folder))?;
     entries(events)
+        .filter(|(_, event)| text_at(event, &["Type"]) == Some("Api"))
         .map(|(name, event)| {
+            let verb = Verb::of_folder(folder).ok_or_else(|| unusable(folder))?;
             let property = |path| text_at(event, &["Properties", path]);
             let method = property("Method").and_then(|method| method.parse::<Method>().ok());
             let (Some(method), Some(path)) = (method, property("Path")) else {

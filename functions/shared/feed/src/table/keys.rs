@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{KEYS, NAME, key_key, key_name_key, timestamp};
 use super::versions::Transaction;
-use super::{Table, TableError, from_item, to_item, unavailable, unreadable};
+use super::{Table, TableError, end_of, from_item, to_item, unavailable, unreadable};
 use crate::{KeyHash, KeyName, KeyRecord};
 
 /// A key's name, and where its record stands.
@@ -66,7 +66,7 @@ impl Table {
     /// The table does not answer, or a row cannot be read.
     pub async fn keys(&self) -> Result<Vec<KeyRecord>, TableError> {
         let mut keys = Vec::new();
-        for item in self.items("list API keys", KEYS.to_owned(), NAME, &[]).await? {
+        for item in self.items("list API keys", KEYS, (NAME, &end_of(NAME)), &[]).await? {
             let name: KeyNameRow = from_item(item)?;
             keys.extend(self.key(&name.hash).await?);
         }

@@ -1,12 +1,14 @@
 //! Rows: what each kind of item holds, and under which key it stands.
 
+use std::time::Duration;
+
 use nupkg::{License, Nuspec, PackageId, Version};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
 
-use crate::{KeyHash, KeyName, ObjectKey};
+use crate::{AttachedFile, KeyHash, KeyName, ObjectKey};
 
 /// A version of a package: what a restore reads. Stands at
 /// `PACKAGE#<id>`, `VERSION#<version>`.
@@ -34,6 +36,13 @@ pub struct VersionRow {
     /// same for all tries of one push.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// The name of its last change in the log. The table writes it.
+    #[serde(default, skip_serializing)]
+    pub changed: Option<Ulid>,
+    /// The files out of it that are given out by themselves, each an object
+    /// beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<AttachedFile>,
 }
 
 /// Whether a version is there.
@@ -47,6 +56,18 @@ pub enum State {
 }
 
 impl VersionRow {
+    /// Its icon, if it has one.
+    #[must_use]
+    pub fn icon(&self) -> Option<AttachedFile> {
+        self.files.iter().copied().find(|file| file.is_icon())
+    }
+
+    /// All objects that are its alone.
+    pub fn objects(&self) -> impl Iterator<Item = ObjectKey> {
+        let files = self.files.iter().map(|file| self.object.attached(*file));
+        std::iter::once(self.object.clone()).chain(files)
+    }
+
     /// Whether `other` is this very push, tried once more: the same client
     /// session, key and bytes.
     #[must_use]
@@ -127,6 +148,15 @@ pub struct Dependency {
     pub range: String,
 }
 
+impl Metadata {
+    /// The tags one by one, as nuget.org splits them.
+    #[must_use]
+    pub fn tags(&self) -> Vec<&str> {
+        let tags = self.tags.split([',', ';', '|', ' ', '\t', '\r', '\n']);
+        tags.filter(|tag| !tag.is_empty()).collect()
+    }
+}
+
 impl From<&Nuspec> for Metadata {
     fn from(nuspec: &Nuspec) -> Self {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -171,8 +201,84 @@ impl From<&nupkg::DependencyGroup> for DependencyGroup {
     }
 }
 
+/// A version with all that registration shows of it.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The version.
+    pub version: Version,
+    /// Its row.
+    pub row: VersionRow,
+    /// What its nuspec says.
+    pub metadata: Metadata,
+}
+
+impl Release {
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        // The strings of a row, and what their headers take.
+        const ROW: usize = 1_200;
+        const DEPENDENCY: usize = 48;
+        let Metadata { authors, title, description, summary, tags, .. } = &self.metadata;
+        let texts: usize =
+            [authors, title, description, summary, tags].into_iter().map(String::len).sum();
+        let groups = self.metadata.dependency_groups.iter();
+        let dependencies: usize = groups
+            .flat_map(|group| &group.dependencies)
+            .map(|dependency| DEPENDENCY + dependency.id.len() + dependency.range.len())
+            .sum();
+        ROW + texts + dependencies
+    }
+}
+
+/// How long a change may take from its name to being there for all to read, and
+/// how far the clocks of two machines may be apart, together: no function runs
+/// for more than 28 seconds (template.yaml), and no call of a server waits longer.
+pub(super) const LATEST: Duration = Duration::from_mins(1);
+
+/// A package's stamp: another one after every change to any of its versions.
+/// Stands at `PACKAGE#<id>`, `VERSION`, where a query reads it before the
+/// versions, and is written with every change in one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(Ulid);
+
+impl Stamp {
+    pub(crate) fn read(text: &str) -> Result<Self, ulid::DecodeError> {
+        Ulid::from_string(text).map(Self)
+    }
+
+    /// The stamp as a UUID.
+    #[must_use]
+    pub fn to_uuid(self) -> String {
+        let digits = format!("{:032x}", self.0.0);
+        let part = |range| digits.get::<std::ops::Range<usize>>(range).unwrap_or_default();
+        let parts = [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)];
+        parts.join("-")
+    }
+
+    /// When the package was changed.
+    #[must_use]
+    pub fn time(self) -> OffsetDateTime {
+        time_of(self.0)
+    }
+
+    /// Whether all that was changed with the stamp can be read. A transaction's
+    /// rows come up one after the other: who reads them at that moment may see
+    /// the stamp and not yet a version.
+    #[must_use]
+    pub fn is_settled(self) -> bool {
+        self.time() + LATEST < OffsetDateTime::now_utc()
+    }
+}
+
+impl std::fmt::Display for Stamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// The nuspec itself, deflated (zlib). Stands at `PACKAGE#<id>`,
-/// `NUSPEC#<version>`, so that neither restore nor registration reads it.
+/// `XML#<version>`, which no query for versions and metadata reads.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct NuspecRow {
     #[serde(with = "serde_bytes")]
@@ -194,36 +300,50 @@ pub enum Change {
 }
 
 /// A change, in the log that search and catalog follow. Stands at
-/// `CHANGES#<yyyy-mm>`, `<ULID>`.
+/// `CHANGES#<yyyy-mm>`, `<ULID>`, both of the time when it was asked for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ChangeRow {
-    id: String,
-    version: String,
-    change: Change,
+    pub(super) id: String,
+    pub(super) version: String,
+    pub(super) change: Change,
     by: KeyName,
     at: String,
 }
 
 impl ChangeRow {
-    /// The change, and the key of its row.
-    pub(super) fn now(
-        id: &PackageId,
-        version: &Version,
+    /// The change called `ulid`.
+    pub(super) fn new(
+        ulid: Ulid,
+        (id, version): (&PackageId, &Version),
         change: Change,
         by: &KeyName,
-    ) -> ((String, String), Self) {
-        let at = timestamp();
-        let month = at.get(..7).unwrap_or_default();
-        let key = (format!("CHANGES#{month}"), Ulid::new().to_string());
-        (key, Self { id: id.key(), version: version.key(), change, by: by.clone(), at })
+    ) -> Self {
+        let at = rfc3339(time_of(ulid));
+        Self { id: id.key(), version: version.key(), change, by: by.clone(), at }
     }
+}
+
+/// The partition that holds the changes of `time`'s month.
+pub(super) fn changes_key(time: OffsetDateTime) -> String {
+    format!("CHANGES#{:04}-{:02}", time.year(), u8::from(time.month()))
+}
+
+/// The time in a ULID, in milliseconds.
+pub(super) fn time_of(ulid: Ulid) -> OffsetDateTime {
+    let nanoseconds = i128::from(ulid.timestamp_ms()) * 1_000_000;
+    // 48 bits of milliseconds reach the year 10889, beyond what `time` holds.
+    OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// The present time, RFC 3339 in UTC.
 #[must_use]
 pub fn timestamp() -> String {
+    rfc3339(OffsetDateTime::now_utc())
+}
+
+fn rfc3339(time: OffsetDateTime) -> String {
     // Only years beyond 9999 cannot be written so.
-    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+    time.format(&Rfc3339).unwrap_or_default()
 }
 
 pub(super) fn package_key(id: &PackageId) -> String {
@@ -231,17 +351,25 @@ pub(super) fn package_key(id: &PackageId) -> String {
 }
 
 pub(super) const VERSION: &str = "VERSION#";
+pub(super) const METADATA: &str = "METADATA#";
+
+/// Where the package's stamp stands.
+pub(super) const STAMP: &str = "VERSION";
+
+pub(super) fn stamp_key(id: &PackageId) -> (String, String) {
+    (package_key(id), STAMP.to_owned())
+}
 
 pub(super) fn version_key(id: &PackageId, version: &Version) -> (String, String) {
     (package_key(id), format!("{VERSION}{}", version.key()))
 }
 
 pub(super) fn metadata_key(id: &PackageId, version: &Version) -> (String, String) {
-    (package_key(id), format!("METADATA#{}", version.key()))
+    (package_key(id), format!("{METADATA}{}", version.key()))
 }
 
 pub(super) fn nuspec_key(id: &PackageId, version: &Version) -> (String, String) {
-    (package_key(id), format!("NUSPEC#{}", version.key()))
+    (package_key(id), format!("XML#{}", version.key()))
 }
 
 pub(super) fn key_key(hash: &KeyHash) -> (String, String) {

@@ -1,7 +1,6 @@
 //! Versions of packages: one transaction per change, which is all there is to
 //! a commit.
 
-use std::io::Read;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -10,17 +9,17 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem, Update,
 };
-use flate2::read::ZlibDecoder;
 use nupkg::{Package, PackageId, Version};
+use ulid::Ulid;
 
 use super::rows::{
-    ChangeRow, NuspecRow, VERSION, metadata_key, nuspec_key, package_key, version_key,
+    ChangeRow, NuspecRow, changes_key, metadata_key, nuspec_key, stamp_key, time_of, version_key,
 };
 use super::{
-    Change, Item, Metadata, State, Table, TableError, VersionRow, from_item, to_item, unavailable,
-    unreadable,
+    Change, Item, Metadata, State, Table, TableError, VersionRow, at_key, from_item, to_item,
+    unavailable, unreadable,
 };
-use crate::{KeyName, ObjectKey};
+use crate::KeyName;
 
 /// What became of a push.
 #[derive(Debug)]
@@ -45,8 +44,8 @@ pub enum Listing {
 /// What became of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
-    /// The version is gone from every view; its object.
-    Deleted(ObjectKey),
+    /// The version is gone from every view; the row that it leaves.
+    Deleted(Box<VersionRow>),
     /// There is no such version.
     NoSuchVersion,
 }
@@ -65,54 +64,21 @@ impl Table {
         item.map(from_item).transpose()
     }
 
-    /// The visible versions of a package, ascending, listed and unlisted.
-    /// One call per MB of their rows.
-    ///
-    /// # Errors
-    /// The table does not answer, or a row cannot be read.
-    pub async fn versions(&self, id: &PackageId) -> Result<Vec<Version>, TableError> {
-        let items = self.items("list versions", package_key(id), VERSION, &["sk", "state"]).await?;
-        let mut versions = Vec::with_capacity(items.len());
-        for item in items {
-            let row: VersionKey = from_item(item)?;
-            if row.state == State::Visible {
-                let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
-                versions.push(version.parse().map_err(unreadable)?);
-            }
-        }
-        versions.sort_unstable();
-        Ok(versions)
-    }
-
-    /// The nuspec of a visible version, as it stands in the package. One call.
-    ///
-    /// # Errors
-    /// The table does not answer, or the row cannot be read.
-    pub async fn nuspec(
-        &self,
-        id: &PackageId,
-        version: &Version,
-    ) -> Result<Option<Vec<u8>>, TableError> {
-        let Some(item) = self.item("give out a nuspec", nuspec_key(id, version)).await? else {
-            return Ok(None);
-        };
-        let row: NuspecRow = from_item(item)?;
-        let mut xml = Vec::new();
-        ZlibDecoder::new(row.zlib.as_slice()).read_to_end(&mut xml).map_err(unreadable)?;
-        Ok(Some(xml))
-    }
-
     /// Makes a pushed version visible, unless its number is taken. One call.
     ///
     /// # Errors
     /// The table does not answer: the version may be in or not, and the same
     /// push, tried again, finds out.
     pub async fn commit(&self, row: &VersionRow, package: Package) -> Result<Commit, TableError> {
-        let Package { nuspec, nuspec_zlib } = package;
+        let Package { nuspec, nuspec_zlib, .. } = package;
         let (id, version) = (&nuspec.id, &nuspec.version);
         // A number that was deleted may come back with the bytes it had.
+        // Not before now: an upload may have taken its time.
+        let ulid = Ulid::new();
+        let mut version_item = to_item(version_key(id, version), row)?;
+        version_item.insert("changed".to_owned(), AttributeValue::S(ulid.to_string()));
         let put_version = self
-            .put(to_item(version_key(id, version), row)?)
+            .put(version_item)
             .condition_expression(
                 "attribute_not_exists(pk) OR (#state = :deleted AND sha512 = :sha512)",
             )
@@ -126,8 +92,9 @@ impl Table {
             put(put_version)?,
             put(self.put(metadata))?,
             put(self.put(to_item(nuspec_key(id, version), &nuspec_row)?))?,
-            self.change(id, version, Change::Pushed, &row.pushed_by)?,
         ];
+        let change = ChangeRow::new(ulid, (id, version), Change::Pushed, &row.pushed_by);
+        let writes = self.with_change(writes, ulid, id, &change)?;
         match self.transact("commit a push", writes).await? {
             Transaction::Done => Ok(Commit::Done),
             Transaction::Refused(Some(item)) => Ok(Commit::Lost(Box::new(from_item(item)?))),
@@ -148,12 +115,15 @@ impl Table {
         by: &KeyName,
     ) -> Result<Listing, TableError> {
         let change = if listed { Change::Relisted } else { Change::Unlisted };
+        let ulid = Ulid::new();
         let update = self
-            .update(version_key(id, version))
-            .update_expression("SET listed = :listed")
+            .update(version_key(id, version), ulid)
+            .update_expression("SET listed = :listed, changed = :changed")
             .condition_expression("#state = :visible AND listed <> :listed")
             .expression_attribute_values(":listed", AttributeValue::Bool(listed));
-        let writes = vec![update_item(update)?, self.change(id, version, change, by)?];
+        let writes = vec![update_item(update)?];
+        let change = ChangeRow::new(ulid, (id, version), change, by);
+        let writes = self.with_change(writes, ulid, id, &change)?;
         match self.transact("change whether a version is listed", writes).await? {
             Transaction::Done => Ok(Listing::Changed),
             Transaction::Refused(None) => Ok(Listing::NoSuchVersion),
@@ -179,31 +149,33 @@ impl Table {
     ) -> Result<Deletion, TableError> {
         let mut found = self.version(id, version).await?;
         loop {
-            let object = match found {
+            let row: VersionRow = match found {
                 None => return Ok(Deletion::NoSuchVersion),
                 Some(row) if row.state == State::Deleted => {
-                    return Ok(Deletion::Deleted(row.object));
+                    return Ok(Deletion::Deleted(Box::new(row)));
                 }
-                Some(row) => row.object,
+                Some(row) => row,
             };
             // The object is the one read: a version deleted and brought back
             // meanwhile has another, which must stay.
+            let ulid = Ulid::new();
             let update = self
-                .update(version_key(id, version))
-                .update_expression("SET #state = :deleted, listed = :unlisted")
+                .update(version_key(id, version), ulid)
+                .update_expression("SET #state = :deleted, listed = :unlisted, changed = :changed")
                 .condition_expression("#state = :visible AND #object = :object")
                 .expression_attribute_names("#object", "object")
-                .expression_attribute_values(":object", AttributeValue::S(object.to_string()))
+                .expression_attribute_values(":object", AttributeValue::S(row.object.to_string()))
                 .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
                 .expression_attribute_values(":unlisted", AttributeValue::Bool(false));
             let writes = vec![
                 update_item(update)?,
                 self.removal(metadata_key(id, version))?,
                 self.removal(nuspec_key(id, version))?,
-                self.change(id, version, Change::Deleted, by)?,
             ];
+            let change = ChangeRow::new(ulid, (id, version), Change::Deleted, by);
+            let writes = self.with_change(writes, ulid, id, &change)?;
             match self.transact("delete a version", writes).await? {
-                Transaction::Done => return Ok(Deletion::Deleted(object)),
+                Transaction::Done => return Ok(Deletion::Deleted(Box::new(row))),
                 Transaction::Refused(item) => found = item.map(from_item).transpose()?,
             }
         }
@@ -217,6 +189,7 @@ impl Table {
     fn update(
         &self,
         (pk, sk): (String, String),
+        change: Ulid,
     ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         Update::builder()
             .table_name(self.name.as_str())
@@ -224,6 +197,7 @@ impl Table {
             .key("sk", AttributeValue::S(sk))
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":visible", AttributeValue::S("visible".to_owned()))
+            .expression_attribute_values(":changed", AttributeValue::S(change.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
@@ -237,15 +211,21 @@ impl Table {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    fn change(
+    /// `writes`, with what every change of a version writes besides: a row of
+    /// the log, and the package's new stamp.
+    fn with_change(
         &self,
+        mut writes: Vec<TransactWriteItem>,
+        ulid: Ulid,
         id: &PackageId,
-        version: &Version,
-        change: Change,
-        by: &KeyName,
-    ) -> Result<TransactWriteItem, TableError> {
-        let (key, row) = ChangeRow::now(id, version, change, by);
-        put(self.put(to_item(key, &row)?))
+        change: &ChangeRow,
+    ) -> Result<Vec<TransactWriteItem>, TableError> {
+        let key = (changes_key(time_of(ulid)), ulid.to_string());
+        let stamp = AttributeValue::S(ulid.to_string());
+        let stamp = at_key(stamp_key(id), Item::from([("stamp".to_owned(), stamp)]));
+        writes.push(put(self.put(to_item(key, change)?))?);
+        writes.push(put(self.put(stamp))?);
+        Ok(writes)
     }
 
     /// Writes all or nothing: one condition that does not hold refuses it all.
@@ -282,13 +262,6 @@ impl Table {
             conflicts += 1;
         }
     }
-}
-
-/// What a version list reads of a version's row.
-#[derive(serde::Deserialize)]
-struct VersionKey {
-    sk: String,
-    state: State,
 }
 
 /// What became of a transaction.

@@ -1,0 +1,136 @@
+//! GET of a package's registration: what there is to know of its versions.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | the index, a page of it, or the leaf of a version |
+//! | 401 | reading needs a key |
+//! | 404 | the feed has no such package or version, or not for this key |
+//!
+//! There are two hives: one for clients before NuGet 4.3, without the versions
+//! that they cannot read, and one with all.
+//!
+//! One AWS call while the package is remembered and unchanged: its stamp says
+//! so. Otherwise one call per MB of its versions and their metadata, and one more
+//! where it was changed.
+
+mod document;
+
+use std::sync::Arc;
+
+use feed::{
+    Aws, BaseUrl, Caller, ConfigError, Environment, Hive, Links, Memory, PathParameters, Refusal,
+    Release, Reply, Request, Stamped, Table, TableName,
+};
+use nupkg::{PackageId, Version};
+
+use document::Documents;
+
+/// The verb, with all it may touch.
+#[derive(Debug)]
+pub struct Registration {
+    table: Table,
+    memory: Memory<Vec<Release>>,
+}
+
+/// A document of a package's registration.
+enum Wanted {
+    Index,
+    /// The leaves of all versions from the one to the other. Which versions make
+    /// a page changes with every push, and a client may hold an index of half an
+    /// hour ago: its pages still hold what it expects there.
+    Page {
+        lower: Version,
+        upper: Version,
+    },
+    Leaf(Version),
+}
+
+impl Registration {
+    /// The verb, remembering nothing yet.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table, memory: Memory::of(64 << 20, 16 << 10) }
+    }
+
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong.
+    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+        Ok(Self::new(Table::new(aws.dynamodb, environment.required(TableName::SETTING)?)))
+    }
+
+    /// Answers a GET.
+    pub async fn handle(&self, request: Request) -> Reply {
+        self.show(&request).await.unwrap_or_else(Reply::from)
+    }
+
+    async fn show(&self, request: &Request) -> Result<Reply, Refusal> {
+        let parameters = PathParameters::of(request);
+        let id = PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
+        let wanted = Wanted::of(&parameters)?;
+        if !Caller::of(request).covers(&id) {
+            return Err(Refusal::NoSuchPackage(id));
+        }
+        let Some(package) = self.package(&id).await? else {
+            return Err(Refusal::NoSuchPackage(id));
+        };
+        let hive = Hive::of(request.uri().path());
+        let releases: Vec<&Release> =
+            package.value.iter().filter(|release| holds(hive, release)).collect();
+        if releases.is_empty() {
+            return Err(Refusal::NoSuchPackage(id));
+        }
+        let links = Links::new(BaseUrl::of(request), hive, &id);
+        let documents = Documents { links, stamp: package.stamp };
+        let reply = match wanted {
+            Wanted::Index => feed::json(&documents.index(&releases)),
+            Wanted::Page { lower, upper } => {
+                let is_within =
+                    |release: &&Release| lower <= release.version && release.version <= upper;
+                let page: Vec<&Release> = releases.into_iter().filter(is_within).collect();
+                match documents.page(&page) {
+                    Some(page) => feed::json(&page),
+                    None => return Err(Refusal::NoSuchVersion { id, version: lower }),
+                }
+            }
+            Wanted::Leaf(version) => {
+                match releases.iter().find(|release| release.version == version) {
+                    Some(release) => feed::json(&documents.leaf(release)),
+                    None => return Err(Refusal::NoSuchVersion { id, version }),
+                }
+            }
+        };
+        Ok(feed::stamped(reply, package.stamp))
+    }
+
+    async fn package(&self, id: &PackageId) -> Result<Option<Arc<Stamped<Vec<Release>>>>, Refusal> {
+        let read = || self.table.releases(id);
+        let weigh = |releases: &Vec<Release>| releases.iter().map(Release::bytes).sum();
+        Ok(self.memory.get(&self.table, id, read, weigh).await?)
+    }
+}
+
+fn holds(hive: Hive, release: &Release) -> bool {
+    match hive {
+        Hive::All => true,
+        Hive::WithoutSemVer2 => !release.metadata.semver2,
+    }
+}
+
+impl Wanted {
+    /// The document that the variable parts of the path name.
+    fn of(parameters: &PathParameters) -> Result<Self, Refusal> {
+        let version = |name: &str| match name.strip_suffix(".json") {
+            Some(version) => feed::path_version(version),
+            None => Err(Refusal::NoSuchAddress),
+        };
+        match (parameters.get("lower"), parameters.get("upper"), parameters.get("leaf")) {
+            ("", "", "") => Ok(Self::Index),
+            ("", "", leaf) => Ok(Self::Leaf(version(leaf)?)),
+            (lower, upper, _) => {
+                Ok(Self::Page { lower: feed::path_version(lower)?, upper: version(upper)? })
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The answers, in the shape and with the types that nuget.org gives them:
+//! numbers are such, and an address that is not there is left out.
+
+use feed::{Hive, Links};
+use finder::{Found, ListedVersion, Results, View};
+use nupkg::{PackageId, Version};
+use serde::Serialize;
+
+const VOCABULARY: &str = "http://schema.nuget.org/schema#";
+
+#[derive(Debug, Serialize)]
+pub(crate) struct SearchResults<'a> {
+    #[serde(rename = "@context")]
+    context: Context,
+    #[serde(rename = "totalHits")]
+    total_hits: usize,
+    data: Vec<Item<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Context {
+    #[serde(rename = "@vocab")]
+    vocabulary: &'static str,
+    #[serde(rename = "@base", skip_serializing_if = "Option::is_none")]
+    base: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(rename = "@id")]
+    index: String,
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    registration: String,
+    id: &'a str,
+    version: &'a str,
+    description: &'a str,
+    summary: &'a str,
+    title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    license_url: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    project_url: &'a str,
+    tags: &'a [String],
+    authors: [&'a str; 1],
+    /// Nobody counts.
+    total_downloads: u64,
+    /// No prefix is reserved.
+    verified: bool,
+    package_types: Vec<PackageType<'a>>,
+    versions: Vec<ItemVersion<'a>>,
+    vulnerabilities: [(); 0],
+}
+
+#[derive(Debug, Serialize)]
+struct PackageType<'a> {
+    name: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ItemVersion<'a> {
+    version: &'a str,
+    downloads: u64,
+    #[serde(rename = "@id")]
+    leaf: String,
+}
+
+/// An answer of autocomplete.
+#[derive(Debug, Serialize)]
+pub(crate) struct Completions<'a> {
+    #[serde(rename = "@context")]
+    context: Context,
+    #[serde(rename = "totalHits")]
+    total_hits: usize,
+    data: Vec<&'a str>,
+}
+
+/// The answer to a search.
+pub(crate) fn results<'a>(base: &str, view: View, results: &'a Results) -> SearchResults<'a> {
+    // Links stay in the hive that the client reads.
+    let (hive, folder) = match view.semver2 {
+        true => (Hive::All, "registration"),
+        false => (Hive::WithoutSemVer2, "registration-semver1"),
+    };
+    let item = |found: &'a Found| Some(item(&links(base, hive, &found.description.id)?, found));
+    SearchResults {
+        context: Context { vocabulary: VOCABULARY, base: Some(format!("{base}/v3/{folder}/")) },
+        total_hits: results.total,
+        data: results.found.iter().filter_map(item).collect(),
+    }
+}
+
+/// The answer to who completes an id.
+pub(crate) fn ids(results: &Results) -> Completions<'_> {
+    completions(results.total, results.found.iter().map(|found| found.description.id.as_str()))
+}
+
+/// The answer to who completes a version.
+pub(crate) fn versions(results: &Results) -> Completions<'_> {
+    let versions = results.found.iter().flat_map(|found| &found.versions);
+    let versions: Vec<&str> = versions.map(|version| version.version.as_str()).collect();
+    completions(versions.len(), versions.into_iter())
+}
+
+fn completions<'a>(total_hits: usize, data: impl Iterator<Item = &'a str>) -> Completions<'a> {
+    let context = Context { vocabulary: VOCABULARY, base: None };
+    Completions { context, total_hits, data: data.collect() }
+}
+
+fn links<'a>(base: &'a str, hive: Hive, id: &str) -> Option<Links<'a>> {
+    Some(Links::new(base, hive, &PackageId::parse(id).ok()?))
+}
+
+fn item<'a>(links: &Links<'_>, found: &'a Found) -> Item<'a> {
+    let Found { latest, description, versions } = found;
+    let file = |name| parsed(latest).map(|version| links.file(&version, name));
+    let given = |url: &str| (!url.is_empty()).then(|| url.to_owned());
+    Item {
+        index: links.registration(),
+        kind: "Package",
+        registration: links.registration(),
+        id: &description.id,
+        version: &latest.version,
+        description: &description.description,
+        summary: &description.summary,
+        title: &description.title,
+        icon_url: if description.has_icon { file("icon") } else { given(&description.icon_url) },
+        license_url: if description.has_license {
+            file("license")
+        } else {
+            given(&description.license_url)
+        },
+        project_url: &description.project_url,
+        tags: &description.tags,
+        authors: [&description.authors],
+        total_downloads: 0,
+        verified: false,
+        package_types: description.package_types.iter().map(|name| PackageType { name }).collect(),
+        versions: versions
+            .iter()
+            .map(|version| ItemVersion {
+                version: &version.version,
+                downloads: 0,
+                leaf: parsed(version).map(|version| links.leaf(&version)).unwrap_or_default(),
+            })
+            .collect(),
+        vulnerabilities: [],
+    }
+}
+
+/// What search lists was a version when it was stored.
+fn parsed(listed: &ListedVersion) -> Option<Version> {
+    listed.version.parse().ok()
+}

@@ -1,0 +1,37 @@
+//! The cookie of who signed in to the web front.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+/// The cookie that holds the key of who signed in. `__Host-` keeps it to this
+/// host, to TLS and out of reach of other paths' cookies (RFC 6265bis).
+#[derive(Debug, Clone, Copy)]
+pub struct SessionCookie;
+
+impl SessionCookie {
+    const NAME: &'static str = "__Host-nuthatch";
+    const ATTRIBUTES: &'static str = "Path=/; Secure; HttpOnly; SameSite=Strict";
+
+    /// The key that `headers` carry in it.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Option<String> {
+        let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies.flat_map(|cookies| cookies.split(';'));
+        pairs.find_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == Self::NAME).then(|| value.to_owned())
+        })
+    }
+
+    /// The header that sets it to `key`, for twelve hours.
+    #[must_use]
+    pub fn set(key: &str) -> String {
+        format!("{}={key}; Max-Age=43200; {}", Self::NAME, Self::ATTRIBUTES)
+    }
+
+    /// The header that removes it.
+    #[must_use]
+    pub fn unset() -> String {
+        format!("{}=; Max-Age=0; {}", Self::NAME, Self::ATTRIBUTES)
+    }
+}

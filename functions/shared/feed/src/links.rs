@@ -1,0 +1,100 @@
+//! Addresses of the feed's documents and files: ids and versions lower-cased.
+
+use nupkg::{PackageId, Version};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// A registration for all clients, or for those before NuGet 4.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hive {
+    /// All versions.
+    All,
+    /// The versions that are not `SemVer` 2.
+    WithoutSemVer2,
+}
+
+impl Hive {
+    /// The hive that a request's path is in.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let mut segments = path.split('/');
+        if segments.any(|segment| segment == Self::WithoutSemVer2.folder()) {
+            Self::WithoutSemVer2
+        } else {
+            Self::All
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::All => "registration",
+            Self::WithoutSemVer2 => "registration-semver1",
+        }
+    }
+}
+
+/// The addresses of one package.
+#[derive(Debug, Clone)]
+pub struct Links<'a> {
+    base: &'a str,
+    hive: Hive,
+    id: String,
+}
+
+impl<'a> Links<'a> {
+    /// The addresses of the package `id` in the feed at `base`.
+    #[must_use]
+    pub fn new(base: &'a str, hive: Hive, id: &PackageId) -> Self {
+        Self { base, hive, id: id.key() }
+    }
+
+    /// The registration's index.
+    #[must_use]
+    pub fn registration(&self) -> String {
+        self.registration_of(&self.id)
+    }
+
+    /// The registration's index of any package, also of one that nobody can push.
+    #[must_use]
+    pub fn registration_of(&self, id: &str) -> String {
+        format!("{}/v3/{}/{}/index.json", self.base, self.hive.folder(), escape(id))
+    }
+
+    /// A page of the registration.
+    #[must_use]
+    pub fn page(&self, lower: &Version, upper: &Version) -> String {
+        let (base, folder, id) = (self.base, self.hive.folder(), &self.id);
+        format!("{base}/v3/{folder}/{id}/page/{}/{}.json", lower.key(), upper.key())
+    }
+
+    /// A version's leaf.
+    #[must_use]
+    pub fn leaf(&self, version: &Version) -> String {
+        format!("{}/v3/{}/{}/{}.json", self.base, self.hive.folder(), self.id, version.key())
+    }
+
+    /// A version's file in the flat container.
+    #[must_use]
+    pub fn file(&self, version: &Version, name: &str) -> String {
+        format!("{}/v3/package/{}/{}/{name}", self.base, self.id, version.key())
+    }
+
+    /// A version's nupkg.
+    #[must_use]
+    pub fn nupkg(&self, version: &Version) -> String {
+        self.file(version, &format!("{}.{}.nupkg", self.id, version.key()))
+    }
+
+    /// A version's page for people.
+    #[must_use]
+    pub fn details(&self, version: &Version) -> String {
+        format!("{}/packages/{}/{}", self.base, self.id, version.key())
+    }
+}
+
+/// A text as a part of a path or a fragment, lower-cased.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    // What ids and frameworks hold and addresses may, too.
+    const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'+');
+    utf8_percent_encode(&text.to_lowercase(), PLAIN).to_string()
+}

@@ -1,0 +1,105 @@
+//! The log of changes, as search follows it.
+
+use nupkg::{PackageId, Version};
+use time::OffsetDateTime;
+use ulid::Ulid;
+
+use super::rows::{ChangeRow, LATEST, changes_key, time_of};
+use super::{Item, Table, TableError, end_of, from_item, text, unavailable, unreadable};
+
+/// Before this month there was no feed.
+const FIRST_MONTH: OffsetDateTime = time::macros::datetime!(2026-11-01 0:00 UTC);
+
+/// A change that the log holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedChange {
+    /// Its name in the log, which is of the time when it was asked for.
+    pub ulid: Ulid,
+    /// The package.
+    pub id: PackageId,
+    /// The version that was changed.
+    pub version: Version,
+}
+
+/// Changes in the order of their names.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The changes.
+    pub changes: Vec<LoggedChange>,
+    /// Where to read on; none where these are all.
+    pub next: Option<Ulid>,
+}
+
+impl Changes {
+    /// Where to read from after `cursor`, the youngest change read so far: the
+    /// log's beginning without one, and with one so long before it that no
+    /// change that came up late is missed.
+    #[must_use]
+    pub fn start(cursor: Option<Ulid>) -> Ulid {
+        first_ulid_of(cursor.map_or(FIRST_MONTH, |cursor| time_of(cursor) - LATEST))
+    }
+
+    /// Whether all that the change called `ulid` changed can be read by now.
+    #[must_use]
+    pub fn is_settled(ulid: Ulid) -> bool {
+        time_of(ulid) + LATEST < OffsetDateTime::now_utc()
+    }
+}
+
+impl Table {
+    /// The changes from `first` on, about 1 MB of them at most. One call, and one
+    /// more for every turn of a month since `first`.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn changes(&self, first: Ulid) -> Result<Changes, TableError> {
+        // A writer's clock may be in the next month already.
+        let last_month = changes_key(OffsetDateTime::now_utc() + LATEST);
+        let range = (first.to_string(), end_of(""));
+        let mut changes = Vec::new();
+        let mut month = time_of(first);
+        loop {
+            let pk = changes_key(month);
+            let page = self
+                .range(&pk, (&range.0, &range.1), &["sk", "id", "version", "change", "by", "at"])
+                .send()
+                .await
+                .map_err(|error| unavailable("list changes", error))?;
+            for item in page.items.unwrap_or_default() {
+                changes.push(LoggedChange::read(item)?);
+            }
+            if page.last_evaluated_key.is_some_and(|key| !key.is_empty()) {
+                let next = changes.last().and_then(|last| last.ulid.increment());
+                return Ok(Changes { changes, next });
+            }
+            if pk >= last_month {
+                return Ok(Changes { changes, next: None });
+            }
+            month = next_month(month);
+        }
+    }
+}
+
+impl LoggedChange {
+    fn read(item: Item) -> Result<Self, TableError> {
+        let ulid = Ulid::from_string(&text(&item, "sk")?).map_err(unreadable)?;
+        let row: ChangeRow = from_item(item)?;
+        Ok(Self {
+            ulid,
+            id: PackageId::parse(&row.id).map_err(unreadable)?,
+            version: row.version.parse().map_err(unreadable)?,
+        })
+    }
+}
+
+/// The least name of a change that was asked for at `time`.
+fn first_ulid_of(time: OffsetDateTime) -> Ulid {
+    let milliseconds = time.unix_timestamp_nanos() / 1_000_000;
+    Ulid::from_parts(milliseconds.try_into().unwrap_or_default(), 0)
+}
+
+fn next_month(time: OffsetDateTime) -> OffsetDateTime {
+    let first = time.replace_day(1).unwrap_or(time);
+    // No month has more days, and every two have more.
+    first + time::Duration::days(31)
+}

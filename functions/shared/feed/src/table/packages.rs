@@ -1,0 +1,213 @@
+//! Packages as readers see them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use flate2::read::ZlibDecoder;
+use nupkg::{PackageId, Version};
+
+use super::rows::{
+    METADATA, NuspecRow, STAMP, VERSION, metadata_key, nuspec_key, package_key, stamp_key,
+    version_key,
+};
+use super::{
+    Item, Metadata, Release, Stamp, State, Table, TableError, VersionRow, at_key, end_of,
+    from_item, text, unavailable, unreadable,
+};
+
+/// What is known of a package, and the stamp that the package had then. While
+/// the package has the same stamp, it is true.
+#[derive(Debug, Clone)]
+pub struct Stamped<T> {
+    /// The stamp.
+    pub stamp: Stamp,
+    /// What is known.
+    pub value: T,
+}
+
+impl Table {
+    /// The package's stamp; none where the feed never had the package. One call.
+    ///
+    /// # Errors
+    /// The table does not answer, or the row cannot be read.
+    pub async fn stamp(&self, id: &PackageId) -> Result<Option<Stamp>, TableError> {
+        let item = self.item("give out a package's stamp", stamp_key(id)).await?;
+        item.as_ref().map(read_stamp).transpose()
+    }
+
+    /// The visible versions of a package, ascending, listed and unlisted; none
+    /// where the feed never had the package. One call per MB of their rows.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn versions(
+        &self,
+        id: &PackageId,
+    ) -> Result<Option<Stamped<Vec<Version>>>, TableError> {
+        let (pk, attributes) = (package_key(id), ["sk", "state", "stamp"]);
+        let range = (STAMP, end_of(VERSION));
+        let items = self.items("list versions", &pk, (range.0, &range.1), &attributes).await?;
+        // The stamp is read first: what changes meanwhile changes it, too.
+        let mut items = items.into_iter();
+        let Some(stamp) = items.next().as_ref().map(read_stamp).transpose()? else {
+            return Ok(None);
+        };
+        let mut versions = Vec::with_capacity(items.len());
+        for item in items {
+            let row: VersionKey = from_item(item)?;
+            if row.state == State::Visible {
+                let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
+                versions.push(version.parse().map_err(unreadable)?);
+            }
+        }
+        versions.sort_unstable();
+        Ok(Some(Stamped { stamp, value: versions }))
+    }
+
+    /// The visible versions of a package with their metadata, ascending, listed
+    /// and unlisted; none where the feed never had the package. One call per MB
+    /// of their rows.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn releases(
+        &self,
+        id: &PackageId,
+    ) -> Result<Option<Stamped<Vec<Release>>>, TableError> {
+        const MOST_TRIES: u32 = 5;
+        let (pk, last) = (package_key(id), end_of(VERSION));
+        for _ in 0..MOST_TRIES {
+            let items = self.items("list releases", &pk, (METADATA, &last), &[]).await?;
+            if let Some(found) = Found::in_items(items)? {
+                return found.releases();
+            }
+        }
+        Err(unreadable("a version without its metadata"))
+    }
+
+    /// The named versions as they are now, in their order: visible, or not, or
+    /// nowhere. One call per 50.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn named(
+        &self,
+        names: &[(PackageId, Version)],
+    ) -> Result<Vec<Option<(VersionRow, Option<Metadata>)>>, TableError> {
+        // AWS quota: 100 items per call.
+        const AT_ONCE: usize = 50;
+        let mut found = Vec::with_capacity(names.len());
+        for names in names.chunks(AT_ONCE) {
+            let keys = names.iter().flat_map(|(id, version)| {
+                let keys = [version_key(id, version), metadata_key(id, version)];
+                keys.map(|key| at_key(key, Item::new()))
+            });
+            let mut rows = HashMap::new();
+            for item in self.batch(keys.collect()).await? {
+                rows.insert((text(&item, "pk")?, text(&item, "sk")?), item);
+            }
+            for (id, version) in names {
+                let row = rows.remove(&version_key(id, version)).map(from_item::<VersionRow>);
+                let metadata = rows.remove(&metadata_key(id, version)).map(from_item::<Metadata>);
+                let metadata = metadata.transpose()?;
+                found.push(row.transpose()?.map(|row| (row, metadata)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The items at `keys`, in any order, as the last finished writes left them.
+    async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, TableError> {
+        let action = "give out versions";
+        let mut items = Vec::with_capacity(keys.len());
+        while !keys.is_empty() {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(std::mem::take(&mut keys)))
+                .consistent_read(true)
+                .build()
+                .map_err(unreadable)?;
+            let name = self.name.as_str();
+            let got = self.client.batch_get_item().request_items(name, wanted).send().await;
+            let got = got.map_err(|error| unavailable(action, error))?;
+            items.extend(got.responses.into_iter().flatten().flat_map(|(_, items)| items));
+            // What did not fit into 16 MB (AWS quota).
+            let rest = got.unprocessed_keys.into_iter().flatten();
+            keys.extend(rest.flat_map(|(_, rest)| rest.keys));
+        }
+        Ok(items)
+    }
+
+    /// The nuspec of a visible version, as it stands in the package. One call.
+    ///
+    /// # Errors
+    /// The table does not answer, or the row cannot be read.
+    pub async fn nuspec(
+        &self,
+        id: &PackageId,
+        version: &Version,
+    ) -> Result<Option<Vec<u8>>, TableError> {
+        let Some(item) = self.item("give out a nuspec", nuspec_key(id, version)).await? else {
+            return Ok(None);
+        };
+        let row: NuspecRow = from_item(item)?;
+        let mut xml = Vec::new();
+        ZlibDecoder::new(row.zlib.as_slice()).read_to_end(&mut xml).map_err(unreadable)?;
+        Ok(Some(xml))
+    }
+}
+
+/// What a version list reads of a version's row.
+#[derive(serde::Deserialize)]
+struct VersionKey {
+    sk: String,
+    state: State,
+}
+
+/// The rows of a package by the versions' keys.
+#[derive(Default)]
+struct Found {
+    stamp: Option<Stamp>,
+    rows: BTreeMap<String, VersionRow>,
+    metadata: HashMap<String, Metadata>,
+}
+
+impl Found {
+    /// What `items` hold; none where a version came up while they were read,
+    /// after its metadata's turn and before its own.
+    fn in_items(items: Vec<Item>) -> Result<Option<Self>, TableError> {
+        let mut found = Self::default();
+        for item in items {
+            let sk = text(&item, "sk")?;
+            if let Some(version) = sk.strip_prefix(METADATA) {
+                found.metadata.insert(version.to_owned(), from_item(item)?);
+            } else if let Some(version) = sk.strip_prefix(VERSION) {
+                let row: VersionRow = from_item(item)?;
+                if row.state == State::Visible {
+                    found.rows.insert(version.to_owned(), row);
+                }
+            } else {
+                found.stamp = Some(read_stamp(&item)?);
+            }
+        }
+        let is_whole = found.rows.keys().all(|version| found.metadata.contains_key(version));
+        Ok(is_whole.then_some(found))
+    }
+
+    fn releases(self) -> Result<Option<Stamped<Vec<Release>>>, TableError> {
+        let Self { stamp, rows, mut metadata } = self;
+        let Some(stamp) = stamp else { return Ok(None) };
+        let mut releases = Vec::with_capacity(rows.len());
+        for (key, row) in rows {
+            let version = row.version.parse().map_err(unreadable)?;
+            let metadata = metadata.remove(&key).unwrap_or_default();
+            releases.push(Release { version, row, metadata });
+        }
+        releases.sort_unstable_by(|left, right| left.version.cmp(&right.version));
+        Ok(Some(Stamped { stamp, value: releases }))
+    }
+}
+
+fn read_stamp(item: &Item) -> Result<Stamp, TableError> {
+    Stamp::read(&text(item, "stamp")?).map_err(unreadable)
+}

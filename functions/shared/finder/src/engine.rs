@@ -1,0 +1,174 @@
+//! The text index: tantivy, in memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use feed::{Metadata, State, VersionRow};
+use nupkg::{PackageId, Version};
+use tantivy::directory::{Directory, RamDirectory};
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::query::TermQuery;
+use tantivy::schema::{IndexRecordOption, Value};
+use tantivy::{
+    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
+};
+
+use crate::FinderError;
+use crate::document::Fields;
+use crate::package::Package;
+use crate::query::{Results, Search};
+use crate::ranking::Ranked;
+
+/// Where tantivy keeps the list of its files.
+const MANAGED: &str = ".managed.json";
+
+/// The text index. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub(crate) fields: Fields,
+    index: Index,
+    reader: IndexReader,
+    writer: Arc<Mutex<IndexWriter>>,
+}
+
+/// What a version has become.
+#[derive(Debug)]
+pub(crate) struct Update {
+    id: PackageId,
+    version: Version,
+    /// Its rows, where search shows it.
+    listed: Option<(VersionRow, Metadata)>,
+}
+
+impl Update {
+    pub(crate) fn new(
+        (id, version): (PackageId, Version),
+        row: Option<(VersionRow, Option<Metadata>)>,
+    ) -> Self {
+        let listed = match row {
+            Some((row, Some(metadata))) if row.listed && row.state == State::Visible => {
+                Some((row, metadata))
+            }
+            _ => None,
+        };
+        Self { id, version, listed }
+    }
+}
+
+impl Engine {
+    /// An index of the given files; an empty one without any.
+    pub(crate) fn open(files: &[(&str, &[u8])]) -> Result<Self, FinderError> {
+        let (schema, fields) = Fields::schema();
+        let directory = RamDirectory::create();
+        for (name, content) in files {
+            directory
+                .atomic_write(Path::new(name), content)
+                .map_err(|error| FinderError::Engine(error.into()))?;
+        }
+        let index = if files.is_empty() {
+            Index::create(directory, schema, tantivy::IndexSettings::default())?
+        } else {
+            let index = Index::open(directory)?;
+            if index.schema() != schema {
+                return Err(FinderError::Snapshot("it has other fields"));
+            }
+            index
+        };
+        let options = IndexWriterOptions::builder().num_merge_threads(1).build();
+        let writer = Arc::new(Mutex::new(index.writer_with_options(options)?));
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { fields, index, reader, writer })
+    }
+
+    /// Brings versions to what they have become, all at once.
+    pub(crate) fn apply(&self, updates: impl Iterator<Item = Update>) -> Result<(), FinderError> {
+        let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+        for Update { id, version, listed } in updates {
+            let key = id.key();
+            if !packages.contains_key(&key) {
+                packages.insert(key.clone(), self.package(&key)?.unwrap_or_default());
+            }
+            let Some(package) = packages.get_mut(&key) else { continue };
+            match listed {
+                Some((row, metadata)) => package.insert(&version, &row, &metadata),
+                None => package.remove(&version),
+            }
+        }
+        let mut writer = self.writer();
+        for (key, package) in packages {
+            writer.delete_term(Term::from_field_text(self.fields.key, &key));
+            for document in self.fields.documents(&key, &package)? {
+                writer.add_document(document)?;
+            }
+        }
+        writer.commit()?;
+        self.reader.reload()?;
+        Ok(())
+    }
+
+    /// The packages that match.
+    pub(crate) fn search(&self, search: &Search) -> Result<Results, FinderError> {
+        let searcher = self.reader.searcher();
+        let query = search.query(&self.fields)?;
+        let wanted = Ranked { skip: search.page.skip, take: search.page.take };
+        let (total, documents) = searcher.search(&query, &wanted)?;
+        let mut results = Results { total, ..Results::default() };
+        for document in documents {
+            let package = self.stored(&searcher, document)?;
+            results.found.extend(package.seen_in(search.view));
+        }
+        Ok(results)
+    }
+
+    /// What the index holds of the package whose lower-cased id is `key`.
+    fn package(&self, key: &str) -> Result<Option<Package>, FinderError> {
+        let searcher = self.reader.searcher();
+        let term = Term::from_field_text(self.fields.key, key);
+        let query = TermQuery::new(term, IndexRecordOption::Basic);
+        let (_, documents) = searcher.search(&query, &Ranked { skip: 0, take: 1 })?;
+        documents.first().map(|document| self.stored(&searcher, *document)).transpose()
+    }
+
+    fn writer(&self) -> MutexGuard<'_, IndexWriter> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stored(&self, searcher: &Searcher, at: DocAddress) -> Result<Package, FinderError> {
+        let document: TantivyDocument = searcher.doc(at)?;
+        let stored = document.get_first(self.fields.package);
+        let bytes = stored.as_ref().and_then(|value| value.as_bytes()).unwrap_or_default();
+        serde_json::from_slice(bytes).map_err(|error| FinderError::Engine(error.into()))
+    }
+
+    /// The files of the index, merged into one segment first.
+    pub(crate) fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, FinderError> {
+        let segments = self.index.searchable_segment_metas()?;
+        if segments.len() > 1 || segments.iter().any(|segment| segment.has_deletes()) {
+            let ids: Vec<_> = segments.iter().map(|segment| segment.id()).collect();
+            let merged = self.writer().merge(&ids);
+            // Searches go on meanwhile, and take in what is changed.
+            merged.wait()?;
+            self.reader.reload()?;
+        }
+        // Held, so that the files are of one moment.
+        let writer = self.writer();
+        writer.garbage_collect_files().wait()?;
+        let directory = self.index.directory();
+        let mut names: Vec<PathBuf> = directory.list_managed_files().into_iter().collect();
+        names.sort();
+        names.push(MANAGED.into());
+        let mut files = Vec::with_capacity(names.len());
+        for name in names {
+            let content = directory.atomic_read(&name);
+            files.push((name, content.map_err(|error| FinderError::Engine(error.into()))?));
+        }
+        Ok(files)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}

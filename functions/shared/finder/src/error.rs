@@ -1,0 +1,40 @@
+//! Why search cannot answer.
+
+use feed::{BoxError, ObjectError, Refusal, TableError};
+
+/// Search cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FinderError {
+    /// The table did not do what it was asked to.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The bucket did not do what it was asked to.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// The text index failed.
+    #[error("the text index failed")]
+    Engine(#[source] BoxError),
+    /// The snapshot is not one that this version of the feed writes.
+    #[error("the snapshot cannot be read: {0}")]
+    Snapshot(&'static str),
+    /// There are more changes to read than one request has time for.
+    #[error("the index has not read all changes yet")]
+    CatchingUp,
+}
+
+impl From<tantivy::TantivyError> for FinderError {
+    fn from(error: tantivy::TantivyError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl From<FinderError> for Refusal {
+    fn from(error: FinderError) -> Self {
+        match error {
+            FinderError::Table(error) => error.into(),
+            FinderError::Objects(error) => error.into(),
+            FinderError::CatchingUp => Self::Unavailable(error.into()),
+            FinderError::Engine(_) | FinderError::Snapshot(_) => Self::Broken(error.into()),
+        }
+    }
+}

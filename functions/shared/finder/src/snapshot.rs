@@ -1,0 +1,117 @@
+//! The snapshot: the index as one object of the bucket, and how far it has
+//! followed the log.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use feed::{Changes, LoggedChange};
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use crate::FinderError;
+use crate::engine::Engine;
+
+/// Raised when the snapshot's shape, or what it means, changes.
+const FORMAT: u32 = 1;
+
+/// How the snapshot begins: a line of JSON; behind it the files, one after the
+/// other.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    format: u32,
+    cursor: Option<Ulid>,
+    files: Vec<File>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct File {
+    name: String,
+    size: usize,
+}
+
+impl Snapshot {
+    /// The snapshot of `engine`.
+    pub(crate) fn take(engine: &Engine, unsettled: &Unsettled) -> Result<Bytes, FinderError> {
+        let files = engine.files()?;
+        let head = Self {
+            format: FORMAT,
+            cursor: unsettled.cursor(),
+            files: files
+                .iter()
+                .map(|(name, content)| File {
+                    name: name.to_string_lossy().into_owned(),
+                    size: content.len(),
+                })
+                .collect(),
+        };
+        let mut bytes =
+            serde_json::to_vec(&head).map_err(|error| FinderError::Engine(error.into()))?;
+        bytes.push(b'\n');
+        for (_, content) in files {
+            bytes.extend(content);
+        }
+        Ok(bytes.into())
+    }
+
+    /// The engine that `bytes` are a snapshot of.
+    pub(crate) fn open(bytes: &[u8]) -> Result<(Engine, Unsettled), FinderError> {
+        let line = bytes.iter().position(|byte| *byte == b'\n');
+        let (head, mut rest) = line
+            .and_then(|end| Some((bytes.get(..end)?, bytes.get(end + 1..)?)))
+            .ok_or(FinderError::Snapshot("it has no head"))?;
+        let head: Self = serde_json::from_slice(head)
+            .map_err(|_| FinderError::Snapshot("its head cannot be parsed"))?;
+        if head.format != FORMAT {
+            return Err(FinderError::Snapshot("it is of another format"));
+        }
+        let mut files = Vec::with_capacity(head.files.len());
+        for File { name, size } in &head.files {
+            let (content, after) =
+                rest.split_at_checked(*size).ok_or(FinderError::Snapshot("it is cut off"))?;
+            files.push((name.as_str(), content));
+            rest = after;
+        }
+        Ok((Engine::open(&files)?, Unsettled { cursor: head.cursor, applied: BTreeSet::new() }))
+    }
+
+    /// An empty engine, which has read nothing.
+    pub(crate) fn none() -> Result<(Engine, Unsettled), FinderError> {
+        Ok((Engine::open(&[])?, Unsettled::default()))
+    }
+}
+
+/// How far the log was followed: the youngest change, and which of those shortly
+/// before it need not be looked at again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unsettled {
+    cursor: Option<Ulid>,
+    applied: BTreeSet<Ulid>,
+}
+
+impl Unsettled {
+    /// The youngest change that was read.
+    pub(crate) fn cursor(&self) -> Option<Ulid> {
+        self.cursor
+    }
+
+    /// The changes that are still to be applied.
+    pub(crate) fn fresh(&self, mut changes: Vec<LoggedChange>) -> Vec<LoggedChange> {
+        changes.retain(|change| !self.applied.contains(&change.ulid));
+        changes
+    }
+
+    /// Notes the changes that were applied, each with the last change that its
+    /// version's row knew of.
+    pub(crate) fn applied(&mut self, changes: Vec<(Ulid, Option<Ulid>)>) {
+        for (change, known) in changes {
+            self.cursor = self.cursor.max(Some(change));
+            // A transaction's rows come up one after the other: the change may
+            // have been there before its version.
+            if known >= Some(change) || Changes::is_settled(change) {
+                self.applied.insert(change);
+            }
+        }
+        let start = Changes::start(self.cursor);
+        self.applied = self.applied.split_off(&start);
+    }
+}

@@ -1,0 +1,103 @@
+//! Words: how texts and questions are taken apart.
+
+use tantivy::tokenizer::{PreTokenizedString, Token};
+
+/// A word of a text, lower-cased: a run of letters and digits, and the parts
+/// that its capitals and digits divide it into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// All of it: `entityframework`.
+    pub(crate) whole: String,
+    /// Its parts: `entity`, `framework`; itself alone where it has none.
+    pub(crate) parts: Vec<String>,
+}
+
+/// The words of `text`.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = Word> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()).map(Word::of)
+}
+
+impl Word {
+    fn of(run: &str) -> Self {
+        let mut parts = vec![String::new()];
+        let mut before: Option<char> = None;
+        let mut rest = run.chars().peekable();
+        while let Some(c) = rest.next() {
+            if before.is_some_and(|before| divides(before, c, rest.peek().copied())) {
+                parts.push(String::new());
+            }
+            if let Some(part) = parts.last_mut() {
+                part.extend(c.to_lowercase());
+            }
+            before = Some(c);
+        }
+        Self { whole: parts.concat(), parts }
+    }
+
+    /// Whether it has parts besides itself.
+    pub(crate) fn is_divided(&self) -> bool {
+        self.parts.len() > 1
+    }
+}
+
+/// Whether a part begins at `c`: `log|4|Net`, `XML|Parser`, `entity|Framework`.
+fn divides(before: char, c: char, after: Option<char>) -> bool {
+    before.is_numeric() != c.is_numeric()
+        || (c.is_uppercase() && !before.is_uppercase())
+        || (c.is_uppercase() && after.is_some_and(char::is_lowercase))
+}
+
+/// `texts` as the index takes them: parts one after the other, a whole word in
+/// the place of its first part, and a gap between two texts, so that no phrase
+/// reaches over it.
+pub(crate) fn tokens<'a>(texts: impl IntoIterator<Item = &'a str>) -> PreTokenizedString {
+    const GAP: usize = 100;
+    let mut tokens = Vec::new();
+    let mut position = 0;
+    for text in texts {
+        for word in words(text) {
+            if word.is_divided() {
+                tokens.push(token(word.whole, position));
+            }
+            for part in word.parts {
+                tokens.push(token(part, position));
+                position += 1;
+            }
+        }
+        position += GAP;
+    }
+    PreTokenizedString { text: String::new(), tokens }
+}
+
+fn token(text: String, position: usize) -> Token {
+    Token { text, position, ..Token::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capitals_and_digits_divide_words() {
+        for (text, expected) in [
+            ("Newtonsoft.Json", "newtonsoft json"),
+            ("EntityFrameworkCore", "entityframeworkcore=entity+framework+core"),
+            ("XMLParser", "xmlparser=xml+parser"),
+            ("log4Net", "log4net=log+4+net"),
+            ("already lower_case", "already lower case"),
+            ("JSON", "json"),
+            ("Grüße, ÜberÖl!", "grüße überöl=über+öl"),
+            ("İstanbul", "i\u{307}stanbul"),
+            ("", ""),
+            ("- . _", ""),
+        ] {
+            let found: Vec<_> = words(text)
+                .map(|word| match word.is_divided() {
+                    true => format!("{}={}", word.whole, word.parts.join("+")),
+                    false => word.whole,
+                })
+                .collect();
+            assert_eq!(found.join(" "), expected, "{text}");
+        }
+    }
+}

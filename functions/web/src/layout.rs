@@ -1,0 +1,84 @@
+//! What all pages share.
+
+use feed::{ReadAccess, Refusal, Reply};
+use http::StatusCode;
+use maud::{DOCTYPE, Markup, html};
+
+/// The feed whose pages these are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// The address that all links begin with.
+    pub(crate) base: &'a str,
+    /// Who may read.
+    pub(crate) read_access: ReadAccess,
+}
+
+impl Site<'_> {
+    /// A page for who may read, with the search box on it.
+    pub(crate) fn page(&self, title: &str, question: &str, main: &Markup) -> Reply {
+        self.page_with(StatusCode::OK, title, question, main)
+    }
+
+    /// A page that says why there is no other.
+    pub(crate) fn refusal(&self, refusal: &Refusal) -> Reply {
+        refusal.log();
+        let status = refusal.status();
+        let title = status.canonical_reason().unwrap_or("Refused");
+        let text = refusal.to_string();
+        let main = html! {
+            h1 { (title) }
+            p { (sentence(&text)) }
+            p { a href=(format!("{}/", self.base)) { "Search the feed" } }
+        };
+        self.page_with(status, title, "", &main)
+    }
+
+    fn page_with(&self, status: StatusCode, title: &str, question: &str, main: &Markup) -> Reply {
+        let header = html! {
+            form.search role="search" action=(format!("{}/", self.base)) method="get" {
+                label.hidden for="q" { "Search packages" }
+                input #q type="search" name="q" value=(question) placeholder="Search packages"
+                    autocapitalize="off" autocomplete="off" spellcheck="false";
+                button type="submit" { "Search" }
+            }
+            @if self.read_access == ReadAccess::Keys {
+                form action=(format!("{}/sign-out", self.base)) method="post" {
+                    button.quiet type="submit" { "Sign out" }
+                }
+            }
+        };
+        crate::html(status, document(self.base, title, &header, main))
+    }
+}
+
+/// A whole document.
+pub(crate) fn document(base: &str, title: &str, header: &Markup, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="robots" content="noindex";
+                title { (title) " · Nuthatch" }
+                link rel="stylesheet" href=(format!("{base}/style.css"));
+            }
+            body {
+                a.skip href="#main" { "Skip to content" }
+                header {
+                    a.home href=(format!("{base}/")) { "Nuthatch" }
+                    (header)
+                }
+                main #main { (main) }
+            }
+        }
+    }
+}
+
+/// A message for clients as a sentence for people.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", rest.as_str())
+}

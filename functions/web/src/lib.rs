@@ -1,0 +1,220 @@
+//! The web front: pages for people, rendered here, that work without scripts.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | search, a package's page, how to report it, the sign-in, the style |
+//! | 303 | to the sign-in, where reading needs a key and nobody signed in |
+//! | 404 | the feed has no such package or version, or not for this key |
+//!
+//! Who signs in gives a key; the browser keeps it in a cookie that no script and
+//! no other site can use. What comes out of a package is escaped or rendered from
+//! Markdown without any HTML of its own, and the policy sent with every page lets
+//! nothing run in any case.
+//!
+//! Two AWS calls for a package's page (its versions, its readme), the finder's for
+//! a search, and one for a key that is not remembered.
+
+mod install;
+mod layout;
+mod package;
+mod readme;
+mod report;
+mod search;
+mod session;
+
+use feed::{
+    Aws, BaseUrl, Body, BucketName, Caller, ConfigError, Door, Environment, Lifetime, Objects,
+    PathParameters, ReadAccess, Refusal, Release, Reply, Request, Scope, SessionCookie, Table,
+    TableError, TableName,
+};
+use finder::Finder;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+use nupkg::PackageId;
+
+use layout::Site;
+
+/// The looks of all pages.
+const STYLE: &str = include_str!("style.css");
+
+/// The verb, with all it may touch.
+#[derive(Debug)]
+pub struct Web {
+    /// Where versions stand.
+    pub table: Table,
+    /// Where readmes are.
+    pub objects: Objects,
+    /// Who finds packages.
+    pub finder: Finder,
+    /// Who knows the keys.
+    pub door: Door,
+    /// Who may read.
+    pub read_access: ReadAccess,
+}
+
+impl Web {
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong.
+    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
+        let objects = Objects::new(aws.s3, environment.required(BucketName::SETTING)?);
+        Ok(Self {
+            finder: Finder::new(table.clone(), objects.clone()),
+            door: Door::new(table.clone()),
+            table,
+            objects,
+            read_access: environment.or_default(ReadAccess::SETTING)?,
+        })
+    }
+
+    /// Answers a GET of a page, or a POST of the sign-in.
+    pub async fn handle(&self, request: Request) -> Reply {
+        let base = BaseUrl::of(&request).to_owned();
+        let path = request.uri().path().to_owned();
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let is_post = request.method() == Method::POST;
+        match last {
+            "style.css" => style(),
+            "sign-in" if is_post => self.sign_in(&base, request).await,
+            "sign-in" => session::page(&base, &return_path(&request), None),
+            "sign-out" if is_post => session::end(&base),
+            _ => match self.caller(&request).await {
+                Ok(Some(caller)) => {
+                    let site = Site { base: &base, read_access: self.read_access };
+                    let page = self.page(&site, &request, &caller).await;
+                    page.unwrap_or_else(|refusal| site.refusal(&refusal))
+                }
+                Ok(None) => session::ask(&base, &request),
+                Err(error) => {
+                    let site = Site { base: &base, read_access: self.read_access };
+                    site.refusal(&error.into())
+                }
+            },
+        }
+    }
+
+    async fn page(
+        &self,
+        site: &Site<'_>,
+        request: &Request,
+        caller: &Caller,
+    ) -> Result<Reply, Refusal> {
+        let parameters = PathParameters::of(request);
+        let (id, version) = (parameters.get("id"), parameters.get("version"));
+        if id.is_empty() {
+            let asked = search::Asked::of(request.uri().query().unwrap_or_default());
+            let results = self.finder.search(asked.search(caller)).await?;
+            return Ok(search::page(site, &asked, &results));
+        }
+        let id = PackageId::parse(id).map_err(|_| Refusal::NoSuchAddress)?;
+        let wanted = match version {
+            "" => None,
+            version => Some(feed::path_version(version)?),
+        };
+        let releases = self.releases(&id, caller).await?;
+        let place = match &wanted {
+            Some(version) => releases.iter().position(|release| release.version == *version),
+            None => newest(&releases),
+        };
+        let (place, release) = place
+            .and_then(|place| Some((place, releases.get(place)?)))
+            .ok_or_else(|| match wanted {
+                Some(version) => Refusal::NoSuchVersion { id: id.clone(), version },
+                None => Refusal::NoSuchPackage(id.clone()),
+            })?;
+        if request.uri().path().ends_with("/report") {
+            return Ok(report::page(site, release));
+        }
+        let readme = self.readme(release).await?;
+        let all = request.uri().query().is_some_and(|query| query.contains("versions=all"));
+        let shown = package::Shown { releases: &releases, place, release, readme, all };
+        Ok(package::page(site, &id, &shown))
+    }
+
+    async fn releases(&self, id: &PackageId, caller: &Caller) -> Result<Vec<Release>, Refusal> {
+        let package = if caller.covers(id) { self.table.releases(id).await? } else { None };
+        match package {
+            Some(package) if !package.value.is_empty() => Ok(package.value),
+            Some(_) | None => Err(Refusal::NoSuchPackage(id.clone())),
+        }
+    }
+
+    /// The readme's text; none where the release has no readme.
+    async fn readme(&self, release: &Release) -> Result<Option<String>, Refusal> {
+        let file = feed::AttachedFile::Readme;
+        if !release.row.files.contains(&file) {
+            return Ok(None);
+        }
+        let body = self.objects.get(&release.row.object.attached(file)).await?;
+        let bytes = body.collect().await.map_err(Refusal::Unavailable)?.to_bytes();
+        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Who asks; nobody, where it takes a key and none was given that is good.
+    async fn caller(&self, request: &Request) -> Result<Option<Caller>, TableError> {
+        if self.read_access == ReadAccess::Anonymous {
+            return Ok(Some(Caller::Anonymous));
+        }
+        let Some(key) = SessionCookie::of(request.headers()) else { return Ok(None) };
+        Ok(self.door.judge(&key, Scope::Read).await?.ok())
+    }
+
+    async fn sign_in(&self, base: &str, request: Request) -> Reply {
+        let form = session::Form::read(request.into_body()).await;
+        match self.door.judge(form.key(), Scope::Read).await {
+            Ok(Ok(_)) => session::begin(base, &form),
+            Ok(Err(reason)) => {
+                tracing::info!("refused a sign-in: the key is not good: {reason}");
+                session::page(base, form.return_path(), Some(session::WRONG))
+            }
+            Err(error) => {
+                let site = Site { base, read_access: self.read_access };
+                site.refusal(&error.into())
+            }
+        }
+    }
+}
+
+/// The place of the version that people want: the newest that is listed, one
+/// without release labels before others; of what is not listed, the newest.
+fn newest(releases: &[Release]) -> Option<usize> {
+    releases
+        .iter()
+        .rposition(|release| release.row.listed && !release.version.is_prerelease())
+        .or_else(|| releases.iter().rposition(|release| release.row.listed))
+        .or_else(|| releases.len().checked_sub(1))
+}
+
+/// Where to go after signing in.
+fn return_path(request: &Request) -> String {
+    let query = request.uri().query().unwrap_or_default();
+    let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return");
+    session::local(&asked.map(|(_, path)| path.into_owned()).unwrap_or_default())
+}
+
+fn style() -> Reply {
+    let reply = feed::stream(Body::from(STYLE), "text/css; charset=utf-8");
+    feed::tagged(reply, &"style", Lifetime::Checked)
+}
+
+/// A page, which nobody may keep: what it shows, a key opened.
+fn html(status: StatusCode, page: maud::Markup) -> Reply {
+    use http::header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS,
+    };
+    const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+        form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    let mut reply = feed::stream(Body::from(page.into_string()), "text/html; charset=utf-8");
+    *reply.status_mut() = status;
+    for (name, value) in [
+        (CACHE_CONTROL, "private, no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_FRAME_OPTIONS, "DENY"),
+    ] {
+        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    reply
+}

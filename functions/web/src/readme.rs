@@ -1,0 +1,112 @@
+//! Readmes: Markdown from strangers, without a tag of theirs.
+
+use maud::{Markup, PreEscaped};
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
+
+/// The readme as HTML. HTML in it is shown as text, links lead to the web or
+/// nowhere, and images are links: to load them would tell a stranger who reads.
+pub(crate) fn render(markdown: &str) -> Markup {
+    let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
+    let mut open = Vec::new();
+    let events = parser.filter_map(|event| tame(event, &mut open));
+    let mut rendered = String::with_capacity(markdown.len());
+    html::push_html(&mut rendered, events);
+    PreEscaped(rendered)
+}
+
+/// The event as it may be rendered. `open` holds, for each link and image that is
+/// open, whether it is rendered as a link.
+fn tame<'a>(event: Event<'a>, open: &mut Vec<bool>) -> Option<Event<'a>> {
+    match event {
+        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
+        // A paragraph, so that what stands in it is spaced as text is.
+        Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
+        Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
+        Event::Start(Tag::Link { dest_url, title, .. } | Tag::Image { dest_url, title, .. }) => {
+            // A link in a link is none.
+            let leads = leads_somewhere(&dest_url) && !open.contains(&true);
+            open.push(leads);
+            leads.then(|| link(dest_url, title))
+        }
+        Event::End(TagEnd::Link | TagEnd::Image) => {
+            open.pop().unwrap_or_default().then_some(Event::End(TagEnd::Link))
+        }
+        // The page's own headings stand above it.
+        Event::Start(Tag::Heading { level, .. }) => Some(Event::Start(Tag::Heading {
+            level: below(level),
+            id: None,
+            classes: Vec::new(),
+            attrs: Vec::new(),
+        })),
+        Event::End(TagEnd::Heading(level)) => Some(Event::End(TagEnd::Heading(below(level)))),
+        other => Some(other),
+    }
+}
+
+fn link<'a>(dest_url: CowStr<'a>, title: CowStr<'a>) -> Event<'a> {
+    let (link_type, id) = (pulldown_cmark::LinkType::Inline, CowStr::Borrowed(""));
+    Event::Start(Tag::Link { link_type, dest_url, title, id })
+}
+
+/// Whether an address is one of the web or of mail.
+fn leads_somewhere(address: &str) -> bool {
+    let address = address.to_ascii_lowercase();
+    ["https://", "http://", "mailto:"].iter().any(|scheme| address.starts_with(scheme))
+}
+
+fn below(level: HeadingLevel) -> HeadingLevel {
+    match level {
+        HeadingLevel::H1 => HeadingLevel::H3,
+        HeadingLevel::H2 => HeadingLevel::H4,
+        HeadingLevel::H3 => HeadingLevel::H5,
+        HeadingLevel::H4 | HeadingLevel::H5 | HeadingLevel::H6 => HeadingLevel::H6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_is_shown_as_text() {
+        for (markdown, rendered) in [
+            ("a <b>b</b>", "<p>a &lt;b&gt;b&lt;/b&gt;</p>\n"),
+            ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>\n"),
+            ("<img src=x onerror=alert(1)>", "<p>&lt;img src=x onerror=alert(1)&gt;</p>\n"),
+            ("<!-- c -->", "<p>&lt;!-- c --&gt;</p>\n"),
+            ("`<i>`", "<p><code>&lt;i&gt;</code></p>\n"),
+        ] {
+            assert_eq!(render(markdown).into_string(), rendered, "{markdown}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_the_web_or_nowhere() {
+        for (markdown, rendered) in [
+            ("[a](https://x.org)", "<p><a href=\"https://x.org\">a</a></p>\n"),
+            ("[a](JavaScript:alert(1))", "<p>a</p>\n"),
+            ("[a](java&#115;cript:alert(1))", "<p>a</p>\n"),
+            ("[a](data:text/html,x)", "<p>a</p>\n"),
+            ("[a](//x.org)", "<p>a</p>\n"),
+            ("[a](docs/a.md)", "<p>a</p>\n"),
+            ("[a]( \tvbscript:x)", "<p>a</p>\n"),
+            ("<javascript:alert(1)>", "<p>javascript:alert(1)</p>\n"),
+            (
+                "[![i](https://x.org/i.png)](https://y.org)",
+                "<p><a href=\"https://y.org\">i</a></p>\n",
+            ),
+            ("![i](https://x.org/i.png)", "<p><a href=\"https://x.org/i.png\">i</a></p>\n"),
+            (
+                "[a](https://x.org \"q\\\"><script>\")",
+                "<p><a href=\"https://x.org\" title=\"q&quot;&gt;&lt;script&gt;\">a</a></p>\n",
+            ),
+        ] {
+            assert_eq!(render(markdown).into_string(), rendered, "{markdown}");
+        }
+    }
+
+    #[test]
+    fn headings_stand_below_the_pages_own() {
+        assert_eq!(render("# A {#x .y}").into_string(), "<h3>A {#x .y}</h3>\n");
+    }
+}

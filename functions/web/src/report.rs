@@ -1,0 +1,34 @@
+//! The page that says what to do about a package that should not be there.
+
+use feed::{Release, Reply};
+use maud::html;
+
+use crate::layout::Site;
+
+pub(crate) fn page(site: &Site<'_>, release: &Release) -> Reply {
+    let Release { version, row, .. } = release;
+    let (id, number) = (&row.id, version.normalized());
+    let title = format!("Report {id} {number}");
+    let source = format!("{}/v3/index.json", site.base);
+    let main = html! {
+        h1 { (title) }
+        p {
+            "It was pushed with the key “" (row.pushed_by) "” on " (day(&row.published)) ". "
+            "Tell who holds that key, or who runs this feed, what is wrong with it."
+        }
+        p { "Who has a key that may, takes it out of search with:" }
+        pre.copy tabindex="0" role="region" aria-label="Command, to copy" { code {
+            "dotnet nuget delete " (id) " " (number) " --source " (source)
+            " --api-key KEY --non-interactive"
+        } }
+        p { a href=(format!("{}/packages/{}/{}", site.base, id.to_lowercase(), version.key())) {
+            "Back to the package"
+        } }
+    };
+    site.page(&title, "", &main)
+}
+
+/// The day in a time as rows hold it (RFC 3339).
+pub(crate) fn day(time: &str) -> &str {
+    time.get(..10).unwrap_or_default()
+}

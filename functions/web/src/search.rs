@@ -1,0 +1,143 @@
+//! The search page.
+
+use feed::{Caller, Hive, Links, Reply};
+use finder::{Found, Page, Results, Search, View};
+use maud::{Markup, html};
+use nupkg::{PackageId, Version};
+
+use crate::layout::Site;
+
+/// Results of a page.
+const RESULTS: usize = 20;
+/// The most results before a page, as in the clients' search.
+const MOST_SKIPPED: usize = 3_000;
+
+/// What a visitor asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    text: String,
+    prerelease: bool,
+    skip: usize,
+}
+
+impl Asked {
+    pub(crate) fn of(query: &str) -> Self {
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let value = |name: &str| {
+            let pair = pairs.iter().find(|(known, _)| known == name);
+            pair.map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        };
+        let skip = value("skip").parse().unwrap_or_default();
+        Self {
+            text: value("q"),
+            prerelease: value("prerelease") != "false",
+            skip: std::cmp::min(skip, MOST_SKIPPED),
+        }
+    }
+
+    pub(crate) fn search(&self, caller: &Caller) -> Search {
+        Search {
+            asked: finder::Asked::Text(self.text.clone()),
+            view: View { prerelease: self.prerelease, semver2: true },
+            package_type: None,
+            caller: caller.clone(),
+            page: Page { skip: self.skip, take: RESULTS },
+        }
+    }
+
+    /// The address of this search, elsewhere in its results.
+    fn address(&self, site: &Site<'_>, prerelease: bool, skip: usize) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("q", &self.text);
+        if !prerelease {
+            query.append_pair("prerelease", "false");
+        }
+        if skip > 0 {
+            query.append_pair("skip", &skip.to_string());
+        }
+        format!("{}/?{}", site.base, query.finish())
+    }
+}
+
+pub(crate) fn page(site: &Site<'_>, asked: &Asked, results: &Results) -> Reply {
+    let title = match asked.text.as_str() {
+        "" => "All packages".to_owned(),
+        text => format!("Packages for “{text}”"),
+    };
+    let next = asked.skip + RESULTS;
+    let main = html! {
+        h1 { (title) }
+        p.count {
+            (count(results.total))
+            @if asked.prerelease {
+                ", prereleases included. "
+                a href=(asked.address(site, false, 0)) { "Leave them out" }
+            } @else {
+                " without prereleases. "
+                a href=(asked.address(site, true, 0)) { "Include them" }
+            }
+        }
+        @if results.total == 0 && asked.text.is_empty() {
+            p { "Nothing was pushed yet, or nothing that your key may see. Push a package with:" }
+            pre tabindex="0" { code {
+                "dotnet nuget push Your.Package.1.0.0.nupkg --api-key KEY --source "
+                (site.base) "/v3/index.json"
+            } }
+        } @else if results.total == 0 {
+            p { "Every word of a search has to be found; try fewer, or the beginning of one." }
+        }
+        ol.results {
+            @for found in &results.found { (result(site, found)) }
+        }
+        @if asked.skip > 0 || (next < results.total && next <= MOST_SKIPPED) {
+            nav.pages aria-label="Pages" {
+                @if asked.skip > 0 {
+                    a rel="prev" href=(
+                        asked.address(site, asked.prerelease, asked.skip.saturating_sub(RESULTS))
+                    ) { "Previous" }
+                }
+                @if next < results.total && next <= MOST_SKIPPED {
+                    a rel="next" href=(asked.address(site, asked.prerelease, next)) { "Next" }
+                }
+            }
+        }
+    };
+    site.page(&title, &asked.text, &main)
+}
+
+fn count(total: usize) -> String {
+    match total {
+        0 => "No packages".to_owned(),
+        1 => "1 package".to_owned(),
+        total => format!("{total} packages"),
+    }
+}
+
+fn result(site: &Site<'_>, found: &Found) -> Markup {
+    let Found { latest, description, .. } = found;
+    // What search holds was an id and a version when it was stored.
+    let (Ok(id), Ok(version)) =
+        (PackageId::parse(&description.id), latest.version.parse::<Version>())
+    else {
+        return Markup::default();
+    };
+    let links = Links::new(site.base, Hive::All, &id);
+    let summary = [&description.summary, &description.description]
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .map(|text| text.chars().take(300).collect::<String>());
+    html! {
+        li {
+            h2 {
+                @if description.has_icon {
+                    img src=(links.file(&version, "icon")) alt="" width="32" height="32"
+                        loading="lazy";
+                }
+                a href=(format!("{}/packages/{}", site.base, id.key())) { (description.id) }
+                " " span.version { (version.normalized()) }
+            }
+            @if let Some(summary) = summary { p { (summary) } }
+            @if !description.authors.is_empty() { p.by { "by " (description.authors) } }
+        }
+    }
+}

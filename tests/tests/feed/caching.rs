@@ -1,0 +1,127 @@
+//! Tags, lifetimes, heads and gzip.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use http::{Method, StatusCode};
+use nuthatch_tests::{Client, TestFeed};
+
+use crate::described;
+
+/// Every document and file of a version of Acme.
+const READS: [&str; 8] = [
+    "/v3/index.json",
+    "/v3/package/acme/index.json",
+    "/v3/package/acme/1.0.0/acme.1.0.0.nupkg",
+    "/v3/package/acme/1.0.0/acme.nuspec",
+    "/v3/registration/acme/index.json",
+    "/v3/registration/acme/1.0.0.json",
+    "/v3/search?q=acme",
+    "/v3/autocomplete?q=acme",
+];
+
+async fn feed() -> (TestFeed, Client) {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let long = format!("<summary>{}</summary>", "Many words. ".repeat(200));
+    owner.push(&described("Acme", "1.0.0", &long)).await;
+    (feed, owner)
+}
+
+#[tokio::test]
+async fn a_head_says_what_a_get_would() {
+    let (feed, owner) = feed().await;
+    feed.settle().await;
+    for path in READS {
+        let (get, head) = (owner.get(path).await, owner.head(path).await);
+        assert_eq!(head.status, StatusCode::OK, "{path}");
+        assert!(head.body.is_empty(), "{path}");
+        assert_eq!(head.header("content-length"), get.body.len().to_string(), "{path}");
+        for name in ["content-type", "etag", "cache-control", "vary"] {
+            assert_eq!(head.header(name), get.header(name), "{path}");
+        }
+        assert_eq!(owner.head(&path.replace("acme", "other")).await.body, "");
+    }
+    let unknown = feed.stranger().head("/v3/package/acme/index.json").await;
+    assert_eq!((unknown.status, unknown.body.len()), (StatusCode::UNAUTHORIZED, 0));
+}
+
+#[tokio::test]
+async fn what_a_client_has_already_is_not_sent_again() {
+    let (feed, owner) = feed().await;
+    feed.settle().await;
+    for path in READS.iter().filter(|path| !path.ends_with("nuspec") && **path != "/v3/index.json")
+    {
+        let tag = owner.get(path).await.header("etag").to_owned();
+        assert!(tag.starts_with("W/\""), "{path}: {tag}");
+        for known in [tag.as_str(), "*", &format!("\"x\", {tag}"), tag.trim_start_matches("W/")] {
+            let answer = owner.get_with(path, ("if-none-match", known)).await;
+            assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{path} {known}");
+            assert_eq!(answer.header("etag"), tag);
+            assert!(answer.body.is_empty());
+        }
+        let answer = owner.get_with(path, ("if-none-match", "\"other\"")).await;
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_tag_changes_with_what_it_stands_for() {
+    let (feed, owner) = feed().await;
+    feed.settle().await;
+    let paths = ["/v3/package/acme/index.json", "/v3/registration/acme/index.json", "/v3/search"];
+    let mut tags = Vec::new();
+    for path in paths {
+        tags.push(owner.get(path).await.header("etag").to_owned());
+    }
+    owner.delete("Acme/1.0.0").await;
+    for (path, tag) in paths.iter().zip(&tags) {
+        let answer = owner.get_with(path, ("if-none-match", tag)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        // Not all of a change may be there within its first minute.
+        assert_eq!(answer.header("etag"), "", "{path}");
+    }
+    feed.settle().await;
+    for (path, tag) in paths.iter().zip(&tags) {
+        assert_ne!(owner.get(path).await.header("etag"), tag, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_keeps_what_only_a_key_opens() {
+    let (_feed, owner) = feed().await;
+    for path in READS {
+        let cache = owner.get(path).await.header("cache-control").to_owned();
+        assert!(cache.starts_with("private, "), "{path}: {cache}");
+    }
+    let refused = owner.get("/v3/package/other/index.json").await;
+    assert_eq!(refused.header("cache-control"), "private, no-cache");
+}
+
+#[tokio::test]
+async fn long_documents_are_sent_in_gzip_where_it_is_taken() {
+    let (_feed, owner) = feed().await;
+    let path = "/v3/registration/acme/index.json";
+    let plain = owner.get(path).await;
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(plain.header("vary"), "accept-encoding");
+    let packed = owner.get_with(path, ("accept-encoding", "gzip, deflate")).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let mut unpacked = Vec::new();
+    GzDecoder::new(packed.body.as_ref()).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+    let short = owner.get_with("/v3/package/acme/index.json", ("accept-encoding", "gzip")).await;
+    assert_eq!(short.header("content-encoding"), "");
+    let nupkg = "/v3/package/acme/1.0.0/acme.1.0.0.nupkg";
+    let nupkg = owner.get_with(nupkg, ("accept-encoding", "gzip")).await;
+    assert_eq!(nupkg.header("content-encoding"), "");
+}
+
+#[tokio::test]
+async fn a_tag_means_nothing_to_a_write() {
+    let (_feed, owner) = feed().await;
+    let path = "/api/v2/package/Acme/1.0.0";
+    let request = http::Request::builder().method(Method::POST).uri(path);
+    let answer = owner.send(request.header("if-none-match", "*"), "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+}

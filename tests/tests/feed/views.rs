@@ -1,0 +1,1 @@
+//! Every view of a feed against a small pure model of it.
