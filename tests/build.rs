@@ -5,9 +5,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(has_corpus, has_nuget)");
+    println!("cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_nuget)");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=NUGET_EXE");
+    println!("cargo::rerun-if-env-changed=NODE_MODULES");
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/manifest.tsv");
     if found(&corpus) {
         println!("cargo::rustc-cfg=has_corpus");
@@ -17,6 +18,11 @@ fn main() {
     let nuget = env::var_os("NUGET_EXE").map(PathBuf::from);
     if mono.is_some_and(|mono| found(&mono)) && nuget.is_some_and(|nuget| found(&nuget)) {
         println!("cargo::rustc-cfg=has_nuget");
+    }
+    let modules = env::var_os("NODE_MODULES").map(PathBuf::from);
+    let chromium = found(Path::new("/usr/bin/chromium"));
+    if chromium && modules.is_some_and(|modules| found(&modules.join("axe-core/axe.min.js"))) {
+        println!("cargo::rustc-cfg=has_browser");
     }
 }
 
