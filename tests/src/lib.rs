@@ -12,5 +12,5 @@ pub use client::{Answer, Client, framed};
 pub use corpus::{CorpusPackage, corpus};
 pub use feed::{FeedOptions, TestFeed};
 pub use package::{Entry, PackageBuilder, nuspec};
-pub use recorder::Recorder;
+pub use recorder::{Meter, Recorder};
 pub use server::{Server, nuthatch, run};

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use serde_json::Value;
 
 /// The calls made so far, in their order: `GetItem`, `PUT object` …
 #[derive(Debug, Clone, Default)]
@@ -43,5 +44,52 @@ impl<E: HttpConnector + 'static> HttpConnector for Recorded<E> {
         );
         self.calls.0.lock().unwrap().push(operation);
         self.engine.call(request)
+    }
+}
+
+/// The capacity units that requests consume, as `DynamoDB` says of each.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<Mutex<f64>>);
+
+impl Meter {
+    /// `engine`, with every request asking what it costs.
+    #[must_use]
+    pub fn measure<E: HttpConnector + 'static>(&self, engine: E) -> Metered<E> {
+        Metered { engine, meter: self.clone() }
+    }
+
+    /// The units consumed since the last time this was asked.
+    #[must_use]
+    pub fn take(&self) -> f64 {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// An engine whose requests say what they cost.
+#[derive(Debug, Clone)]
+pub struct Metered<E> {
+    engine: E,
+    meter: Meter,
+}
+
+impl<E: HttpConnector + 'static> HttpConnector for Metered<E> {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let body = request.body().bytes().unwrap_or_default();
+        let mut asked: Value = serde_json::from_slice(body).unwrap();
+        asked["ReturnConsumedCapacity"] = "TOTAL".into();
+        *request.body_mut() = asked.to_string().into();
+        let (answer, meter) = (self.engine.call(request), self.meter.clone());
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            let body = answer.body().bytes().unwrap_or_default();
+            let said: Value = serde_json::from_slice(body).unwrap();
+            let costs = match &said["ConsumedCapacity"] {
+                Value::Array(tables) => tables.clone(),
+                table => vec![table.clone()],
+            };
+            let units: f64 = costs.iter().filter_map(|cost| cost["CapacityUnits"].as_f64()).sum();
+            *meter.0.lock().unwrap() += units;
+            Ok(answer)
+        })
     }
 }

@@ -95,17 +95,19 @@ impl Drop for Server {
 #[must_use]
 pub fn nuthatch() -> Command {
     static BUILT: OnceLock<()> = OnceLock::new();
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.ancestors().nth(2).expect("the profile's folder");
     BUILT.get_or_init(|| {
         // `cargo test` builds it for its own package's tests alone.
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+        let profile = if folder.ends_with("release") { "release" } else { "dev" };
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "nuthatch", "--manifest-path", manifest])
+            .args(["build", "--quiet", "--package", "nuthatch", "--profile", profile])
+            .args(["--manifest-path", manifest])
             .status()
             .expect("cargo");
         assert!(built.success(), "the command does not build");
     });
-    let test = std::env::current_exe().expect("the test's own path");
-    let folder = test.ancestors().nth(2).expect("the profile's folder");
     Command::new(folder.join("nuthatch"))
 }
 

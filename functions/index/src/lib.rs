@@ -77,11 +77,12 @@ fn service_index(base: &str) -> Value {
         .iter()
         .flat_map(|(path, types)| types.iter().map(move |name| (path, *name)))
         .map(|(path, name)| {
-            let mut resource = json!({ "@id": format!("{base}{path}"), "@type": name });
+            let address = format!("{base}{path}");
             if name == VERSIONED_REGISTRATION {
-                resource["clientVersion"] = FIRST_WITH_SEMVER2.into();
+                json!({ "@id": address, "@type": name, "clientVersion": FIRST_WITH_SEMVER2 })
+            } else {
+                json!({ "@id": address, "@type": name })
             }
-            resource
         })
         .collect();
     json!({ "version": "3.0.0", "resources": resources })

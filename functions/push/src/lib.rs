@@ -109,8 +109,8 @@ impl Push {
         }
         let attached = std::mem::take(&mut package.attached);
         tokio::try_join!(
-            self.objects.put(&row.object, &received.content, &received.sha256),
-            self.put_attached(&row, attached),
+            Box::pin(self.objects.put(&row.object, &received.content, &received.sha256)),
+            Box::pin(self.put_attached(&row, attached)),
         )?;
         let nuspec = package.nuspec.clone();
         // Where the commit's answer is lost the version may be in: its object

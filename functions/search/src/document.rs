@@ -81,9 +81,10 @@ pub(crate) struct Completions<'a> {
 /// The answer to a search.
 pub(crate) fn results<'a>(base: &str, view: View, results: &'a Results) -> SearchResults<'a> {
     // Links stay in the hive that the client reads.
-    let (hive, folder) = match view.semver2 {
-        true => (Hive::All, "registration"),
-        false => (Hive::WithoutSemVer2, "registration-semver1"),
+    let (hive, folder) = if view.semver2 {
+        (Hive::All, "registration")
+    } else {
+        (Hive::WithoutSemVer2, "registration-semver1")
     };
     let item = |found: &'a Found| Some(item(&links(base, hive, &found.description.id)?, found));
     SearchResults {

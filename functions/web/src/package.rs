@@ -40,7 +40,7 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
         @if !metadata.title.is_empty() && metadata.title != row.id { p.title { (metadata.title) } }
         (notices(site, id, shown))
         @if !metadata.description.is_empty() { p.description { (metadata.description) } }
-        (install::section(site, id, version))
+        (install::section(site, shown.release))
         (facts(shown.release, &links))
         @if let Some(readme) = &shown.readme {
             section aria-labelledby="readme" {

@@ -133,7 +133,7 @@ fn result(site: &Site<'_>, found: &Found) -> Markup {
                     img src=(links.file(&version, "icon")) alt="" width="32" height="32"
                         loading="lazy";
                 }
-                a href=(format!("{}/packages/{}", site.base, id.key())) { (description.id) }
+                a href=(links.details(&version)) { (description.id) }
                 " " span.version { (version.normalized()) }
             }
             @if let Some(summary) = summary { p { (summary) } }

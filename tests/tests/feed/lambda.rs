@@ -168,3 +168,71 @@ async fn a_nuspec_in_utf16_leaves_the_function_as_it_came() {
     let answer = answer(download.handle(request(&event)).await).await;
     assert_eq!(answer.body().to_vec(), xml);
 }
+
+#[tokio::test]
+async fn a_search_event_carries_its_question() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&crate::described("Acme", "1.0.0-a.b", "<tags>one two</tags>")).await;
+    owner.push(&crate::package("Other", "1.0.0", "x")).await;
+    let environment = Environment::new(&setting);
+    let search = search::Search::from_environment(&environment, feed.aws.clone()).unwrap();
+    let authorizer = json!({ "principalId": "owner", "key": "owner", "ids": "*" });
+    let mut event = event("GET", "/v3/search", "/v3/search", &json!(null), &authorizer);
+    event["queryStringParameters"] =
+        json!({ "q": "tags:\"one two\"", "prerelease": "true", "semVerLevel": "2.0.0" });
+    event["multiValueQueryStringParameters"] =
+        json!({ "q": ["tags:\"one two\""], "prerelease": ["true"], "semVerLevel": ["2.0.0"] });
+    let body = answer(search.handle(request(&event)).await).await.into_body().to_vec();
+    let found: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(found["totalHits"], 1);
+    let index =
+        "https://x.execute-api.eu-west-1.amazonaws.com/feed/v3/registration/acme/index.json";
+    assert_eq!(found["data"][0]["registration"], index);
+}
+
+#[tokio::test]
+async fn pages_lead_to_the_stage_and_a_stranger_to_the_sign_in() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&crate::package("Acme", "1.0.0", "x")).await;
+    let environment = Environment::new(&setting);
+    let web = web::Web::from_environment(&environment, feed.aws.clone()).unwrap();
+    let base = "https://x.execute-api.eu-west-1.amazonaws.com/feed";
+    let (resource, path) = ("/packages/{id}/{version}", "/packages/acme/1.0.0");
+    let parameters = json!({ "id": "acme", "version": "1.0.0" });
+    let mut event = event("GET", resource, path, &parameters, &json!(null));
+    let stranger = answer(web.handle(request(&event)).await).await;
+    assert_eq!(stranger.status(), StatusCode::SEE_OTHER);
+    let sign_in = format!("{base}/sign-in?return=%2Fpackages%2Facme%2F1.0.0");
+    assert_eq!(stranger.headers()["location"], sign_in);
+    for cookie in [format!("x=y; __Host-nuthatch={}", owner.key()), "__Host-nuthatch=x".to_owned()]
+    {
+        event["headers"]["Cookie"] = json!(cookie);
+        event["multiValueHeaders"]["Cookie"] = json!([cookie]);
+        let page = answer(web.handle(request(&event)).await).await;
+        if cookie.ends_with("=x") {
+            assert_eq!(page.status(), StatusCode::SEE_OTHER);
+            continue;
+        }
+        assert_eq!(page.status(), StatusCode::OK);
+        let page = String::from_utf8(page.into_body().to_vec()).unwrap();
+        assert!(page.contains(&format!("href=\"{base}/packages/acme/1.0.0/report\"")), "{page}");
+        assert!(!page.contains(owner.key()));
+    }
+}
+
+#[tokio::test]
+async fn the_schedule_writes_the_snapshot() {
+    let feed = TestFeed::start().await;
+    feed.owner().await.push(&crate::package("Acme", "1.0.0", "x")).await;
+    let environment = Environment::new(&setting);
+    let compact = compact::Compact::from_environment(&environment, feed.aws.clone()).unwrap();
+    for written in [true, false] {
+        feed.settle().await;
+        let event = json!({ "version": "0", "detail-type": "Scheduled Event", "detail": {} });
+        let done = compact.handle(serde_json::from_value(event).unwrap()).await.unwrap();
+        assert_eq!(done.written, written);
+    }
+    assert!(feed.objects().await.contains(&"search/snapshot".to_owned()));
+}

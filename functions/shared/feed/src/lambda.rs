@@ -61,7 +61,7 @@ pub fn request(event: lambda_http::Request) -> Request {
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let (caller, base_url) = match event.request_context_ref() {
+    let (caller, (base_url, prefix)) = match event.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => {
             let fields = &context.authorizer.fields;
             let field = |name: &str| fields.get(name)?.as_str().map(str::to_owned);
@@ -72,9 +72,15 @@ pub fn request(event: lambda_http::Request) -> Request {
             );
             (Caller::from_context(field), base_url)
         }
-        _ => (Caller::Anonymous, BaseUrl(String::new())),
+        _ => (Caller::Anonymous, (BaseUrl(String::new()), String::new())),
     };
     let (mut parts, body) = event.into_parts();
+    // What the verbs call a path begins behind the stage.
+    if let Some(path) = parts.uri.path_and_query().and_then(|it| it.as_str().strip_prefix(&prefix))
+        && let Ok(uri) = path.parse()
+    {
+        parts.uri = uri;
+    }
     parts.extensions.insert(PathParameters(parameters));
     parts.extensions.insert(caller);
     parts.extensions.insert(base_url);
@@ -116,14 +122,15 @@ impl IntoResponse for Answer {
 
 /// Where the API is, from what API Gateway says of itself and not from what a
 /// client sends: its domain, and the part of the context's path (stage or base
-/// path) that stands before the resource's, which has as many segments.
-fn base_url(domain: &str, path: &str, resource: &str) -> BaseUrl {
+/// path) that stands before the resource's, which has as many segments. And that
+/// part by itself.
+fn base_url(domain: &str, path: &str, resource: &str) -> (BaseUrl, String) {
     let segments = resource.split('/').filter(|segment| !segment.is_empty()).count();
     let mut prefix = path.trim_end_matches('/');
     for _ in 0..segments {
         prefix = prefix.rsplit_once('/').map_or("", |(before, _)| before);
     }
-    BaseUrl(format!("https://{domain}{prefix}"))
+    (BaseUrl(format!("https://{domain}{prefix}")), prefix.to_owned())
 }
 
 #[cfg(test)]
@@ -141,7 +148,7 @@ mod tests {
             ("/feed/", "/", "/feed"),
             ("/", "/", ""),
         ] {
-            let BaseUrl(found) = base_url("example.org", path, resource);
+            let (BaseUrl(found), _) = base_url("example.org", path, resource);
             assert_eq!(found, format!("https://example.org{base}"), "{path}");
         }
     }

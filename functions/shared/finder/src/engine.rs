@@ -11,7 +11,8 @@ use tantivy::indexer::IndexWriterOptions;
 use tantivy::query::TermQuery;
 use tantivy::schema::{IndexRecordOption, Value};
 use tantivy::{
-    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
+    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, SegmentMeta,
+    TantivyDocument, Term,
 };
 
 use crate::FinderError;
@@ -137,15 +138,15 @@ impl Engine {
     fn stored(&self, searcher: &Searcher, at: DocAddress) -> Result<Package, FinderError> {
         let document: TantivyDocument = searcher.doc(at)?;
         let stored = document.get_first(self.fields.package);
-        let bytes = stored.as_ref().and_then(|value| value.as_bytes()).unwrap_or_default();
+        let bytes = stored.as_ref().and_then(Value::as_bytes).unwrap_or_default();
         serde_json::from_slice(bytes).map_err(|error| FinderError::Engine(error.into()))
     }
 
     /// The files of the index, merged into one segment first.
     pub(crate) fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, FinderError> {
         let segments = self.index.searchable_segment_metas()?;
-        if segments.len() > 1 || segments.iter().any(|segment| segment.has_deletes()) {
-            let ids: Vec<_> = segments.iter().map(|segment| segment.id()).collect();
+        if segments.len() > 1 || segments.iter().any(SegmentMeta::has_deletes) {
+            let ids: Vec<_> = segments.iter().map(SegmentMeta::id).collect();
             let merged = self.writer().merge(&ids);
             // Searches go on meanwhile, and take in what is changed.
             merged.wait()?;

@@ -72,13 +72,11 @@ impl Package {
     /// Takes in a listed version, or what it has become.
     pub(crate) fn insert(&mut self, version: &Version, row: &VersionRow, metadata: &Metadata) {
         let said = Description::new(row, metadata);
-        let description = match self.descriptions.iter().position(|known| *known == said) {
-            Some(known) => known,
-            None => {
-                self.descriptions.push(said);
-                self.descriptions.len() - 1
-            }
-        };
+        let known = self.descriptions.iter().position(|known| *known == said);
+        let description = known.unwrap_or(self.descriptions.len());
+        if known.is_none() {
+            self.descriptions.push(said);
+        }
         let listed = ListedVersion {
             version: row.version.clone(),
             prerelease: version.is_prerelease(),

@@ -92,9 +92,12 @@ mod tests {
             ("- . _", ""),
         ] {
             let found: Vec<_> = words(text)
-                .map(|word| match word.is_divided() {
-                    true => format!("{}={}", word.whole, word.parts.join("+")),
-                    false => word.whole,
+                .map(|word| {
+                    if word.is_divided() {
+                        format!("{}={}", word.whole, word.parts.join("+"))
+                    } else {
+                        word.whole
+                    }
                 })
                 .collect();
             assert_eq!(found.join(" "), expected, "{text}");
