@@ -108,12 +108,20 @@ async fn main() {
     }
     let took = start.elapsed();
     println!("{packages} packages of 3 versions written in {:.0} s", took.as_secs_f64());
+    calm_down().await;
     search(&engines, &mut dice).await;
     many_versions(&engines, &table).await;
     prepare_for_load(&engines, &table).await;
+    calm_down().await;
     drop(table);
     drop(engines);
     load(folder.path());
+}
+
+/// Waits until no change is of the last minute. Search reads those again every
+/// time, and nobody pushes thousands in a minute.
+async fn calm_down() {
+    tokio::time::sleep(Duration::from_secs(61)).await;
 }
 
 /// Commits a version whose bytes are nowhere.

@@ -119,7 +119,11 @@ impl Download {
 
     async fn nuspec(&self, id: PackageId, version: Version) -> Result<Reply, Refusal> {
         match self.table.nuspec(&id, &version).await? {
-            Some(xml) => Ok(feed::contained(feed::stream(Body::from(xml), "text/xml"))),
+            // A version never has two contents.
+            Some(xml) => {
+                let reply = feed::contained(feed::stream(Body::from(xml), "text/xml"));
+                Ok(feed::tagged(reply, &version.key(), Lifetime::Unchanging))
+            }
             None => Err(Refusal::NoSuchVersion { id, version }),
         }
     }

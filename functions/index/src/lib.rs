@@ -4,7 +4,7 @@
 //! that is at them, and a client that pushes with an API key alone sends no
 //! credentials for it.
 
-use feed::{BaseUrl, Reply, Request};
+use feed::{BaseUrl, Lifetime, Reply, Request};
 use serde_json::{Value, json};
 
 /// What the feed serves: the path, and the names that clients look for
@@ -68,7 +68,9 @@ impl Index {
     /// Answers a GET.
     #[expect(clippy::unused_async, reason = "a verb as all others are")]
     pub async fn handle(&self, request: Request) -> Reply {
-        feed::json(&service_index(BaseUrl::of(&request)))
+        // Another version of the feed tags it anew.
+        let reply = feed::json(&service_index(BaseUrl::of(&request)));
+        feed::tagged(reply, &"index", Lifetime::Checked)
     }
 }
 

@@ -16,6 +16,7 @@ mod registration;
 mod search;
 mod server;
 mod views;
+mod web;
 
 use nuthatch_tests::{PackageBuilder, nuspec};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nupkg::PackageId;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::{Stamped, Table, TableError};
 
@@ -33,7 +33,23 @@ impl<T> Memory<T> {
     #[must_use]
     pub fn of(bytes: u32, usual: u32) -> Self {
         let packages = usize::try_from(bytes / usual.max(1)).unwrap_or(usize::MAX);
-        Self(Cache::with_weighter(packages, bytes.into(), Weights))
+        // In one piece, or a package could only be as large as a piece.
+        let cache = match OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(packages)
+            .weight_capacity(bytes.into())
+            .build()
+        {
+            Ok(options) => Cache::with_options(
+                options,
+                Weights,
+                DefaultHashBuilder::default(),
+                DefaultLifecycle::default(),
+            ),
+            // Both capacities are set, so never.
+            Err(_) => Cache::with_weighter(packages, bytes.into(), Weights),
+        };
+        Self(cache)
     }
 
     /// The package as it is now, from memory or from `read`, which gives about
@@ -83,5 +99,8 @@ mod tests {
         }
         assert!(memory.0.weight() <= 100_000);
         assert!(memory.0.len() > 10);
+        let package = Arc::new(Stamped { stamp, value: () });
+        memory.0.insert("large".to_owned(), (package, 60_000));
+        assert!(memory.0.get("large").is_some());
     }
 }

@@ -52,6 +52,8 @@ struct State {
     followed: Option<Instant>,
     /// Changes that the snapshot does not have.
     news: usize,
+    /// Whether the engine has failed: then it is not to be trusted any more.
+    failed: bool,
 }
 
 impl Finder {
@@ -109,10 +111,10 @@ impl Finder {
         Ok(true)
     }
 
-    /// The state, read from the snapshot where this is its first use.
+    /// The state; read from the snapshot at its first use, and where it failed.
     async fn opened<'a>(&self, held: &'a mut Option<State>) -> Result<&'a mut State, FinderError> {
-        if let Some(state) = held {
-            return Ok(state);
+        if let Some(state) = held.take_if(|state| !state.failed) {
+            return Ok(held.insert(state));
         }
         let bytes = self.objects.read_snapshot().await?;
         let (engine, unsettled) = blocking(move || match bytes {
@@ -124,7 +126,7 @@ impl Finder {
             None => Snapshot::none(),
         })
         .await?;
-        Ok(held.insert(State { engine, unsettled, followed: None, news: 0 }))
+        Ok(held.insert(State { engine, unsettled, followed: None, news: 0, failed: false }))
     }
 
     /// Applies what the log has past the cursor. What was read when an error
@@ -159,11 +161,14 @@ impl Finder {
             if !names.is_empty() {
                 state.news += names.len();
                 let engine = state.engine.clone();
-                blocking(move || {
+                let applied = blocking(move || {
                     let updates = names.into_iter().zip(rows);
                     engine.apply(updates.map(|(name, row)| Update::new(name, row)))
-                })
-                .await?;
+                });
+                // Until it is done, also where nobody waits for it any longer.
+                state.failed = true;
+                applied.await?;
+                state.failed = false;
             }
             state.unsettled.applied(applied);
             next = page.next;

@@ -4,7 +4,7 @@ use nupkg::{PackageId, Version};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
-use super::rows::{ChangeRow, LATEST, changes_key, time_of};
+use super::rows::{LATEST, changes_key, time_of};
 use super::{Item, Table, TableError, end_of, from_item, text, unavailable, unreadable};
 
 /// Before this month there was no feed.
@@ -61,7 +61,7 @@ impl Table {
         loop {
             let pk = changes_key(month);
             let page = self
-                .range(&pk, (&range.0, &range.1), &["sk", "id", "version", "change", "by", "at"])
+                .range(&pk, (&range.0, &range.1), &["sk", "id", "version"])
                 .send()
                 .await
                 .map_err(|error| unavailable("list changes", error))?;
@@ -80,10 +80,17 @@ impl Table {
     }
 }
 
+/// What search reads of a change.
+#[derive(serde::Deserialize)]
+struct Changed {
+    id: String,
+    version: String,
+}
+
 impl LoggedChange {
     fn read(item: Item) -> Result<Self, TableError> {
         let ulid = Ulid::from_string(&text(&item, "sk")?).map_err(unreadable)?;
-        let row: ChangeRow = from_item(item)?;
+        let row: Changed = from_item(item)?;
         Ok(Self {
             ulid,
             id: PackageId::parse(&row.id).map_err(unreadable)?,

@@ -286,7 +286,7 @@ pub(super) struct NuspecRow {
 }
 
 /// What happened to a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
     /// It was pushed.
@@ -301,11 +301,11 @@ pub enum Change {
 
 /// A change, in the log that search and catalog follow. Stands at
 /// `CHANGES#<yyyy-mm>`, `<ULID>`, both of the time when it was asked for.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct ChangeRow {
-    pub(super) id: String,
-    pub(super) version: String,
-    pub(super) change: Change,
+    id: String,
+    version: String,
+    change: Change,
     by: KeyName,
     at: String,
 }
