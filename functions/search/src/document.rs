@@ -2,8 +2,8 @@
 //! numbers are such, and an address that is not there is left out.
 
 use feed::{Hive, Links};
-use finder::{Found, ListedVersion, Results, View};
-use nupkg::{PackageId, Version};
+use finder::{Found, Results, View};
+use nupkg::PackageId;
 use serde::Serialize;
 
 const VOCABULARY: &str = "http://schema.nuget.org/schema#";
@@ -117,7 +117,7 @@ fn links<'a>(base: &'a str, hive: Hive, id: &str) -> Option<Links<'a>> {
 
 fn item<'a>(links: &Links<'_>, found: &'a Found) -> Item<'a> {
     let Found { latest, description, versions } = found;
-    let file = |name| parsed(latest).map(|version| links.file(&version, name));
+    let file = |name| latest.parsed().map(|version| links.file(&version, name));
     let given = |url: &str| (!url.is_empty()).then(|| url.to_owned());
     Item {
         index: links.registration(),
@@ -145,14 +145,9 @@ fn item<'a>(links: &Links<'_>, found: &'a Found) -> Item<'a> {
             .map(|version| ItemVersion {
                 version: &version.version,
                 downloads: 0,
-                leaf: parsed(version).map(|version| links.leaf(&version)).unwrap_or_default(),
+                leaf: version.parsed().map(|version| links.leaf(&version)).unwrap_or_default(),
             })
             .collect(),
         vulnerabilities: [],
     }
-}
-
-/// What search lists was a version when it was stored.
-fn parsed(listed: &ListedVersion) -> Option<Version> {
-    listed.version.parse().ok()
 }

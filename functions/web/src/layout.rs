@@ -7,13 +7,20 @@ use maud::{DOCTYPE, Markup, html};
 /// The feed whose pages these are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Site<'a> {
-    /// The address that all links begin with.
+    /// The address that clients know it by.
     pub(crate) base: &'a str,
     /// Who may read.
     pub(crate) read_access: ReadAccess,
 }
 
-impl Site<'_> {
+impl<'a> Site<'a> {
+    /// The path that links between pages begin with. They name no host: a browser
+    /// may know this one by another name.
+    pub(crate) fn root(&self) -> &'a str {
+        let host = self.base.split_once("://").map_or(self.base, |(_, host)| host);
+        host.find('/').and_then(|end| host.get(end..)).unwrap_or_default()
+    }
+
     /// A page for who may read, with the search box on it.
     pub(crate) fn page(&self, title: &str, question: &str, main: &Markup) -> Reply {
         self.page_with(StatusCode::OK, title, question, main)
@@ -28,31 +35,31 @@ impl Site<'_> {
         let main = html! {
             h1 { (title) }
             p { (sentence(&text)) }
-            p { a href=(format!("{}/", self.base)) { "Search the feed" } }
+            p { a href=(format!("{}/", self.root())) { "Search the feed" } }
         };
         self.page_with(status, title, "", &main)
     }
 
     fn page_with(&self, status: StatusCode, title: &str, question: &str, main: &Markup) -> Reply {
         let header = html! {
-            form.search role="search" action=(format!("{}/", self.base)) method="get" {
+            form.search role="search" action=(format!("{}/", self.root())) method="get" {
                 label.hidden for="q" { "Search packages" }
                 input #q type="search" name="q" value=(question) placeholder="Search packages"
                     autocapitalize="off" autocomplete="off" spellcheck="false";
                 button type="submit" { "Search" }
             }
             @if self.read_access == ReadAccess::Keys {
-                form action=(format!("{}/sign-out", self.base)) method="post" {
+                form action=(format!("{}/sign-out", self.root())) method="post" {
                     button.quiet type="submit" { "Sign out" }
                 }
             }
         };
-        crate::html(status, document(self.base, title, &header, main))
+        crate::html(status, document(self.root(), title, &header, main))
     }
 }
 
 /// A whole document.
-pub(crate) fn document(base: &str, title: &str, header: &Markup, main: &Markup) -> Markup {
+pub(crate) fn document(root: &str, title: &str, header: &Markup, main: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -62,12 +69,12 @@ pub(crate) fn document(base: &str, title: &str, header: &Markup, main: &Markup) 
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
                 title { (title) " · Nuthatch" }
-                link rel="stylesheet" href=(format!("{base}/style.css"));
+                link rel="stylesheet" href=(format!("{root}/style.css"));
             }
             body {
                 a.skip href="#main" { "Skip to content" }
                 header {
-                    a.home href=(format!("{base}/")) { "Nuthatch" }
+                    a.home href=(format!("{root}/")) { "Nuthatch" }
                     (header)
                 }
                 main #main { (main) }

@@ -72,25 +72,20 @@ impl Web {
     /// Answers a GET of a page, or a POST of the sign-in.
     pub async fn handle(&self, request: Request) -> Reply {
         let base = BaseUrl::of(&request).to_owned();
-        let path = request.uri().path().to_owned();
-        let last = path.rsplit('/').next().unwrap_or_default();
+        let site = Site { base: &base, read_access: self.read_access };
         let is_post = request.method() == Method::POST;
-        match last {
-            "style.css" => style(),
-            "sign-in" if is_post => self.sign_in(&base, request).await,
-            "sign-in" => session::page(&base, &return_path(&request), None),
-            "sign-out" if is_post => session::end(&base),
+        match request.uri().path() {
+            "/style.css" => style(),
+            "/sign-in" if is_post => self.sign_in(&site, request).await,
+            "/sign-in" => session::page(&site, &return_path(&request), None),
+            "/sign-out" if is_post => session::end(&site),
             _ => match self.caller(&request).await {
                 Ok(Some(caller)) => {
-                    let site = Site { base: &base, read_access: self.read_access };
                     let page = self.page(&site, &request, &caller).await;
                     page.unwrap_or_else(|refusal| site.refusal(&refusal))
                 }
-                Ok(None) => session::ask(&base, &request),
-                Err(error) => {
-                    let site = Site { base: &base, read_access: self.read_access };
-                    site.refusal(&error.into())
-                }
+                Ok(None) => session::ask(&site, &request),
+                Err(error) => site.refusal(&error.into()),
             },
         }
     }
@@ -124,7 +119,7 @@ impl Web {
                 Some(version) => Refusal::NoSuchVersion { id: id.clone(), version },
                 None => Refusal::NoSuchPackage(id.clone()),
             })?;
-        if request.uri().path().ends_with("/report") {
+        if !version.is_empty() && request.uri().path().ends_with("/report") {
             return Ok(report::page(site, release));
         }
         let readme = self.readme(release).await?;
@@ -161,18 +156,15 @@ impl Web {
         Ok(self.door.judge(&key, Scope::Read).await?.ok())
     }
 
-    async fn sign_in(&self, base: &str, request: Request) -> Reply {
+    async fn sign_in(&self, site: &Site<'_>, request: Request) -> Reply {
         let form = session::Form::read(request.into_body()).await;
         match self.door.judge(form.key(), Scope::Read).await {
-            Ok(Ok(_)) => session::begin(base, &form),
+            Ok(Ok(_)) => session::begin(site, &form),
             Ok(Err(reason)) => {
                 tracing::info!("refused a sign-in: the key is not good: {reason}");
-                session::page(base, form.return_path(), Some(session::WRONG))
+                session::page(site, form.return_path(), Some(session::WRONG))
             }
-            Err(error) => {
-                let site = Site { base, read_access: self.read_access };
-                site.refusal(&error.into())
-            }
+            Err(error) => site.refusal(&error.into()),
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Shown<'a> {
 
 pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply {
     let Release { version, row, metadata } = shown.release;
-    let links = Links::new(site.base, Hive::All, id);
+    let links = Links::new(site.root(), Hive::All, id);
     let number = version.normalized();
     let main = html! {
         h1 {
@@ -66,7 +66,7 @@ fn notices(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
         @if let Some(newest) = newest && newest.version > shown.release.version {
             p.notice {
                 "There is a newer version: "
-                a href=(format!("{}/packages/{}", site.base, id.key())) {
+                a href=(format!("{}/packages/{}", site.root(), id.key())) {
                     (newest.version.normalized())
                 }
             }
@@ -123,7 +123,7 @@ fn dependencies(site: &Site<'_>, groups: &[DependencyGroup]) -> Markup {
                 ul {
                     @for dependency in &group.dependencies {
                         li {
-                            a href=(format!("{}/packages/{}", site.base, feed::escape(&dependency.id))) {
+                            a href=(format!("{}/packages/{}", site.root(), feed::escape(&dependency.id))) {
                                 (dependency.id)
                             }
                             @if !dependency.range.is_empty() { " " (dependency.range) }
@@ -138,7 +138,7 @@ fn dependencies(site: &Site<'_>, groups: &[DependencyGroup]) -> Markup {
 fn versions(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
     let most = if shown.all { usize::MAX } else { VERSIONS };
     let address = |release: &Release| {
-        format!("{}/packages/{}/{}", site.base, id.key(), release.version.key())
+        format!("{}/packages/{}/{}", site.root(), id.key(), release.version.key())
     };
     html! {
         section aria-labelledby="versions" {

@@ -21,7 +21,7 @@ pub(crate) fn page(site: &Site<'_>, release: &Release) -> Reply {
             "dotnet nuget delete " (id) " " (number) " --source " (source)
             " --api-key KEY --non-interactive"
         } }
-        p { a href=(format!("{}/packages/{}/{}", site.base, id.to_lowercase(), version.key())) {
+        p { a href=(format!("{}/packages/{}/{}", site.root(), id.to_lowercase(), version.key())) {
             "Back to the package"
         } }
     };

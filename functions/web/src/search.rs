@@ -55,7 +55,7 @@ impl Asked {
         if skip > 0 {
             query.append_pair("skip", &skip.to_string());
         }
-        format!("{}/?{}", site.base, query.finish())
+        format!("{}/?{}", site.root(), query.finish())
     }
 }
 
@@ -121,7 +121,7 @@ fn result(site: &Site<'_>, found: &Found) -> Markup {
     else {
         return Markup::default();
     };
-    let links = Links::new(site.base, Hive::All, &id);
+    let links = Links::new(site.root(), Hive::All, &id);
     let summary = [&description.summary, &description.description]
         .into_iter()
         .find(|text| !text.is_empty())

@@ -6,7 +6,7 @@ use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, SET_COOKIE};
 use http_body_util::{BodyExt, Limited};
 use maud::html;
 
-use crate::layout::document;
+use crate::layout::{Site, document};
 
 /// What who gives a wrong key reads.
 pub(crate) const WRONG: &str =
@@ -55,12 +55,12 @@ pub(crate) fn local(path: &str) -> String {
 }
 
 /// The page that asks for a key.
-pub(crate) fn page(base: &str, return_path: &str, problem: Option<&str>) -> Reply {
+pub(crate) fn page(site: &Site<'_>, return_path: &str, problem: Option<&str>) -> Reply {
     let main = html! {
         h1 { "Sign in" }
         @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
         p { "This feed is private. Sign in with an API key that may read." }
-        form.sign-in action=(format!("{base}/sign-in")) method="post" {
+        form.sign-in action=(format!("{}/sign-in", site.root())) method="post" {
             label for="key" { "API key" }
             input #key type="password" name="key" required autofocus
                 autocomplete="current-password" spellcheck="false";
@@ -69,25 +69,25 @@ pub(crate) fn page(base: &str, return_path: &str, problem: Option<&str>) -> Repl
         }
     };
     let status = if problem.is_some() { StatusCode::FORBIDDEN } else { StatusCode::OK };
-    crate::html(status, document(base, "Sign in", &html! {}, &main))
+    crate::html(status, document(site.root(), "Sign in", &html! {}, &main))
 }
 
 /// Sends a visitor to sign in, and then back.
-pub(crate) fn ask(base: &str, request: &Request) -> Reply {
+pub(crate) fn ask(site: &Site<'_>, request: &Request) -> Reply {
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("return", path);
-    go(&format!("{base}/sign-in?{}", query.finish()))
+    go(&format!("{}/sign-in?{}", site.root(), query.finish()))
 }
 
 /// Remembers who signed in.
-pub(crate) fn begin(base: &str, form: &Form) -> Reply {
-    with_cookie(go(&format!("{base}{}", form.return_path)), &SessionCookie::set(&form.key))
+pub(crate) fn begin(site: &Site<'_>, form: &Form) -> Reply {
+    with_cookie(go(&format!("{}{}", site.root(), form.return_path)), &SessionCookie::set(&form.key))
 }
 
 /// Forgets who signed in.
-pub(crate) fn end(base: &str) -> Reply {
-    with_cookie(go(&format!("{base}/sign-in")), &SessionCookie::unset())
+pub(crate) fn end(site: &Site<'_>) -> Reply {
+    with_cookie(go(&format!("{}/sign-in", site.root())), &SessionCookie::unset())
 }
 
 /// 303 to `address`.

@@ -198,14 +198,17 @@ async fn pages_lead_to_the_stage_and_a_stranger_to_the_sign_in() {
     owner.push(&crate::package("Acme", "1.0.0", "x")).await;
     let environment = Environment::new(&setting);
     let web = web::Web::from_environment(&environment, feed.aws.clone()).unwrap();
-    let base = "https://x.execute-api.eu-west-1.amazonaws.com/feed";
     let (resource, path) = ("/packages/{id}/{version}", "/packages/acme/1.0.0");
     let parameters = json!({ "id": "acme", "version": "1.0.0" });
     let mut event = event("GET", resource, path, &parameters, &json!(null));
-    let stranger = answer(web.handle(request(&event)).await).await;
-    assert_eq!(stranger.status(), StatusCode::SEE_OTHER);
-    let sign_in = format!("{base}/sign-in?return=%2Fpackages%2Facme%2F1.0.0");
-    assert_eq!(stranger.headers()["location"], sign_in);
+    // A domain of one's own shows no stage, whatever the stage is called.
+    for (context_path, root) in [(path, ""), ("/feed/packages/acme/1.0.0", "/feed")] {
+        event["requestContext"]["path"] = json!(context_path);
+        let stranger = answer(web.handle(request(&event)).await).await;
+        assert_eq!(stranger.status(), StatusCode::SEE_OTHER);
+        let sign_in = format!("{root}/sign-in?return=%2Fpackages%2Facme%2F1.0.0");
+        assert_eq!(stranger.headers()["location"], sign_in);
+    }
     for cookie in [format!("x=y; __Host-nuthatch={}", owner.key()), "__Host-nuthatch=x".to_owned()]
     {
         event["headers"]["Cookie"] = json!(cookie);
@@ -217,7 +220,7 @@ async fn pages_lead_to_the_stage_and_a_stranger_to_the_sign_in() {
         }
         assert_eq!(page.status(), StatusCode::OK);
         let page = String::from_utf8(page.into_body().to_vec()).unwrap();
-        assert!(page.contains(&format!("href=\"{base}/packages/acme/1.0.0/report\"")), "{page}");
+        assert!(page.contains("href=\"/feed/packages/acme/1.0.0/report\""), "{page}");
         assert!(!page.contains(owner.key()));
     }
 }

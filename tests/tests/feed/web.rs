@@ -37,7 +37,7 @@ async fn a_stranger_is_sent_to_sign_in_and_learns_nothing() {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
         assert!(answer.body.is_empty(), "{path}");
         let address = answer.header("location");
-        assert!(address.starts_with("https://packages.example.org/sign-in?return=%2F"), "{path}");
+        assert!(address.starts_with("/sign-in?return=%2F"), "{path}");
     }
     // A key in the header opens no page: pages are for browsers.
     assert_eq!(owner.get("/").await.status, StatusCode::SEE_OTHER);
@@ -87,7 +87,7 @@ async fn who_signs_in_gets_a_cookie_and_goes_back() {
     let form = format!("key={}&return=%2Fpackages%2Facme", owner.key());
     let answer = sign_in(&feed, &form).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert_eq!(answer.header("location"), "https://packages.example.org/packages/acme");
+    assert_eq!(answer.header("location"), "/packages/acme");
     let cookie = answer.header("set-cookie");
     let rest = cookie.strip_prefix(&format!("__Host-nuthatch={};", owner.key())).unwrap();
     assert_eq!(rest, " Max-Age=43200; Path=/; Secure; HttpOnly; SameSite=Strict");
@@ -102,7 +102,7 @@ async fn who_signs_in_gets_a_cookie_and_goes_back() {
     }
     let evil = format!("key={}&return=%2F%2Fevil.example", owner.key());
     let answer = sign_in(&feed, &evil).await;
-    assert_eq!(answer.header("location"), "https://packages.example.org/");
+    assert_eq!(answer.header("location"), "/");
 }
 
 #[tokio::test]
@@ -164,5 +164,18 @@ async fn a_page_makes_two_calls_beside_the_key_s() {
         feed.calls.forget();
         assert_eq!(browse(&owner, path).await.status, StatusCode::OK);
         assert_eq!(feed.calls.take(), calls, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_package_may_be_called_what_pages_are() {
+    let (_feed, owner) = feed().await;
+    for id in ["Report", "sign-in", "style.css", "registration-semver1"] {
+        owner.push(&package(id, "1.0.0-a.b", "x")).await;
+        for path in [format!("/packages/{id}"), format!("/packages/{id}/1.0.0-a.b")] {
+            let page = String::from_utf8(browse(&owner, &path).await.body.to_vec()).unwrap();
+            assert!(page.contains(&format!("<title>{id} 1.0.0-a.b")), "{path}: {page}");
+        }
+        assert_eq!(owner.registration(id).await.status, StatusCode::OK, "{id}");
     }
 }

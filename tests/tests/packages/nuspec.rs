@@ -88,6 +88,10 @@ refuses! {
     a_script_as_project_url_is_refused:
         nuspec_error("<projectUrl>javascript:alert(1)</projectUrl>")
         => NuspecError::NotAWebAddress { element: "projectUrl", .. },
+    an_icon_url_that_dotnet_cannot_read_is_refused:
+        nuspec_error("<iconUrl>http://a:99999/i.png</iconUrl>") => NuspecError::NotAWebAddress { element: "iconUrl", .. },
+    a_project_url_without_a_host_is_refused:
+        nuspec_error("<projectUrl>http://[</projectUrl>") => NuspecError::NotAWebAddress { element: "projectUrl", .. },
     a_relative_icon_url_is_refused:
         nuspec_error("<iconUrl>icon.png</iconUrl>") => NuspecError::NotAWebAddress { element: "iconUrl", .. },
     a_file_as_license_url_is_refused:

@@ -16,8 +16,7 @@ impl Hive {
     /// The hive that a request's path is in.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        let mut segments = path.split('/');
-        if segments.any(|segment| segment == Self::WithoutSemVer2.folder()) {
+        if path.split('/').nth(2) == Some(Self::WithoutSemVer2.folder()) {
             Self::WithoutSemVer2
         } else {
             Self::All

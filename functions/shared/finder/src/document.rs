@@ -65,22 +65,21 @@ impl Fields {
     ) -> Result<Vec<TantivyDocument>, FinderError> {
         let stored =
             serde_json::to_vec(package).map_err(|error| FinderError::Engine(error.into()))?;
-        let mut places: Vec<usize> =
-            View::ALL.iter().filter_map(|view| package.latest_in(*view)).collect();
-        places.sort_unstable();
-        places.dedup();
-        let documents = places.into_iter().filter_map(|place| {
-            let (version, description) = package.description_at(place)?;
-            let mut document = self.document(key, version, description);
-            for view in View::ALL {
-                if package.latest_in(view) == Some(place) {
-                    document.add_text(self.view, view.name());
-                }
+        let mut documents: Vec<(&ListedVersion, TantivyDocument)> = Vec::new();
+        for view in View::ALL {
+            let Some((version, description)) = package.latest_in(view) else { continue };
+            let known = documents.iter().position(|(known, _)| *known == version);
+            let place = known.unwrap_or(documents.len());
+            if known.is_none() {
+                let mut document = self.document(key, version, description);
+                document.add_bytes(self.package, &stored);
+                documents.push((version, document));
             }
-            document.add_bytes(self.package, &stored);
-            Some(document)
-        });
-        Ok(documents.collect())
+            if let Some((_, document)) = documents.get_mut(place) {
+                document.add_text(self.view, view.name());
+            }
+        }
+        Ok(documents.into_iter().map(|(_, document)| document).collect())
     }
 
     fn document(

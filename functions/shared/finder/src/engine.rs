@@ -1,13 +1,14 @@
 //! The text index: tantivy, in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feed::{Metadata, State, VersionRow};
 use nupkg::{PackageId, Version};
 use tantivy::directory::{Directory, RamDirectory};
-use tantivy::indexer::IndexWriterOptions;
+use tantivy::indexer::{IndexWriterOptions, MergeCandidate, NoMergePolicy};
+use tantivy::merge_policy::{LogMergePolicy, MergePolicy};
 use tantivy::query::TermQuery;
 use tantivy::schema::{IndexRecordOption, Value};
 use tantivy::{
@@ -77,9 +78,33 @@ impl Engine {
             index
         };
         let options = IndexWriterOptions::builder().num_merge_threads(1).build();
-        let writer = Arc::new(Mutex::new(index.writer_with_options(options)?));
+        let writer = index.writer_with_options(options)?;
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        let writer = Arc::new(Mutex::new(writer));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self { fields, index, reader, writer })
+    }
+
+    /// `names`, and the versions that are the newest in some view without them, of
+    /// which the index does not know what they say: each may be the newest once
+    /// the named ones have changed.
+    pub(crate) fn with_runners_up(
+        &self,
+        mut names: Vec<(PackageId, Version)>,
+    ) -> Result<Vec<(PackageId, Version)>, FinderError> {
+        let mut changed: HashMap<&PackageId, Vec<&Version>> = HashMap::new();
+        for (id, version) in &names {
+            changed.entry(id).or_default().push(version);
+        }
+        let mut others = HashSet::new();
+        for (id, versions) in changed {
+            if let Some(package) = self.package(&id.key())? {
+                let runners_up = package.runners_up(&versions);
+                others.extend(runners_up.into_iter().map(|version| (id.clone(), version)));
+            }
+        }
+        names.extend(others);
+        Ok(names)
     }
 
     /// Brings versions to what they have become, all at once.
@@ -97,13 +122,22 @@ impl Engine {
             }
         }
         let mut writer = self.writer();
-        for (key, package) in packages {
+        for (key, mut package) in packages {
+            package.forget_unseen();
             writer.delete_term(Term::from_field_text(self.fields.key, &key));
             for document in self.fields.documents(&key, &package)? {
                 writer.add_document(document)?;
             }
         }
         writer.commit()?;
+        // Here, and not in a thread of its own: a function stands still between
+        // requests.
+        let merges = LogMergePolicy::default();
+        for MergeCandidate(ids) in
+            merges.compute_merge_candidates(&self.index.searchable_segment_metas()?)
+        {
+            writer.merge(&ids).wait()?;
+        }
         self.reader.reload()?;
         Ok(())
     }
@@ -144,16 +178,14 @@ impl Engine {
 
     /// The files of the index, merged into one segment first.
     pub(crate) fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, FinderError> {
+        // Held, so that the files are of one moment.
+        let mut writer = self.writer();
         let segments = self.index.searchable_segment_metas()?;
         if segments.len() > 1 || segments.iter().any(SegmentMeta::has_deletes) {
             let ids: Vec<_> = segments.iter().map(SegmentMeta::id).collect();
-            let merged = self.writer().merge(&ids);
-            // Searches go on meanwhile, and take in what is changed.
-            merged.wait()?;
+            writer.merge(&ids).wait()?;
             self.reader.reload()?;
         }
-        // Held, so that the files are of one moment.
-        let writer = self.writer();
         writer.garbage_collect_files().wait()?;
         let directory = self.index.directory();
         let mut names: Vec<PathBuf> = directory.list_managed_files().into_iter().collect();

@@ -18,12 +18,13 @@ mod ranking;
 mod snapshot;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feed::{Changes, LoggedChange, Objects, Table};
+use feed::{Changes, LoggedChange, Metadata, Objects, Table, VersionRow};
 use tokio::sync::Mutex;
+use ulid::Ulid;
 
 use engine::{Engine, Update};
 pub use error::FinderError;
@@ -50,8 +51,8 @@ struct State {
     unsettled: Unsettled,
     /// When the reading of changes began that was last finished.
     followed: Option<Instant>,
-    /// Changes that the snapshot does not have.
-    news: usize,
+    /// How far the snapshot in the bucket has followed the log.
+    stored: Option<Ulid>,
     /// Whether the engine has failed: then it is not to be trusted any more.
     failed: bool,
 }
@@ -65,8 +66,8 @@ impl Finder {
     }
 
     /// The packages that match, with all that was changed before this call. One
-    /// AWS call when nothing was; one more for every 50 changed versions; one
-    /// more the first time, for the snapshot.
+    /// AWS call when nothing was; one more for every 50 versions that are read anew;
+    /// one more the first time, for the snapshot.
     ///
     /// # Errors
     /// Table or bucket do not answer, or the index fails.
@@ -94,19 +95,20 @@ impl Finder {
     /// # Errors
     /// Table or bucket do not answer, or the index fails.
     pub async fn compact(&self, longest: Duration) -> Result<bool, FinderError> {
-        let (engine, unsettled, news) = {
+        let (engine, unsettled) = {
             let mut held = self.state.lock().await;
             let state = self.opened(&mut held).await?;
             self.follow(state, Instant::now() + longest).await?;
-            (state.engine.clone(), state.unsettled.clone(), state.news)
+            if state.unsettled.cursor() == state.stored {
+                return Ok(false);
+            }
+            (state.engine.clone(), state.unsettled.clone())
         };
-        if news == 0 {
-            return Ok(false);
-        }
-        let bytes = blocking(move || Snapshot::take(&engine, &unsettled)).await?;
+        let stored = unsettled.cursor();
+        let bytes = blocking(move || Snapshot::take(&engine, unsettled)).await?;
         self.objects.write_snapshot(bytes).await?;
         if let Some(state) = self.state.lock().await.as_mut() {
-            state.news -= news;
+            state.stored = stored;
         }
         Ok(true)
     }
@@ -126,56 +128,71 @@ impl Finder {
             None => Snapshot::none(),
         })
         .await?;
-        Ok(held.insert(State { engine, unsettled, followed: None, news: 0, failed: false }))
+        let stored = unsettled.cursor();
+        Ok(held.insert(State { engine, unsettled, followed: None, stored, failed: false }))
     }
 
     /// Applies what the log has past the cursor. What was read when an error
     /// comes stays read.
     async fn follow(&self, state: &mut State, until: Instant) -> Result<(), FinderError> {
+        // Rows of so many versions are held at once.
+        const AT_ONCE: usize = 500;
         let started = Instant::now();
         let mut next = Some(Changes::start(state.unsettled.cursor()));
         while let Some(first) = next {
-            if Instant::now() > until {
-                return Err(FinderError::CatchingUp);
-            }
             let page = self.table.changes(first).await?;
-            let changes = state.unsettled.fresh(page.changes);
-            // A version that was changed twice is read once.
-            let mut places = HashMap::with_capacity(changes.len());
-            let mut names = Vec::with_capacity(changes.len());
-            for LoggedChange { id, version, .. } in &changes {
-                let name = (id.clone(), version.clone());
-                places.entry(name.clone()).or_insert_with(|| {
-                    names.push(name);
-                    names.len() - 1
-                });
+            for changes in state.unsettled.fresh(page.changes).chunks(AT_ONCE) {
+                if Instant::now() > until {
+                    return Err(FinderError::CatchingUp);
+                }
+                self.take_in(state, changes).await?;
             }
-            let rows = self.table.named(&names).await?;
-            let applied = changes
-                .into_iter()
-                .map(|LoggedChange { ulid, id, version }| {
-                    let row = places.get(&(id, version)).and_then(|place| rows.get(*place));
-                    (ulid, row.and_then(Option::as_ref).and_then(|(row, _)| row.changed))
-                })
-                .collect();
-            if !names.is_empty() {
-                state.news += names.len();
-                let engine = state.engine.clone();
-                let applied = blocking(move || {
-                    let updates = names.into_iter().zip(rows);
-                    engine.apply(updates.map(|(name, row)| Update::new(name, row)))
-                });
-                // Until it is done, also where nobody waits for it any longer.
-                state.failed = true;
-                applied.await?;
-                state.failed = false;
-            }
-            state.unsettled.applied(applied);
             next = page.next;
         }
         state.followed = Some(started);
         Ok(())
     }
+
+    /// Reads the changed versions anew, with those that show themselves where a
+    /// changed one no longer does, and brings the index up to them.
+    async fn take_in(
+        &self,
+        state: &mut State,
+        changes: &[LoggedChange],
+    ) -> Result<(), FinderError> {
+        // A version that was changed twice is read once.
+        let mut seen = HashSet::with_capacity(changes.len());
+        let names = changes.iter().map(|change| (change.id.clone(), change.version.clone()));
+        let mut names: Vec<_> = names.filter(|name| seen.insert(name.clone())).collect();
+        let engine = state.engine.clone();
+        names = blocking(move || engine.with_runners_up(names)).await?;
+        let rows: HashMap<_, _> =
+            names.iter().cloned().zip(self.table.named(&names).await?).collect();
+        let settled: Vec<_> = changes
+            .iter()
+            .map(|LoggedChange { ulid, id, version }| {
+                let row = rows.get(&(id.clone(), version.clone())).and_then(Option::as_ref);
+                (*ulid, row.is_some_and(|row| has_whole(row, *ulid)))
+            })
+            .collect();
+        let engine = state.engine.clone();
+        let applied = blocking(move || {
+            engine.apply(rows.into_iter().map(|(name, row)| Update::new(name, row)))
+        });
+        // Until it is done, also where nobody waits for it any longer.
+        state.failed = true;
+        applied.await?;
+        state.failed = false;
+        state.unsettled.applied(settled);
+        Ok(())
+    }
+}
+
+/// Whether these rows are what the change called `ulid` left. A transaction's rows
+/// come up one after the other: its change may be there before its version, and
+/// its version before the metadata.
+fn has_whole((row, metadata): &(VersionRow, Option<Metadata>), ulid: Ulid) -> bool {
+    row.changed == Some(ulid) && (row.state == feed::State::Deleted || metadata.is_some())
 }
 
 /// Runs what computes and never waits off the runtime.

@@ -1,5 +1,7 @@
 //! What search knows of a package: its listed versions.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use feed::{Metadata, VersionRow};
 use nupkg::Version;
 use serde::{Deserialize, Serialize};
@@ -11,8 +13,8 @@ use crate::View;
 pub struct Package {
     /// Its listed versions, ascending.
     pub versions: Vec<ListedVersion>,
-    /// What its versions say of it. Most say the same as the one before.
-    descriptions: Vec<Description>,
+    /// What the versions say that are the newest in some view, by the full version.
+    descriptions: BTreeMap<String, Description>,
 }
 
 /// A listed version.
@@ -24,8 +26,6 @@ pub struct ListedVersion {
     pub prerelease: bool,
     /// Whether clients older than NuGet 4.3 cannot read it.
     pub semver2: bool,
-    /// Its place in the descriptions.
-    description: usize,
 }
 
 /// What a version says of its package.
@@ -71,35 +71,45 @@ pub struct Found {
 impl Package {
     /// Takes in a listed version, or what it has become.
     pub(crate) fn insert(&mut self, version: &Version, row: &VersionRow, metadata: &Metadata) {
-        let said = Description::new(row, metadata);
-        let known = self.descriptions.iter().position(|known| *known == said);
-        let description = known.unwrap_or(self.descriptions.len());
-        if known.is_none() {
-            self.descriptions.push(said);
-        }
         let listed = ListedVersion {
             version: row.version.clone(),
             prerelease: version.is_prerelease(),
             semver2: metadata.semver2,
-            description,
         };
-        match self.find(version) {
-            Ok(place) => {
-                if let Some(known) = self.versions.get_mut(place) {
-                    *known = listed;
-                }
-            }
-            Err(place) => self.versions.insert(place, listed),
-        }
-        self.forget_unused();
+        self.remove(version);
+        self.descriptions.insert(listed.version.clone(), Description::new(row, metadata));
+        let place = self.versions.partition_point(|known| known.parsed().as_ref() < Some(version));
+        self.versions.insert(place, listed);
     }
 
     /// Drops a version that is not listed any more.
     pub(crate) fn remove(&mut self, version: &Version) {
-        if let Ok(place) = self.find(version) {
-            self.versions.remove(place);
-            self.forget_unused();
+        let place = self.versions.partition_point(|known| known.parsed().as_ref() < Some(version));
+        let found =
+            self.versions.get(place).filter(|known| known.parsed().as_ref() == Some(version));
+        if found.is_some() {
+            let known = self.versions.remove(place);
+            self.descriptions.remove(&known.version);
         }
+    }
+
+    /// Forgets what versions say that no view shows.
+    pub(crate) fn forget_unseen(&mut self) {
+        let newest = self.newest(|_| true);
+        let newest: BTreeSet<String> =
+            newest.into_iter().map(|known| known.version.clone()).collect();
+        self.descriptions.retain(|version, _| newest.contains(version));
+    }
+
+    /// The versions that are the newest in some view without `changed`, and of
+    /// which it is not known what they say.
+    pub(crate) fn runners_up(&self, changed: &[&Version]) -> Vec<Version> {
+        let rest = |known: &ListedVersion| {
+            known.parsed().is_some_and(|version| !changed.contains(&&version))
+        };
+        let unknown = self.newest(rest).into_iter();
+        let unknown = unknown.filter(|known| !self.descriptions.contains_key(&known.version));
+        unknown.filter_map(ListedVersion::parsed).collect()
     }
 
     /// What the newest version in `view` shows; none where there is no version.
@@ -108,40 +118,30 @@ impl Package {
         let versions: Vec<_> =
             self.versions.iter().filter(|version| view.shows(version)).cloned().collect();
         let latest = versions.last()?.clone();
-        let description = self.descriptions.get(latest.description)?.clone();
+        let description = self.descriptions.get(&latest.version)?.clone();
         Some(Found { latest, description, versions })
     }
 
-    /// The place of the newest version in `view`.
-    pub(crate) fn latest_in(&self, view: View) -> Option<usize> {
-        self.versions.iter().rposition(|version| view.shows(version))
+    /// The newest version in `view`, and what it says.
+    pub(crate) fn latest_in(&self, view: View) -> Option<(&ListedVersion, &Description)> {
+        let latest = self.versions.iter().rfind(|version| view.shows(version))?;
+        Some((latest, self.descriptions.get(&latest.version)?))
     }
 
-    /// What the version at `place` says.
-    pub(crate) fn description_at(&self, place: usize) -> Option<(&ListedVersion, &Description)> {
-        let version = self.versions.get(place)?;
-        Some((version, self.descriptions.get(version.description)?))
-    }
-
-    fn find(&self, version: &Version) -> Result<usize, usize> {
-        // What stands here was a version before it was stored.
-        self.versions.binary_search_by(|known| match known.version.parse::<Version>() {
-            Ok(known) => known.cmp(version),
-            Err(_) => std::cmp::Ordering::Less,
-        })
-    }
-
-    fn forget_unused(&mut self) {
-        let used = |place| self.versions.iter().any(|version| version.description == place);
-        let Some(unused) = (0..self.descriptions.len()).find(|place| !used(*place)) else {
-            return;
+    /// The newest version in each view, of those that `counts`.
+    fn newest(&self, counts: impl Fn(&ListedVersion) -> bool) -> Vec<&ListedVersion> {
+        let in_view = |view: &View| {
+            self.versions.iter().rfind(|version| view.shows(version) && counts(version))
         };
-        self.descriptions.remove(unused);
-        for version in &mut self.versions {
-            if version.description > unused {
-                version.description -= 1;
-            }
-        }
+        View::ALL.iter().filter_map(in_view).collect()
+    }
+}
+
+impl ListedVersion {
+    /// The version; it was one before it was stored.
+    #[must_use]
+    pub fn parsed(&self) -> Option<Version> {
+        self.version.parse().ok()
     }
 }
 

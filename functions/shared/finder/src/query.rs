@@ -95,6 +95,11 @@ pub struct Results {
     pub generation: Option<Ulid>,
 }
 
+/// The characters of a question that count, and its words: more than anybody
+/// types, and few enough to answer.
+const MOST_CHARACTERS: usize = 300;
+const MOST_WORDS: usize = 32;
+
 /// How much more a match in the id counts than one anywhere.
 const ID_BOOST: f32 = 4.0;
 /// More than any sum of scores: the package that was named comes first.
@@ -115,11 +120,13 @@ impl Search {
             clauses.push((Occur::Must, unscored(visible)));
         }
         match &self.asked {
-            Asked::Id(id) => clauses.push((Occur::Must, exact(fields.key, &id.to_lowercase()))),
+            Asked::Id(id) => {
+                clauses.push((Occur::Must, exact(fields.key, &shortened(id).to_lowercase())));
+            }
             Asked::IdsLike(text) => clauses.extend(ids_like(text, fields)),
             Asked::Text(text) => {
                 clauses.extend(Question::parse(text).clauses(fields));
-                let named = exact(fields.key, &text.trim().to_lowercase());
+                let named = exact(fields.key, &shortened(text).to_lowercase());
                 clauses.push((Occur::Should, Box::new(BoostQuery::new(unscored(named), EXACT))));
             }
         }
@@ -154,10 +161,24 @@ fn escape(text: &str) -> String {
         .collect()
 }
 
+/// The part of `text` that counts.
+fn shortened(text: &str) -> &str {
+    let text = text.trim();
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => text.get(..end).unwrap_or_default(),
+        None => text,
+    }
+}
+
+/// The words of `text` that count.
+fn few_words(text: &str) -> Vec<Word> {
+    words(shortened(text)).take(MOST_WORDS).collect()
+}
+
 /// Ids that begin with `text`, or have a word that begins with each of its.
 fn ids_like(text: &str, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
-    let text = text.trim();
-    let mut asked: Vec<Word> = words(text).collect();
+    let text = shortened(text);
+    let asked = few_words(text);
     if asked.is_empty() {
         return if text.is_empty() {
             Vec::new()
@@ -166,11 +187,8 @@ fn ids_like(text: &str, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
         };
     }
     let begins: Box<dyn Query> = Box::new(prefix(fields.key, &text.to_lowercase()));
-    let all = asked
-        .drain(..)
-        .map(|word| (Occur::Must, any_form(fields.id, &word, true)))
-        .collect::<Vec<_>>();
-    let has: Box<dyn Query> = Box::new(BooleanQuery::new(all));
+    let all = asked.iter().map(|word| (Occur::Must, any_form(fields.id, word, true)));
+    let has: Box<dyn Query> = Box::new(BooleanQuery::new(all.collect()));
     let begins = Box::new(BoostQuery::new(begins, EXACT));
     vec![(Occur::Must, Box::new(BooleanQuery::union(vec![begins, has])))]
 }
@@ -193,8 +211,8 @@ struct Part {
 impl Question {
     fn parse(text: &str) -> Self {
         let mut parts = Vec::new();
-        let mut rest = text.trim_start();
-        while !rest.is_empty() {
+        let mut rest = shortened(text);
+        while !rest.is_empty() && parts.len() < MOST_WORDS {
             let end = rest.find(|c: char| c.is_whitespace() || c == '"').unwrap_or(rest.len());
             let (plain, after) = rest.split_at(end);
             let field = plain.strip_suffix(':').map(str::to_lowercase);
@@ -321,7 +339,7 @@ impl Scope {
 /// Packages with the part's words in `field`: all of them, in their order where
 /// they are quoted.
 fn in_field(field: Field, part: &Part) -> Box<dyn Query> {
-    let words: Vec<Word> = words(&part.text).collect();
+    let words = few_words(&part.text);
     if words.is_empty() {
         return Box::new(EmptyQuery);
     }
@@ -335,7 +353,7 @@ fn in_field(field: Field, part: &Part) -> Box<dyn Query> {
 /// Packages with the part's words anywhere, those with them in the id before
 /// others.
 fn anywhere(part: &Part, is_last: bool, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
-    let words: Vec<Word> = words(&part.text).collect();
+    let words = few_words(&part.text);
     if part.quoted {
         return match words.as_slice() {
             [] => Vec::new(),

@@ -19,7 +19,8 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     format: u32,
-    cursor: Option<Ulid>,
+    #[serde(flatten)]
+    unsettled: Unsettled,
     files: Vec<File>,
 }
 
@@ -31,11 +32,11 @@ struct File {
 
 impl Snapshot {
     /// The snapshot of `engine`.
-    pub(crate) fn take(engine: &Engine, unsettled: &Unsettled) -> Result<Bytes, FinderError> {
+    pub(crate) fn take(engine: &Engine, unsettled: Unsettled) -> Result<Bytes, FinderError> {
         let files = engine.files()?;
         let head = Self {
             format: FORMAT,
-            cursor: unsettled.cursor(),
+            unsettled,
             files: files
                 .iter()
                 .map(|(name, content)| File {
@@ -71,7 +72,7 @@ impl Snapshot {
             files.push((name.as_str(), content));
             rest = after;
         }
-        Ok((Engine::open(&files)?, Unsettled { cursor: head.cursor, applied: BTreeSet::new() }))
+        Ok((Engine::open(&files)?, head.unsettled))
     }
 
     /// An empty engine, which has read nothing.
@@ -82,7 +83,7 @@ impl Snapshot {
 
 /// How far the log was followed: the youngest change, and which of those shortly
 /// before it need not be looked at again.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Unsettled {
     cursor: Option<Ulid>,
     applied: BTreeSet<Ulid>,
@@ -100,14 +101,15 @@ impl Unsettled {
         changes
     }
 
-    /// Notes the changes that were applied, each with the last change that its
-    /// version's row knew of.
-    pub(crate) fn applied(&mut self, changes: Vec<(Ulid, Option<Ulid>)>) {
-        for (change, known) in changes {
-            self.cursor = self.cursor.max(Some(change));
-            // A transaction's rows come up one after the other: the change may
-            // have been there before its version.
-            if known >= Some(change) || Changes::is_settled(change) {
+    /// Notes changes that were applied, each with whether all of it was there.
+    pub(crate) fn applied(&mut self, changes: Vec<(Ulid, bool)>) {
+        for (change, was_whole) in changes {
+            // A name out of the future, from a clock that is wrong, must not hide
+            // those that come before its time.
+            if Changes::is_past(change) {
+                self.cursor = self.cursor.max(Some(change));
+            }
+            if was_whole || Changes::is_settled(change) {
                 self.applied.insert(change);
             }
         }

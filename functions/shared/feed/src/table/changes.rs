@@ -39,6 +39,12 @@ impl Changes {
         first_ulid_of(cursor.map_or(FIRST_MONTH, |cursor| time_of(cursor) - LATEST))
     }
 
+    /// Whether the change called `ulid` is of a time before now.
+    #[must_use]
+    pub fn is_past(ulid: Ulid) -> bool {
+        time_of(ulid) <= OffsetDateTime::now_utc()
+    }
+
     /// Whether all that the change called `ulid` changed can be read by now.
     #[must_use]
     pub fn is_settled(ulid: Ulid) -> bool {

@@ -216,24 +216,35 @@ impl Release {
     /// About how many bytes it takes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        // The strings of a row, and what their headers take.
-        const ROW: usize = 1_200;
-        const DEPENDENCY: usize = 48;
-        let Metadata { authors, title, description, summary, tags, .. } = &self.metadata;
-        let texts: usize =
-            [authors, title, description, summary, tags].into_iter().map(String::len).sum();
+        // A row's texts and what their headers take, and a list's entry.
+        const ROW: usize = 1_600;
+        const ENTRY: usize = 48;
+        let texts = [
+            &self.metadata.authors,
+            &self.metadata.title,
+            &self.metadata.description,
+            &self.metadata.summary,
+            &self.metadata.tags,
+            &self.metadata.project_url,
+            &self.metadata.icon_url,
+            &self.metadata.license_url,
+        ];
         let groups = self.metadata.dependency_groups.iter();
-        let dependencies: usize = groups
-            .flat_map(|group| &group.dependencies)
-            .map(|dependency| DEPENDENCY + dependency.id.len() + dependency.range.len())
-            .sum();
-        ROW + texts + dependencies
+        let frameworks = groups.clone().filter_map(|group| group.target_framework.as_ref());
+        let dependencies = groups.flat_map(|group| &group.dependencies);
+        let entries = frameworks
+            .chain(&self.metadata.package_types)
+            .map(String::len)
+            .chain(dependencies.map(|needed| ENTRY + needed.id.len() + needed.range.len()))
+            .map(|bytes| ENTRY + bytes);
+        ROW + texts.into_iter().map(String::len).sum::<usize>() + entries.sum::<usize>()
     }
 }
 
 /// How long a change may take from its name to being there for all to read, and
-/// how far the clocks of two machines may be apart, together: no function runs
-/// for more than 28 seconds (template.yaml), and no call of a server waits longer.
+/// how far the clocks of two machines may be apart, together. A transaction is
+/// given up after 15 seconds and the 10 of its last try, so clocks may be half a
+/// minute apart.
 pub(super) const LATEST: Duration = Duration::from_mins(1);
 
 /// A package's stamp: another one after every change to any of its versions.

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem, Update,
 };
 use nupkg::{Package, PackageId, Version};
+use tokio::time::Instant;
 use ulid::Ulid;
 
 use super::rows::{
@@ -235,9 +236,12 @@ impl Table {
         writes: Vec<TransactWriteItem>,
     ) -> Result<Transaction, TableError> {
         // Racing transactions cancel each other without any of them being
-        // wrong, and the SDK does not try again for that.
-        const MOST_CONFLICTS: u32 = 6;
-        let mut conflicts = 0;
+        // wrong, and the SDK does not try again for that. All changes of a
+        // package meet at its stamp.
+        const LONGEST: Duration = Duration::from_secs(15);
+        const LONGEST_PAUSE: u64 = 1_000;
+        let started = Instant::now();
+        let mut pause = 20;
         loop {
             let sent = self
                 .client
@@ -253,13 +257,16 @@ impl Table {
                 let item = refused.item.clone().filter(|item| !item.is_empty());
                 return Ok(Transaction::Refused(item));
             }
-            if conflicts == MOST_CONFLICTS
+            if started.elapsed() > LONGEST
                 || !reasons.iter().any(|reason| is(reason, "TransactionConflict"))
             {
                 return Err(unavailable(action, error));
             }
-            tokio::time::sleep(Duration::from_millis(10 << conflicts)).await;
-            conflicts += 1;
+            // Each waits for another while, or they would meet again.
+            let milliseconds = Ulid::new().random() % u128::from(pause);
+            let milliseconds = u64::try_from(milliseconds).unwrap_or(pause);
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            pause = std::cmp::min(pause * 2, LONGEST_PAUSE);
         }
     }
 }

@@ -87,14 +87,22 @@ fn check_addresses(nuspec: &Nuspec) -> Result<(), NuspecError> {
     Ok(())
 }
 
-/// An absolute http or https address with a host, and nothing that could leave
-/// an attribute it is written into.
+/// An absolute http or https address with a host that .NET reads, and nothing
+/// that could leave an attribute it is written into. A client that cannot read
+/// one address of an answer throws all of it away.
 fn is_web_address(address: &str) -> bool {
     let Some((scheme, rest)) = address.split_once("://") else { return false };
     let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let plain = !address.chars().any(|c| c.is_control() || matches!(c, '"' | '<' | '>' | '\\'));
-    web && plain && !host.is_empty() && !host.contains(char::is_whitespace)
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port),
+        None => (authority, ""),
+    };
+    let named = host.split('.').all(|label| {
+        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+    });
+    web && plain && named && (port.is_empty() || port.parse::<u16>().is_ok())
 }
 
 fn check_package_type(package_type: &PackageType) -> Result<(), NuspecError> {
