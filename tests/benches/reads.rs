@@ -1,11 +1,20 @@
 //! What reading costs: in time, memory and capacity units.
 //!
 //! `cargo bench -p nuthatch-tests --bench reads [-- PACKAGES]` prints tables. With
-//! `wrk` on the PATH it also loads the command itself, over a socket.
+//! `wrk` on the PATH it also loads the command itself, over a socket. To write the
+//! packages takes most of the time: in a folder named by `BENCH_DATA` they stay,
+//! and the next run finds them there.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use dynoxide::{Database, ImportOptions, Item};
 
 use feed::{
     Aws, BaseUrl, Body, BucketName, IdGlob, KeyName, ObjectKey, Objects, PathParameters, Request,
@@ -14,7 +23,7 @@ use feed::{
 use finder::Finder;
 use http_body_util::BodyExt;
 use nupkg::{Attached, Limits, Nuspec, Package};
-use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
+use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws, dynamodb_client};
 use nuthatch_tests::{Meter, Server, nuspec};
 use registration::Registration;
 use search::Search;
@@ -92,30 +101,75 @@ type Question = fn(&mut Dice) -> String;
 async fn main() {
     let packages: usize =
         std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
-    let folder = tempfile::tempdir().unwrap();
-    let data = DataFolder::open(folder.path()).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("BENCH_DATA").map(PathBuf::from);
+    let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
+    let data = DataFolder::open(&folder).unwrap();
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    if !folder.join("table.db").exists() {
+        drop(data.start(RecyclePeriod::default()).await.unwrap());
+        write(&folder.join("table.db"), packages, &mut dice).await;
+        calm_down().await;
+    }
     let engines = data.start(RecyclePeriod::default()).await.unwrap();
     let table = Table::new(engines.aws().dynamodb, TableName::default());
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
-
-    let start = Instant::now();
-    for number in 0..packages {
-        let id = format!("Acme.{}.{}.P{number}", dice.word(), dice.word());
-        let more = format!("<tags>{}</tags><summary>{}</summary>", dice.words(4), dice.words(12));
-        for version in ["1.0.0", "1.1.0", "2.0.0-beta.1"] {
-            commit(&table, &id, version, &more).await;
-        }
-    }
-    let took = start.elapsed();
-    println!("{packages} packages of 3 versions written in {:.0} s", took.as_secs_f64());
-    calm_down().await;
     search(&engines, &mut dice).await;
     many_versions(&engines, &table).await;
     prepare_for_load(&engines, &table).await;
     calm_down().await;
     drop(table);
     drop(engines);
-    load(folder.path());
+    load(&folder);
+}
+
+/// Writes the packages: each as the feed commits it, but thousands at once.
+async fn write(database: &Path, packages: usize, dice: &mut Dice) {
+    let start = Instant::now();
+    let loader =
+        Loader(Arc::new(Database::new(database.to_str().unwrap()).unwrap()), Arc::default());
+    let table = Table::new(dynamodb_client(loader.clone()), TableName::default());
+    for number in 0..packages {
+        let id = format!("Acme.{}.{}.P{number}", dice.word(), dice.word());
+        let more = format!("<tags>{}</tags><summary>{}</summary>", dice.words(4), dice.words(12));
+        for version in ["1.0.0", "1.1.0", "2.0.0-beta.1"] {
+            commit(&table, &id, version, &more).await;
+        }
+        if number % 1_000 == 999 || number + 1 == packages {
+            loader.flush();
+        }
+    }
+    let took = start.elapsed();
+    println!("{packages} packages of 3 versions written in {:.0} s", took.as_secs_f64());
+}
+
+/// Takes transactions for done, and imports what they put later.
+#[derive(Clone)]
+struct Loader(Arc<Database>, Arc<Mutex<Vec<Item>>>);
+
+impl Loader {
+    fn flush(&self) {
+        let items = std::mem::take(&mut *self.1.lock().unwrap());
+        self.0.import_items("nuthatch", items, ImportOptions::default()).unwrap();
+    }
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Loader")
+    }
+}
+
+impl HttpConnector for Loader {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = request.body().bytes().unwrap_or_default();
+        let mut asked: serde_json::Value = serde_json::from_slice(body).unwrap();
+        for write in asked["TransactItems"].as_array_mut().unwrap() {
+            let item = serde_json::from_value(write["Put"]["Item"].take()).unwrap();
+            self.1.lock().unwrap().push(item);
+        }
+        let answer = http::Response::new(SdkBody::from("{}"));
+        HttpConnectorFuture::ready(Ok(HttpResponse::try_from(answer).unwrap()))
+    }
 }
 
 /// Waits until no change is of the last minute. Search reads those again every
@@ -227,7 +281,7 @@ async fn search(engines: &Engines, dice: &mut Dice) {
     let mut times = Vec::new();
     for number in 0..100 {
         let table = Table::new(dynamodb.clone(), TableName::default());
-        commit(&table, &format!("Acme.New.N{number}"), "1.0.0", "").await;
+        commit(&table, &format!("Acme.New.N{number}.{}", Ulid::new()), "1.0.0", "").await;
         let start = Instant::now();
         verb.handle(request("/v3/search?q=new", "")).await;
         times.push(start.elapsed());
@@ -293,7 +347,8 @@ async fn prepare_for_load(engines: &Engines, table: &Table) {
         commit(table, "Acme.Load", &format!("1.0.{patch}"), "").await;
     }
     settle(engines, "acme.load").await;
-    let (name, any) = (KeyName::owner(), vec![IdGlob::any()]);
+    let name = Ulid::new().to_string().parse().unwrap();
+    let any = vec![IdGlob::any()];
     let key = nuthatch::keys::create(table, name, vec![Scope::Admin], any, None).await.unwrap();
     std::fs::write(std::env::temp_dir().join("nuthatch-bench.key"), key.reveal()).unwrap();
 }

@@ -64,12 +64,13 @@ impl Push {
     /// Answers a push.
     pub async fn handle(&self, request: Request) -> Reply {
         match self.push(request).await {
-            Ok(()) => feed::status(StatusCode::CREATED),
+            Ok(warning) => feed::warned(feed::status(StatusCode::CREATED), warning),
             Err(refusal) => refusal.into(),
         }
     }
 
-    async fn push(&self, request: Request) -> Result<(), Refusal> {
+    /// Pushes; gives what the client should hear even so.
+    async fn push(&self, request: Request) -> Result<Option<&'static str>, Refusal> {
         let caller = Caller::of(&request);
         if caller == Caller::Anonymous {
             return Err(Refusal::NoKey);
@@ -84,7 +85,9 @@ impl Push {
         let package = self.inspect(&received).await?;
         let key = caller.key_for(&package.nuspec.id)?;
         let row = version_row(&package, &received, key, session(&parts.headers));
-        self.store(row, package, &received).await
+        let warning = warning(&package, &row);
+        self.store(row, package, &received).await?;
+        Ok(warning)
     }
 
     async fn inspect(&self, received: &Received) -> Result<Package, Refusal> {
@@ -151,6 +154,12 @@ impl Push {
             }
         }
     }
+}
+
+/// What is not as its author meant it, and no reason to refuse a package.
+fn warning(package: &Package, row: &VersionRow) -> Option<&'static str> {
+    let is_shown = package.attached.icon.is_none() || row.icon().is_some();
+    (!is_shown).then_some("the icon is neither PNG nor JPEG, so it is not shown; convert it")
 }
 
 /// What a push gets to hear whose number is taken by `found`.

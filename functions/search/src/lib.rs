@@ -45,7 +45,7 @@ impl Search {
     /// Answers a GET.
     pub async fn handle(&self, request: Request) -> Reply {
         let parameters = Parameters::of(request.uri().query().unwrap_or_default());
-        let answer = if request.uri().path().ends_with("/autocomplete") {
+        let answer = if request.uri().path() == "/v3/autocomplete" {
             self.complete(&request, parameters).await
         } else {
             self.search(&request, parameters).await

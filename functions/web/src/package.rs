@@ -9,7 +9,7 @@ use crate::report::day;
 use crate::{install, readme};
 
 /// The most versions on a page, where not all were asked for.
-const VERSIONS: usize = 100;
+const VERSIONS: usize = 30;
 
 /// What the page shows.
 #[derive(Debug)]

@@ -47,7 +47,9 @@ async fn files_of_a_package_are_served_so_that_nothing_runs() {
 async fn an_icon_that_is_no_image_is_not_served() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
-    owner.push(&with_files("1.0.0", b"<svg onload=\"alert(1)\"/>")).await;
+    let pushed = owner.push(&with_files("1.0.0", b"<svg onload=\"alert(1)\"/>")).await;
+    let said = "201 the icon is neither PNG nor JPEG, so it is not shown; convert it";
+    assert_eq!(pushed.refusal(), said);
     let icon = owner.get("/v3/package/acme/1.0.0/icon").await;
     assert_eq!(icon.refusal(), "404 ");
     let entry =

@@ -41,7 +41,7 @@ pub use negotiation::Asked;
 pub use objects::{ObjectError, ObjectKey, Objects, RedirectLifetime};
 pub use refusal::{Refusal, one_line};
 pub use reply::{
-    Lifetime, Reply, contained, json, no_content, redirect, stamped, status, stream, tagged,
+    Lifetime, Reply, contained, json, no_content, redirect, stamped, status, stream, tagged, warned,
 };
 pub use request::{BaseUrl, PathParameters, Request, package_version, path_version};
 pub use table::{

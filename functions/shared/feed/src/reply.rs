@@ -98,6 +98,15 @@ pub fn contained(mut reply: Reply) -> Reply {
     reply
 }
 
+/// `reply` with words that NuGet clients print.
+#[must_use]
+pub fn warned(mut reply: Reply, warning: Option<&'static str>) -> Reply {
+    if let Some(warning) = warning {
+        reply.headers_mut().insert(WARNING, HeaderValue::from_static(warning));
+    }
+    reply
+}
+
 /// 302 to `address`, which nobody may keep.
 #[must_use]
 pub fn redirect(address: &str) -> Reply {

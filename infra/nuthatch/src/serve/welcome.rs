@@ -34,6 +34,7 @@ fn text(
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "Nuthatch serves {source}");
+    let _ = writeln!(text, "and pages for people at {}/", base_url.0);
     let _ = writeln!(text, "from {}", data.display());
     let Some(owner) = owner.map(ApiKey::reveal) else {
         let _ = writeln!(text, "Keys: nuthatch key list --data '{}'\n", data.display());
