@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use feed::{Metadata, State, VersionRow};
+use feed::{BoxError, Metadata, State, VersionRow};
 use nupkg::{PackageId, Version};
 use tantivy::directory::{Directory, RamDirectory};
 use tantivy::indexer::{IndexWriterOptions, MergeCandidate, NoMergePolicy};
@@ -22,7 +22,8 @@ use crate::package::Package;
 use crate::query::{Results, Search};
 use crate::ranking::Ranked;
 
-/// Where tantivy keeps the list of its files.
+/// Where tantivy keeps what its segments are, and the list of its files.
+const META: &str = "meta.json";
 const MANAGED: &str = ".managed.json";
 
 /// The text index. Clones share it.
@@ -186,15 +187,22 @@ impl Engine {
             writer.merge(&ids).wait()?;
             self.reader.reload()?;
         }
-        writer.garbage_collect_files().wait()?;
+        let segments = self.index.searchable_segment_metas()?;
+        let segments: Vec<_> = segments.iter().map(|segment| segment.id().uuid_string()).collect();
         let directory = self.index.directory();
-        let mut names: Vec<PathBuf> = directory.list_managed_files().into_iter().collect();
-        names.sort();
-        names.push(MANAGED.into());
-        let mut files = Vec::with_capacity(names.len());
+        // Those of merged segments stay until nobody reads them any more.
+        let is_current = |name: &PathBuf| {
+            let name = name.to_string_lossy();
+            name == META || segments.iter().any(|segment| name.starts_with(segment.as_str()))
+        };
+        let names: Vec<PathBuf> =
+            directory.list_managed_files().into_iter().filter(is_current).collect();
+        let engine = |error: BoxError| FinderError::Engine(error);
+        let list = serde_json::to_vec(&names).map_err(|error| engine(error.into()))?;
+        let mut files = vec![(MANAGED.into(), list)];
         for name in names {
-            let content = directory.atomic_read(&name);
-            files.push((name, content.map_err(|error| FinderError::Engine(error.into()))?));
+            let content = directory.atomic_read(&name).map_err(|error| engine(error.into()))?;
+            files.push((name, content));
         }
         Ok(files)
     }
@@ -203,5 +211,46 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Engine")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packages of one version each, as if just pushed.
+    fn pushed(names: std::ops::Range<u32>) -> impl Iterator<Item = Update> {
+        names.map(|name| {
+            let id = PackageId::parse(&format!("Acme.P{name}")).unwrap();
+            let version: Version = "1.0.0".parse().unwrap();
+            let row = serde_json::json!({
+                "id": id.as_str(), "version": "1.0.0", "listed": true, "state": "visible",
+                "object": "o", "size": 1, "sha512": "", "published": "", "pushed_by": "ci"
+            });
+            let row = serde_json::from_value(row).unwrap();
+            Update::new((id, version), Some((row, Some(Metadata::default()))))
+        })
+    }
+
+    #[test]
+    fn a_snapshot_is_of_one_segment_and_opens() {
+        let engine = Engine::open(&[]).unwrap();
+        for batch in 0..30 {
+            engine.apply(pushed(batch * 10..batch * 10 + 15)).unwrap();
+        }
+        assert!(engine.index.searchable_segment_ids().unwrap().len() < 12);
+        let files = engine.files().unwrap();
+        let count = |ending: &str| {
+            let names = files.iter().map(|(name, _)| name.to_string_lossy());
+            names.filter(|name| name.ends_with(ending)).count()
+        };
+        assert_eq!((count(".store"), count(".del")), (1, 0));
+        let names: Vec<_> = files.iter().map(|(name, _)| name.to_string_lossy()).collect();
+        let files: Vec<_> =
+            names.iter().zip(&files).map(|(name, (_, content))| (&**name, &**content)).collect();
+        let opened = Engine::open(&files).unwrap();
+        assert!(opened.package("acme.p299").unwrap().is_some());
+        opened.apply(pushed(1_000..1_001)).unwrap();
+        assert!(opened.package("acme.p1000").unwrap().is_some());
     }
 }

@@ -30,7 +30,7 @@ use engine::{Engine, Update};
 pub use error::FinderError;
 pub use package::{Description, Found, ListedVersion, Package};
 pub use query::{Asked, Page, Results, Search, View};
-use snapshot::{Snapshot, Unsettled};
+use snapshot::{Position, Snapshot};
 
 /// How long one request may read changes, of the 28 seconds that it has
 /// (template.yaml).
@@ -48,7 +48,7 @@ pub struct Finder {
 #[derive(Debug)]
 struct State {
     engine: Engine,
-    unsettled: Unsettled,
+    position: Position,
     /// When the reading of changes began that was last finished.
     followed: Option<Instant>,
     /// How far the snapshot in the bucket has followed the log.
@@ -81,7 +81,7 @@ impl Finder {
         }
         let engine = state.engine.clone();
         // Within a minute of a change, not all of it may be here yet.
-        let generation = state.unsettled.cursor().filter(|ulid| Changes::is_settled(*ulid));
+        let generation = state.position.cursor().filter(|ulid| Changes::is_settled(*ulid));
         drop(held);
         let mut results = blocking(move || engine.search(&search)).await?;
         results.generation = generation;
@@ -95,17 +95,17 @@ impl Finder {
     /// # Errors
     /// Table or bucket do not answer, or the index fails.
     pub async fn compact(&self, longest: Duration) -> Result<bool, FinderError> {
-        let (engine, unsettled) = {
+        let (engine, position) = {
             let mut held = self.state.lock().await;
             let state = self.opened(&mut held).await?;
             self.follow(state, Instant::now() + longest).await?;
-            if state.unsettled.cursor() == state.stored {
+            if state.position.cursor() == state.stored {
                 return Ok(false);
             }
-            (state.engine.clone(), state.unsettled.clone())
+            (state.engine.clone(), state.position.clone())
         };
-        let stored = unsettled.cursor();
-        let bytes = blocking(move || Snapshot::take(&engine, unsettled)).await?;
+        let stored = position.cursor();
+        let bytes = blocking(move || Snapshot::take(&engine, position)).await?;
         self.objects.write_snapshot(bytes).await?;
         if let Some(state) = self.state.lock().await.as_mut() {
             state.stored = stored;
@@ -119,7 +119,7 @@ impl Finder {
             return Ok(held.insert(state));
         }
         let bytes = self.objects.read_snapshot().await?;
-        let (engine, unsettled) = blocking(move || match bytes {
+        let (engine, position) = blocking(move || match bytes {
             Some(bytes) => Snapshot::open(&bytes).or_else(|error| {
                 // A new version of the feed may write it differently.
                 tracing::warn!("the snapshot is of no use, so all changes are read: {error}");
@@ -128,8 +128,8 @@ impl Finder {
             None => Snapshot::none(),
         })
         .await?;
-        let stored = unsettled.cursor();
-        Ok(held.insert(State { engine, unsettled, followed: None, stored, failed: false }))
+        let stored = position.cursor();
+        Ok(held.insert(State { engine, position, followed: None, stored, failed: false }))
     }
 
     /// Applies what the log has past the cursor. What was read when an error
@@ -138,15 +138,16 @@ impl Finder {
         // Rows of so many versions are held at once.
         const AT_ONCE: usize = 500;
         let started = Instant::now();
-        let mut next = Some(Changes::start(state.unsettled.cursor()));
+        let mut next = Some(state.position.from());
         while let Some(first) = next {
             let page = self.table.changes(first).await?;
-            for changes in state.unsettled.fresh(page.changes).chunks(AT_ONCE) {
+            for changes in state.position.fresh(page.changes).chunks(AT_ONCE) {
                 if Instant::now() > until {
                     return Err(FinderError::CatchingUp);
                 }
                 self.take_in(state, changes).await?;
             }
+            state.position.advance();
             next = page.next;
         }
         state.followed = Some(started);
@@ -183,7 +184,7 @@ impl Finder {
         state.failed = true;
         applied.await?;
         state.failed = false;
-        state.unsettled.applied(settled);
+        state.position.applied(settled);
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ const FORMAT: u32 = 1;
 pub(crate) struct Snapshot {
     format: u32,
     #[serde(flatten)]
-    unsettled: Unsettled,
+    position: Position,
     files: Vec<File>,
 }
 
@@ -32,11 +32,11 @@ struct File {
 
 impl Snapshot {
     /// The snapshot of `engine`.
-    pub(crate) fn take(engine: &Engine, unsettled: Unsettled) -> Result<Bytes, FinderError> {
+    pub(crate) fn take(engine: &Engine, position: Position) -> Result<Bytes, FinderError> {
         let files = engine.files()?;
         let head = Self {
             format: FORMAT,
-            unsettled,
+            position,
             files: files
                 .iter()
                 .map(|(name, content)| File {
@@ -55,7 +55,7 @@ impl Snapshot {
     }
 
     /// The engine that `bytes` are a snapshot of.
-    pub(crate) fn open(bytes: &[u8]) -> Result<(Engine, Unsettled), FinderError> {
+    pub(crate) fn open(bytes: &[u8]) -> Result<(Engine, Position), FinderError> {
         let line = bytes.iter().position(|byte| *byte == b'\n');
         let (head, mut rest) = line
             .and_then(|end| Some((bytes.get(..end)?, bytes.get(end + 1..)?)))
@@ -72,27 +72,40 @@ impl Snapshot {
             files.push((name.as_str(), content));
             rest = after;
         }
-        Ok((Engine::open(&files)?, head.unsettled))
+        Ok((Engine::open(&files)?, head.position))
     }
 
     /// An empty engine, which has read nothing.
-    pub(crate) fn none() -> Result<(Engine, Unsettled), FinderError> {
-        Ok((Engine::open(&[])?, Unsettled::default()))
+    pub(crate) fn none() -> Result<(Engine, Position), FinderError> {
+        Ok((Engine::open(&[])?, Position::start()))
     }
 }
 
-/// How far the log was followed: the youngest change, and which of those shortly
-/// before it need not be looked at again.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Unsettled {
+/// How far the log was followed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Position {
+    /// The youngest change that was read.
     cursor: Option<Ulid>,
+    /// Where to read from.
+    from: Ulid,
+    /// The changes from there on that need not be looked at again.
     applied: BTreeSet<Ulid>,
 }
 
-impl Unsettled {
+impl Position {
+    /// Before the first change.
+    pub(crate) fn start() -> Self {
+        Self { cursor: None, from: Changes::beginning(), applied: BTreeSet::new() }
+    }
+
     /// The youngest change that was read.
     pub(crate) fn cursor(&self) -> Option<Ulid> {
         self.cursor
+    }
+
+    /// Where to read from.
+    pub(crate) fn from(&self) -> Ulid {
+        self.from
     }
 
     /// The changes that are still to be applied.
@@ -113,7 +126,13 @@ impl Unsettled {
                 self.applied.insert(change);
             }
         }
-        let start = Changes::start(self.cursor);
-        self.applied = self.applied.split_off(&start);
+    }
+
+    /// Notes that the log was read up to the youngest change.
+    pub(crate) fn advance(&mut self) {
+        if let Some(cursor) = self.cursor {
+            self.from = self.from.max(Changes::after(cursor));
+            self.applied = self.applied.split_off(&self.from);
+        }
     }
 }

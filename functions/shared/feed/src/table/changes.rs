@@ -31,12 +31,23 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Where to read from after `cursor`, the youngest change read so far: the
-    /// log's beginning without one, and with one so long before it that no
-    /// change that came up late is missed.
+    /// Where the log begins.
     #[must_use]
-    pub fn start(cursor: Option<Ulid>) -> Ulid {
-        first_ulid_of(cursor.map_or(FIRST_MONTH, |cursor| time_of(cursor) - LATEST))
+    pub fn beginning() -> Ulid {
+        first_ulid_of(FIRST_MONTH)
+    }
+
+    /// Where to read from once everything up to `cursor`, the youngest change that
+    /// was there, has been read: so long before it that no change that came up late
+    /// is missed; and from itself on, once that time has passed twice.
+    #[must_use]
+    pub fn after(cursor: Ulid) -> Ulid {
+        let time = time_of(cursor);
+        if time + 2 * LATEST < OffsetDateTime::now_utc() {
+            cursor
+        } else {
+            first_ulid_of(time - LATEST)
+        }
     }
 
     /// Whether the change called `ulid` is of a time before now.
