@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feed::{Changes, LoggedChange, Metadata, Objects, Table, VersionRow};
+use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use ulid::Ulid;
 
@@ -72,7 +73,7 @@ impl Finder {
     /// # Errors
     /// Table or bucket do not answer, or the index fails.
     pub async fn search(&self, search: Search) -> Result<Results, FinderError> {
-        let asked = Instant::now();
+        let (asked, now) = (Instant::now(), OffsetDateTime::now_utc());
         let mut held = self.state.lock().await;
         let state = self.opened(&mut held).await?;
         // Who waited for somebody else's look at the log needs none of his own.
@@ -81,7 +82,7 @@ impl Finder {
         }
         let engine = state.engine.clone();
         // Within a minute of a change, not all of it may be here yet.
-        let generation = state.position.cursor().filter(|ulid| Changes::is_settled(*ulid));
+        let generation = state.position.cursor().filter(|ulid| Changes::was_settled(*ulid, now));
         drop(held);
         let mut results = blocking(move || engine.search(&search)).await?;
         results.generation = generation;
@@ -140,14 +141,15 @@ impl Finder {
         let started = Instant::now();
         let mut next = Some(state.position.from());
         while let Some(first) = next {
+            let read_at = OffsetDateTime::now_utc();
             let page = self.table.changes(first).await?;
             for changes in state.position.fresh(page.changes).chunks(AT_ONCE) {
                 if Instant::now() > until {
                     return Err(FinderError::CatchingUp);
                 }
-                self.take_in(state, changes).await?;
+                self.take_in(state, changes, read_at).await?;
             }
-            state.position.advance();
+            state.position.advance(read_at);
             next = page.next;
         }
         state.followed = Some(started);
@@ -160,6 +162,7 @@ impl Finder {
         &self,
         state: &mut State,
         changes: &[LoggedChange],
+        read_at: OffsetDateTime,
     ) -> Result<(), FinderError> {
         // A version that was changed twice is read once.
         let mut seen = HashSet::with_capacity(changes.len());
@@ -184,7 +187,7 @@ impl Finder {
         state.failed = true;
         applied.await?;
         state.failed = false;
-        state.position.applied(settled);
+        state.position.applied(settled, read_at);
         Ok(())
     }
 }

@@ -361,23 +361,29 @@ fn anywhere(part: &Part, is_last: bool, fields: &Fields) -> Vec<(Occur, Box<dyn 
         };
     }
     let count = words.len();
-    let both = words.iter().enumerate().flat_map(|(place, word)| {
+    let clauses = words.iter().enumerate().flat_map(|(place, word)| {
         let begins = is_last && place + 1 == count;
         let in_id = BoostQuery::new(any_form(fields.id, word, begins), ID_BOOST);
-        let in_id: Box<dyn Query> = Box::new(in_id);
-        [(Occur::Must, any_form(fields.all, word, begins)), (Occur::Should, in_id)]
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> = vec![
+            (Occur::Must, any_form(fields.all, word, begins)),
+            (Occur::Should, Box::new(in_id)),
+        ];
+        if begins {
+            clauses.push((Occur::Should, any_form(fields.all, word, false)));
+        }
+        clauses
     });
-    both.collect()
+    clauses.collect()
 }
 
-/// The word as a whole, or all its parts; with `begins`, also what only begins
-/// with it.
+/// The word as a whole, or all its parts; with `begins`, what begins with it.
 fn any_form(field: Field, word: &Word, begins: bool) -> Box<dyn Query> {
-    let whole: Box<dyn Query> = Box::new(term(field, &word.whole));
+    let whole: Box<dyn Query> = if begins {
+        Box::new(prefix(field, &word.whole))
+    } else {
+        Box::new(term(field, &word.whole))
+    };
     let mut forms = vec![whole];
-    if begins {
-        forms.push(Box::new(prefix(field, &word.whole)));
-    }
     if let (true, Some((last, parts))) = (word.is_divided(), word.parts.split_last()) {
         let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(word.parts.len());
         for part in parts {

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use feed::{Changes, LoggedChange};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use ulid::Ulid;
 
 use crate::FinderError;
@@ -114,24 +115,26 @@ impl Position {
         changes
     }
 
-    /// Notes changes that were applied, each with whether all of it was there.
-    pub(crate) fn applied(&mut self, changes: Vec<(Ulid, bool)>) {
+    /// Notes changes that were applied as they were at `read_at`, each with whether
+    /// all of it was there.
+    pub(crate) fn applied(&mut self, changes: Vec<(Ulid, bool)>, read_at: OffsetDateTime) {
         for (change, was_whole) in changes {
             // A name out of the future, from a clock that is wrong, must not hide
             // those that come before its time.
-            if Changes::is_past(change) {
+            if Changes::is_past(change, read_at) {
                 self.cursor = self.cursor.max(Some(change));
             }
-            if was_whole || Changes::is_settled(change) {
+            if was_whole || Changes::was_settled(change, read_at) {
                 self.applied.insert(change);
             }
         }
     }
 
-    /// Notes that the log was read up to the youngest change.
-    pub(crate) fn advance(&mut self) {
+    /// Notes that the log was read up to the youngest change, as it was at
+    /// `read_at`.
+    pub(crate) fn advance(&mut self, read_at: OffsetDateTime) {
         if let Some(cursor) = self.cursor {
-            self.from = self.from.max(Changes::after(cursor));
+            self.from = self.from.max(Changes::after(cursor, read_at));
             self.applied = self.applied.split_off(&self.from);
         }
     }

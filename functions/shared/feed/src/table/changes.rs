@@ -38,28 +38,28 @@ impl Changes {
     }
 
     /// Where to read from once everything up to `cursor`, the youngest change that
-    /// was there, has been read: so long before it that no change that came up late
-    /// is missed; and from itself on, once that time has passed twice.
+    /// was there, was read at `read_at`: so long before it that no change that came
+    /// up late is missed; and from itself on, where that time had passed by then.
     #[must_use]
-    pub fn after(cursor: Ulid) -> Ulid {
-        let time = time_of(cursor);
-        if time + 2 * LATEST < OffsetDateTime::now_utc() {
+    pub fn after(cursor: Ulid, read_at: OffsetDateTime) -> Ulid {
+        if Self::was_settled(cursor, read_at) {
             cursor
         } else {
-            first_ulid_of(time - LATEST)
+            first_ulid_of(time_of(cursor) - LATEST)
         }
     }
 
-    /// Whether the change called `ulid` is of a time before now.
+    /// Whether the change called `ulid` is of a time before `now`.
     #[must_use]
-    pub fn is_past(ulid: Ulid) -> bool {
-        time_of(ulid) <= OffsetDateTime::now_utc()
+    pub fn is_past(ulid: Ulid, now: OffsetDateTime) -> bool {
+        time_of(ulid) <= now
     }
 
-    /// Whether all that the change called `ulid` changed can be read by now.
+    /// Whether all that the change called `ulid` changed could be read at
+    /// `read_at`.
     #[must_use]
-    pub fn is_settled(ulid: Ulid) -> bool {
-        time_of(ulid) + LATEST < OffsetDateTime::now_utc()
+    pub fn was_settled(ulid: Ulid, read_at: OffsetDateTime) -> bool {
+        time_of(ulid) + LATEST < read_at
     }
 }
 
