@@ -187,7 +187,7 @@ fn ids_like(text: &str, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
         };
     }
     let begins: Box<dyn Query> = Box::new(prefix(fields.key, &text.to_lowercase()));
-    let all = asked.iter().map(|word| (Occur::Must, any_form(fields.id, word, true)));
+    let all = asked.iter().map(|word| (Occur::Must, beginning(fields.id, word)));
     let has: Box<dyn Query> = Box::new(BooleanQuery::new(all.collect()));
     let begins = Box::new(BoostQuery::new(begins, EXACT));
     vec![(Occur::Must, Box::new(BooleanQuery::union(vec![begins, has])))]
@@ -361,43 +361,51 @@ fn anywhere(part: &Part, is_last: bool, fields: &Fields) -> Vec<(Occur, Box<dyn 
         };
     }
     let count = words.len();
-    let clauses = words.iter().enumerate().flat_map(|(place, word)| {
+    let both = words.iter().enumerate().flat_map(|(place, word)| {
         let begins = is_last && place + 1 == count;
         let in_id = BoostQuery::new(any_form(fields.id, word, begins), ID_BOOST);
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = vec![
-            (Occur::Must, any_form(fields.all, word, begins)),
-            (Occur::Should, Box::new(in_id)),
-        ];
-        if begins {
-            clauses.push((Occur::Should, any_form(fields.all, word, false)));
-        }
-        clauses
+        let in_id: Box<dyn Query> = Box::new(in_id);
+        [(Occur::Must, any_form(fields.all, word, begins)), (Occur::Should, in_id)]
     });
-    clauses.collect()
+    both.collect()
 }
 
-/// The word as a whole, or all its parts; with `begins`, what begins with it.
+/// The word as a whole, or all its parts; with `begins`, also what only begins
+/// with it, which counts less.
 fn any_form(field: Field, word: &Word, begins: bool) -> Box<dyn Query> {
-    let whole: Box<dyn Query> = if begins {
-        Box::new(prefix(field, &word.whole))
-    } else {
-        Box::new(term(field, &word.whole))
-    };
+    let whole: Box<dyn Query> = Box::new(term(field, &word.whole));
     let mut forms = vec![whole];
-    if let (true, Some((last, parts))) = (word.is_divided(), word.parts.split_last()) {
-        let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(word.parts.len());
-        for part in parts {
-            all.push((Occur::Must, Box::new(term(field, part))));
-        }
-        let last: Box<dyn Query> =
-            if begins { Box::new(prefix(field, last)) } else { Box::new(term(field, last)) };
-        all.push((Occur::Must, last));
-        forms.push(Box::new(BooleanQuery::new(all)));
+    if begins {
+        forms.push(Box::new(prefix(field, &word.whole)));
     }
+    forms.extend(all_parts(field, word, begins));
+    one_of(forms)
+}
+
+/// What begins with the word or, in its last part, with its parts.
+fn beginning(field: Field, word: &Word) -> Box<dyn Query> {
+    let whole: Box<dyn Query> = Box::new(prefix(field, &word.whole));
+    one_of(std::iter::once(whole).chain(all_parts(field, word, true)).collect())
+}
+
+fn one_of(mut forms: Vec<Box<dyn Query>>) -> Box<dyn Query> {
     match forms.len() {
         1 => forms.remove(0),
         _ => Box::new(BooleanQuery::union(forms)),
     }
+}
+
+/// All parts of a word that has some; with `begins`, the last may go on.
+fn all_parts(field: Field, word: &Word, begins: bool) -> Option<Box<dyn Query>> {
+    let (last, parts) = word.parts.split_last().filter(|_| word.is_divided())?;
+    let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(word.parts.len());
+    for part in parts {
+        all.push((Occur::Must, Box::new(term(field, part))));
+    }
+    let last: Box<dyn Query> =
+        if begins { Box::new(prefix(field, last)) } else { Box::new(term(field, last)) };
+    all.push((Occur::Must, last));
+    Some(Box::new(BooleanQuery::new(all)))
 }
 
 fn phrase(field: Field, words: &[Word]) -> Box<dyn Query> {
