@@ -22,6 +22,8 @@ mod report;
 mod search;
 mod session;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use feed::{
     Aws, BaseUrl, Body, BucketName, Caller, ConfigError, Door, Environment, Lifetime, Objects,
     PathParameters, ReadAccess, Refusal, Release, Reply, Request, Scope, SessionCookie, Table,
@@ -188,7 +190,10 @@ fn return_path(request: &Request) -> String {
 
 fn style() -> Reply {
     let reply = feed::stream(Body::from(STYLE), "text/css; charset=utf-8");
-    feed::tagged(reply, &"style", Lifetime::Checked)
+    // By its content: it may change without the feed's version.
+    let mut hasher = DefaultHasher::new();
+    STYLE.hash(&mut hasher);
+    feed::tagged(reply, &hasher.finish(), Lifetime::Checked)
 }
 
 /// A page, which nobody may keep: what it shows, a key opened.
