@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ::push::Permits;
 use aws_sdk_dynamodb::types::AttributeValue;
 use download::Delivery;
 use feed::{
-    Aws, BaseUrl, BucketName, DeleteBehavior, IdGlob, PackageBytes, ReadAccess, Scope, Spooling,
-    Table, TableName,
+    Aws, BaseUrl, BucketName, DeleteBehavior, IdGlob, PackageBytes, Parts, ReadAccess, Scope,
+    Spooling, Table, TableName,
 };
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
 use nuthatch::gateway::{Functions, Gateway, Settings};
@@ -28,6 +29,10 @@ pub struct FeedOptions {
     pub redirect: bool,
     /// Whether packages are received in memory, as on AWS.
     pub in_memory: bool,
+    /// How many packages may arrive at once.
+    pub pushes: usize,
+    /// Which packages are stored in parts.
+    pub parts: Parts,
 }
 
 impl Default for FeedOptions {
@@ -38,6 +43,8 @@ impl Default for FeedOptions {
             package_bytes: PackageBytes::default().0,
             redirect: false,
             in_memory: false,
+            pushes: 100,
+            parts: Parts::default(),
         }
     }
 }
@@ -79,6 +86,9 @@ impl TestFeed {
             } else {
                 Spooling::Folder(data.spool().unwrap())
             },
+            permits: Permits::new(options.pushes, options.pushes),
+            parts: options.parts,
+            public_bucket: None,
             delivery: if options.redirect {
                 Delivery::Redirect(feed::RedirectLifetime::default())
             } else {

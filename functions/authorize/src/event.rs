@@ -15,6 +15,8 @@ use crate::{Authorize, Decision};
 pub struct Event {
     method_arn: String,
     http_method: String,
+    /// The route's path, its variable parts by their names.
+    resource: String,
     #[serde(default)]
     headers: Option<HashMap<String, String>>,
 }
@@ -59,7 +61,7 @@ impl Authorize {
             })
             .collect();
         let method = event.http_method.parse::<Method>()?;
-        match self.decide(&method, &headers).await? {
+        match self.decide(&method, &event.resource, &headers).await? {
             Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
             Decision::Deny => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),
             Decision::Challenge => Err("Unauthorized".into()),

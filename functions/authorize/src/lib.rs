@@ -57,16 +57,17 @@ impl Authorize {
         Ok(Self { door: Door::new(table), read_access })
     }
 
-    /// Decides about a request by its method and headers.
+    /// Decides about a request by its method, its route's path and its headers.
     ///
     /// # Errors
     /// The table does not answer.
     pub async fn decide(
         &self,
         method: &Method,
+        path: &str,
         headers: &HeaderMap,
     ) -> Result<Decision, TableError> {
-        let scope = scope(method);
+        let scope = scope(method, path);
         if scope == Scope::Read && self.read_access == ReadAccess::Anonymous {
             return Ok(Decision::Allow(Caller::Anonymous));
         }
@@ -85,9 +86,12 @@ impl Authorize {
 }
 
 /// What a request needs a key for.
-fn scope(method: &Method) -> Scope {
+fn scope(method: &Method, path: &str) -> Scope {
+    /// A push in three steps, of which the middle one is the bucket's.
+    const UPLOAD: &str = "/api/v2/upload";
     match *method {
         Method::GET | Method::HEAD => Scope::Read,
+        Method::POST if path.starts_with(UPLOAD) => Scope::Push,
         Method::PUT => Scope::Push,
         Method::DELETE | Method::POST => Scope::Unlist,
         _ => Scope::Admin,

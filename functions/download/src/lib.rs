@@ -4,10 +4,13 @@
 //! |---|---|
 //! | 302 | the nupkg, at a presigned address of the bucket |
 //! | 200 | nuspec, readme, icon, license; the nupkg, where the feed streams it itself |
+//! | 206, 416 | the part of a streamed nupkg that was asked for; there is no such part |
 //! | 401 | reading needs a key |
 //! | 404 | there is no such version or file, or not for this key |
 //!
 //! One AWS call; one more for what comes out of the bucket through here.
+
+mod range;
 
 use std::str::FromStr;
 
@@ -16,6 +19,8 @@ use feed::{
     PathParameters, RedirectLifetime, Refusal, Reply, Request, State, Table, TableName, VersionRow,
 };
 use nupkg::{PackageId, Version};
+
+use range::AskedRange;
 
 /// How a nupkg reaches the client.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +86,7 @@ impl Download {
         };
         let has = |file| row.files.contains(&file).then_some(file);
         let attached = match file {
-            File::Nupkg | File::Nuspec => return self.nupkg(&row, &id, &version).await,
+            File::Nupkg | File::Nuspec => return self.nupkg(request, &row).await,
             File::Readme => has(AttachedFile::Readme),
             File::License => has(AttachedFile::License),
             File::Icon => row.icon(),
@@ -92,27 +97,38 @@ impl Download {
         }
     }
 
-    async fn nupkg(
+    async fn nupkg(&self, request: &Request, row: &VersionRow) -> Result<Reply, Refusal> {
+        let name = row.object.file_name();
+        let lifetime = match self.delivery {
+            Delivery::Redirect(lifetime) => lifetime,
+            Delivery::Stream => return self.streamed(request, row, &name).await,
+        };
+        Ok(feed::redirect(&self.objects.address(&row.object, &name, lifetime).await?))
+    }
+
+    async fn streamed(
         &self,
+        request: &Request,
         row: &VersionRow,
-        id: &PackageId,
-        version: &Version,
+        name: &str,
     ) -> Result<Reply, Refusal> {
-        match self.delivery {
-            Delivery::Redirect(lifetime) => {
-                let name = format!("{}.{}.nupkg", id.key(), version.key());
-                Ok(feed::redirect(&self.objects.address(&row.object, &name, lifetime).await?))
-            }
-            Delivery::Stream => {
-                let body = self.objects.get(&row.object).await?;
-                let reply = feed::stream(body, "application/octet-stream");
-                Ok(feed::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
-            }
-        }
+        // Strong: these bytes are the same for ever, whoever asks.
+        let tag = format!("\"{}\"", row.object.ulid());
+        let part = match AskedRange::of(request, row.size, &tag) {
+            AskedRange::Whole => None,
+            AskedRange::Part(part) => Some(part),
+            AskedRange::Nowhere => return Ok(range::nowhere(row.size)),
+        };
+        let body = self.objects.get(&row.object, part.clone()).await?;
+        let reply = feed::stream(body, "application/octet-stream");
+        let mut reply = feed::tagged(reply, &tag, Lifetime::Unchanging);
+        range::describe(&mut reply, (name, &tag), part, row.size)
+            .map_err(|error| Refusal::Broken(error.into()))?;
+        Ok(reply)
     }
 
     async fn attached(&self, row: &VersionRow, file: AttachedFile) -> Result<Reply, Refusal> {
-        let body = self.objects.get(&row.object.attached(file)).await?;
+        let body = self.objects.get(&row.object.attached(file), None).await?;
         let reply = feed::contained(feed::stream(body, file.content_type()));
         Ok(feed::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
     }

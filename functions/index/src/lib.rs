@@ -4,7 +4,9 @@
 //! that is at them, and a client that pushes with an API key alone sends no
 //! credentials for it.
 
-use feed::{BaseUrl, Lifetime, Reply, Request};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use feed::{BaseUrl, ConfigError, Environment, Lifetime, Reply, Request};
 use serde_json::{Value, json};
 
 /// What the feed serves: the path, and the names that clients look for
@@ -12,7 +14,9 @@ use serde_json::{Value, json};
 /// order). Each name is an entry of its own, for clients that know no arrays.
 const RESOURCES: &[(&str, &[&str])] = &[
     ("/v3/package/", &["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"]),
-    ("/api/v2/package", &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
+    (PUBLISH, &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
+    // Our own: where `nuthatch push` declares its uploads.
+    ("/api/v2/upload", &["NuthatchUpload/1.0.0"]),
     (
         "/v3/registration-semver1/",
         &[
@@ -55,31 +59,52 @@ const RESOURCES: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The setting that holds [`Index::push_url`].
+const PUSH_URL: &str = "NUTHATCH_PUSH_URL";
+
+/// Where packages are pushed.
+const PUBLISH: &str = "/api/v2/package";
+
 /// The registration that `SemVer` 2 versions are in, for the clients that can
 /// read them.
 const VERSIONED_REGISTRATION: &str = "RegistrationsBaseUrl/Versioned";
 const FIRST_WITH_SEMVER2: &str = "4.3.0-alpha";
 
 /// The verb. It touches nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Index;
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// Another host that takes pushes, where there is one.
+    pub push_url: Option<BaseUrl>,
+}
 
 impl Index {
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is wrong.
+    pub fn from_environment(environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        Ok(Self { push_url: environment.optional(PUSH_URL)? })
+    }
+
     /// Answers a GET.
     #[expect(clippy::unused_async, reason = "a verb as all others are")]
     pub async fn handle(&self, request: Request) -> Reply {
         // Another version of the feed tags it anew.
-        let reply = feed::json(&service_index(BaseUrl::of(&request)));
-        feed::tagged(reply, &"index", Lifetime::Checked)
+        let base = BaseUrl::of(&request);
+        let push = self.push_url.as_ref().map_or(base, |url| url.0.as_str());
+        let mut hasher = DefaultHasher::new();
+        push.hash(&mut hasher);
+        let reply = feed::json(&service_index(base, push));
+        feed::tagged(reply, &format!("{:x}", hasher.finish()), Lifetime::Checked)
     }
 }
 
-fn service_index(base: &str) -> Value {
+fn service_index(base: &str, push: &str) -> Value {
     let resources: Vec<Value> = RESOURCES
         .iter()
         .flat_map(|(path, types)| types.iter().map(move |name| (path, *name)))
         .map(|(path, name)| {
-            let address = format!("{base}{path}");
+            let address = format!("{}{path}", if *path == PUBLISH { push } else { base });
             if name == VERSIONED_REGISTRATION {
                 json!({ "@id": address, "@type": name, "clientVersion": FIRST_WITH_SEMVER2 })
             } else {

@@ -144,7 +144,7 @@ impl Web {
         if !release.row.files.contains(&file) {
             return Ok(None);
         }
-        let body = self.objects.get(&release.row.object.attached(file)).await?;
+        let body = self.objects.get(&release.row.object.attached(file), None).await?;
         let bytes = body.collect().await.map_err(Refusal::Unavailable)?.to_bytes();
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }

@@ -1,11 +1,13 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use feed::{
-    BucketName, DeleteBehavior, IdGlob, KeyName, PackageBytes, ReadAccess, Scope, TableName,
+    BaseUrl, BucketName, DeleteBehavior, IdGlob, KeyName, PackageBytes, ReadAccess, Scope,
+    TableName,
 };
 
 use crate::keys::Expiry;
@@ -41,7 +43,7 @@ pub struct ServeOptions {
         help = "The address that clients use, such as https://packages.example.org; \
                 needed where it is not the one listened on"
     )]
-    pub url: Option<String>,
+    pub url: Option<BaseUrl>,
     /// Who may restore packages: keys or anonymous
     #[arg(long, value_name = "WHO", default_value_t)]
     pub read_access: ReadAccess,
@@ -51,6 +53,12 @@ pub struct ServeOptions {
     /// The most bytes that a package may have [default: 1 GiB]
     #[arg(long, value_name = "BYTES")]
     pub max_package_bytes: Option<PackageBytes>,
+    /// How many packages may arrive at once; each takes its size on the disk
+    #[arg(long, value_name = "N", default_value = "32")]
+    pub max_pushes: NonZeroUsize,
+    /// How many of them with one key
+    #[arg(long, value_name = "N", default_value = "16")]
+    pub max_pushes_per_key: NonZeroUsize,
     /// Where the feed is.
     #[command(flatten)]
     pub place: Place,

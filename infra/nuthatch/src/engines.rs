@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
-use feed::{Aws, BoxError, BucketName, TableName};
+use feed::{Aws, BaseUrl, BoxError, BucketName, TableName};
 
 pub use dynamodb::DynamoDb;
 pub use s3::S3;
@@ -127,6 +127,14 @@ impl Engines {
         self.dynamodb.sweep()?;
         self.store.sweep()?;
         Ok(())
+    }
+
+    /// A client of the bucket that signs addresses at `url`, where a server
+    /// passes requests on to it. It sends nothing.
+    #[must_use]
+    pub fn s3_at(&self, url: &BaseUrl) -> aws_sdk_s3::Client {
+        let config = config(self.s3.clone()).into_builder().endpoint_url(url.split().0).build();
+        Aws::new(&config).s3
     }
 
     /// SDK clients of the engines.

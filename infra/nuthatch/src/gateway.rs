@@ -66,7 +66,7 @@ impl Gateway {
             return (None, self.template.respond("MISSING_AUTHENTICATION_TOKEN"));
         };
         let caller = if route.authorized {
-            match self.authorize(&request).await {
+            match self.authorize(&route.path, &request).await {
                 Ok(caller) => caller,
                 Err(response) => return (None, self.template.respond(response)),
             }
@@ -88,9 +88,9 @@ impl Gateway {
     }
 
     /// The caller, or the name of the gateway response that refuses it.
-    async fn authorize(&self, request: &Request) -> Result<Caller, &'static str> {
+    async fn authorize(&self, path: &str, request: &Request) -> Result<Caller, &'static str> {
         let method: &Method = request.method();
-        match self.functions.authorize.decide(method, request.headers()).await {
+        match self.functions.authorize.decide(method, path, request.headers()).await {
             Ok(Decision::Allow(caller)) => Ok(caller),
             Ok(Decision::Challenge) => Err("UNAUTHORIZED"),
             Ok(Decision::Deny) => Err("ACCESS_DENIED"),

@@ -1,5 +1,6 @@
 //! `nuthatch serve`: the gateway on a socket.
 
+mod host;
 mod inbound;
 mod welcome;
 
@@ -9,22 +10,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use download::Delivery;
-use feed::{Aws, BaseUrl, BucketName, IdGlob, KeyName, Scope, Spooling, Table, TableName};
+use feed::{Aws, BaseUrl, BucketName, IdGlob, KeyName, Parts, Scope, Spooling, Table, TableName};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use push::Permits;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_io_timeout::TimeoutStream;
 
 use crate::command::ServeOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Functions, Gateway, Settings, TemplateError};
 use crate::keys::{self, KeyError};
-use inbound::Inbound;
+
+pub use host::Host;
 
 /// How long a client may take for the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
+/// Bytes of a connection's buffers: what keeps many large uploads at once small.
+const BUFFER: usize = 64 * 1024;
+/// How long a client may leave an answer unread.
+const UNREAD: Duration = Duration::from_mins(1);
 /// How long requests may take to finish once the server was told to stop:
 /// what a NuGet client waits for a push.
 const DRAIN: Duration = Duration::from_mins(5);
@@ -56,9 +64,6 @@ pub enum ServeError {
         "clients cannot use the address {0}; name the one they use with --url, such as --url http://packages.example.org:5000"
     )]
     NoUrl(SocketAddr),
-    /// The given address is none for clients.
-    #[error("'{0}' is not an address for clients; write it like https://packages.example.org")]
-    BadUrl(String),
     /// A table without a bucket.
     #[error("--table needs --bucket; name the bucket that holds the packages")]
     NoBucket,
@@ -75,7 +80,7 @@ pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
     let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|source| ServeError::Listen { address: options.listen, source })?;
-    let base_url = base_url(options.url.as_deref(), listener.local_addr()?)?;
+    let base_url = base_url(options.url.as_ref(), listener.local_addr()?)?;
     match options.place.table.clone() {
         None => on_this_machine(&options, listener, base_url).await,
         Some(table) => on_aws(&options, table, listener, base_url).await,
@@ -90,18 +95,22 @@ async fn on_this_machine(
     let folder = DataFolder::open(&options.place.data)?;
     let engines = folder.start(RecyclePeriod::default()).await?;
     let aws = engines.aws();
-    let settings = settings(
-        options,
-        (TableName::default(), BucketName::default()),
-        Spooling::Folder(folder.spool()?),
-    );
+    let settings = Settings {
+        public_bucket: Some((engines.s3_at(&base_url), base_url.split().1.to_owned())),
+        ..settings(
+            options,
+            (TableName::default(), BucketName::default()),
+            Spooling::Folder(folder.spool()?),
+        )
+    };
     let table = Table::new(aws.dynamodb.clone(), settings.table.clone());
     let is_first_start = table.keys().await.map_err(KeyError::from)?.is_empty();
     let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
-    let upkeep = tokio::spawn(keep_up(engines, gateway.clone()));
-    accept(listener, gateway, told_to_stop()).await?;
+    let host = Host::from(gateway.clone()).with_bucket(engines.s3.clone(), &base_url);
+    let upkeep = tokio::spawn(keep_up(engines, gateway));
+    accept(listener, host, told_to_stop()).await?;
     upkeep.abort();
     Ok(())
 }
@@ -114,10 +123,12 @@ async fn on_aws(
 ) -> Result<(), ServeError> {
     let bucket = options.bucket.clone().ok_or(ServeError::NoBucket)?;
     let aws: Aws = keys::aws(options.place.endpoint_url.as_deref()).await;
-    let settings = settings(options, (table, bucket), Spooling::Folder(std::env::temp_dir()));
+    let spooling = Spooling::Folder(std::env::temp_dir());
+    let settings =
+        Settings { parts: Parts::for_aws(), ..settings(options, (table, bucket), spooling) };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     tracing::info!("serving {}", base_url.0);
-    accept(listener, gateway, told_to_stop()).await?;
+    accept(listener, gateway.into(), told_to_stop()).await?;
     Ok(())
 }
 
@@ -133,7 +144,10 @@ fn settings(
         delete_behavior: options.delete_behavior,
         package_bytes: options.max_package_bytes.unwrap_or_default(),
         spooling,
+        permits: Permits::new(options.max_pushes.get(), options.max_pushes_per_key.get()),
+        parts: Parts::default(),
         delivery: Delivery::Stream,
+        public_bucket: None,
     }
 }
 
@@ -143,20 +157,11 @@ async fn make_owner(table: &Table) -> Result<feed::ApiKey, KeyError> {
 
 /// The address that clients use: the one given, or the one listened on. Never
 /// what a request calls it.
-fn base_url(given: Option<&str>, listening: SocketAddr) -> Result<BaseUrl, ServeError> {
+fn base_url(given: Option<&BaseUrl>, listening: SocketAddr) -> Result<BaseUrl, ServeError> {
     match given {
         None if listening.ip().is_unspecified() => Err(ServeError::NoUrl(listening)),
         None => Ok(BaseUrl(format!("http://{listening}"))),
-        Some(url) => {
-            let url = url.trim_end_matches('/');
-            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            match host {
-                Some(host) if !host.is_empty() && url.parse::<http::Uri>().is_ok() => {
-                    Ok(BaseUrl(url.to_owned()))
-                }
-                _ => Err(ServeError::BadUrl(url.to_owned())),
-            }
-        }
+        Some(url) => Ok(url.clone()),
     }
 }
 
@@ -166,7 +171,7 @@ fn base_url(given: Option<&str>, listening: SocketAddr) -> Result<BaseUrl, Serve
 /// The operating system fails.
 pub async fn accept(
     listener: TcpListener,
-    gateway: Gateway,
+    host: Host,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
@@ -175,7 +180,7 @@ pub async fn accept(
         tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => serve_connection(stream, gateway.clone(), &graceful),
+                Ok((stream, _)) => serve_connection(stream, host.clone(), &graceful),
                 // Such as too many open files: those that are open will end.
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
@@ -195,16 +200,20 @@ pub async fn accept(
     Ok(())
 }
 
-fn serve_connection(stream: TcpStream, gateway: Gateway, graceful: &GracefulShutdown) {
+fn serve_connection(stream: TcpStream, host: Host, graceful: &GracefulShutdown) {
     // A reply's head and body are written apart.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD));
+    let stream = Box::pin(stream);
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let gateway = gateway.clone();
-        async move { Ok::<_, std::convert::Infallible>(gateway.handle(Inbound::wrap(request)).await) }
+        let host = host.clone();
+        async move { Ok::<_, std::convert::Infallible>(host.handle(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
@@ -252,11 +261,8 @@ mod tests {
     fn links_begin_with_the_address_that_clients_use() {
         let local = "127.0.0.1:5000".parse().unwrap();
         assert_eq!(base_url(None, local).unwrap().0, "http://127.0.0.1:5000");
-        let given = base_url(Some("https://packages.example.org/"), local).unwrap();
-        assert_eq!(given.0, "https://packages.example.org");
+        let given = BaseUrl("https://packages.example.org".to_owned());
+        assert_eq!(base_url(Some(&given), local).unwrap().0, given.0);
         assert!(base_url(None, "0.0.0.0:5000".parse().unwrap()).is_err());
-        for url in ["packages.example.org", "https://", "ftp://x", "https://a b"] {
-            assert!(base_url(Some(url), local).is_err(), "{url}");
-        }
     }
 }

@@ -64,6 +64,7 @@ async fn authorize(feed: &TestFeed, method: &str, headers: Value) -> Result<Valu
         "type": "REQUEST",
         "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/PUT/api/v2/package",
         "httpMethod": method,
+        "resource": "/api/v2/package/{proxy+}",
         "headers": headers
     }))
     .unwrap();
@@ -137,7 +138,7 @@ async fn links_lead_to_the_stage_or_the_domain() {
         event["requestContext"]["path"] = json!(path);
         // What a client calls the host is of no interest.
         event["headers"]["Host"] = json!("evil.example.org");
-        let reply = index::Index.handle(request(&event)).await;
+        let reply = index::Index::default().handle(request(&event)).await;
         let body = answer(reply).await.into_body().to_vec();
         let index: Value = serde_json::from_slice(&body).unwrap();
         let links = index["resources"].as_array().unwrap();

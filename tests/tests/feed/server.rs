@@ -166,13 +166,14 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
         owner.key()
     )
     .unwrap();
-    let serving = nuthatch::serve::accept(listener, feed.gateway.clone(), std::future::pending());
+    let serving =
+        nuthatch::serve::accept(listener, feed.gateway.clone().into(), std::future::pending());
     let serving = tokio::spawn(serving);
     stream.set_nonblocking(true).unwrap();
     let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 400");
+    assert_eq!(&answer, b"HTTP/1.1 408");
     assert_eq!(std::fs::read_dir(feed.folder().join("spool")).unwrap().count(), 0);
     serving.abort();
 }

@@ -6,8 +6,6 @@ mod laws;
 mod nuspec;
 mod versions;
 
-use std::io::Cursor;
-
 use nupkg::{Limits, Package, PackageError, inspect};
 use nuthatch_tests::{PackageBuilder, corpus};
 use time::macros::datetime;
@@ -29,7 +27,7 @@ macro_rules! refuses {
 pub(crate) use refuses;
 
 fn judge_with(package: &[u8], limits: &Limits) -> Result<Package, PackageError> {
-    inspect(Cursor::new(package), limits, NOW)
+    inspect(package, limits, NOW)
 }
 
 fn judge(package: &PackageBuilder) -> Result<Package, PackageError> {

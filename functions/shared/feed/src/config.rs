@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use crate::BaseUrl;
+
 /// Where settings come from: the process's environment, or a test's.
 pub struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
 
@@ -60,7 +62,11 @@ impl<'a> Environment<'a> {
         Ok(self.optional(name)?.unwrap_or_default())
     }
 
-    fn optional<T>(&self, name: &'static str) -> Result<Option<T>, ConfigError>
+    /// The setting `name`, if it is there.
+    ///
+    /// # Errors
+    /// It is there, and not a `T`.
+    pub fn optional<T>(&self, name: &'static str) -> Result<Option<T>, ConfigError>
     where
         T: FromStr,
         T::Err: Display,
@@ -222,9 +228,34 @@ impl FromStr for PackageBytes {
     }
 }
 
+impl FromStr for BaseUrl {
+    type Err = Expected;
+
+    fn from_str(text: &str) -> Result<Self, Expected> {
+        let url = text.trim_end_matches('/');
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        match host {
+            Some(host) if !host.is_empty() && url.parse::<http::Uri>().is_ok() => {
+                Ok(Self(url.to_owned()))
+            }
+            _ => Err(Expected("an address like https://packages.example.org")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_one_that_clients_can_use() {
+        let given = "https://packages.example.org/nuget/".parse::<BaseUrl>().unwrap();
+        assert_eq!(given.split(), ("https://packages.example.org", "/nuget"));
+        assert_eq!(BaseUrl("http://[::1]:5000".to_owned()).split(), ("http://[::1]:5000", ""));
+        for url in ["packages.example.org", "https://", "ftp://x", "https://a b"] {
+            assert!(url.parse::<BaseUrl>().is_err(), "{url}");
+        }
+    }
 
     fn read<T>(value: Option<&str>) -> Result<T, ConfigError>
     where

@@ -2,7 +2,7 @@
 //! Lambda, in an unlinked file on a server. Never twice.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::io::AsyncWriteExt;
+use nupkg::Source;
 use tokio::task::JoinHandle;
 
 /// Where packages are kept while they are received.
@@ -36,8 +36,8 @@ impl Spooling {
             Self::Memory => Ok(Spool::Memory(Vec::new())),
             Self::Folder(folder) => {
                 let folder = folder.clone();
-                let file = blocking(move || tempfile::tempfile_in(folder)).await?;
-                Ok(Spool::File { file: tokio::fs::File::from_std(file), size: 0 })
+                let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder));
+                Ok(Spool::File { file: made.await.map_err(io::Error::other)??, size: 0 })
             }
         }
     }
@@ -51,22 +51,22 @@ pub enum Spool {
     /// The file that holds it.
     File {
         /// The file, at its end.
-        file: tokio::fs::File,
+        file: File,
         /// Bytes so far.
         size: u64,
     },
 }
 
 impl Spool {
-    /// Appends `piece`.
+    /// Appends `piece`. Blocks.
     ///
     /// # Errors
     /// The file cannot be written, such as when the disk is full.
-    pub async fn append(&mut self, piece: Bytes) -> io::Result<()> {
+    pub fn append(&mut self, piece: &Bytes) -> io::Result<()> {
         match self {
-            Self::Memory(pieces) => pieces.push(piece),
+            Self::Memory(pieces) => pieces.push(piece.clone()),
             Self::File { file, size } => {
-                file.write_all(&piece).await?;
+                file.write_all(piece)?;
                 *size += piece.len() as u64;
             }
         }
@@ -74,20 +74,15 @@ impl Spool {
     }
 
     /// The package, whole.
-    ///
-    /// # Errors
-    /// What was written last could not be.
-    pub async fn finish(self) -> io::Result<Content> {
+    #[must_use]
+    pub fn finish(self) -> Content {
         match self {
-            Self::Memory(mut pieces) => Ok(Content::Memory(match pieces.pop() {
+            Self::Memory(mut pieces) => Content::Memory(match pieces.pop() {
                 None => Bytes::new(),
                 Some(piece) if pieces.is_empty() => piece,
                 Some(last) => pieces.into_iter().chain([last]).flatten().collect(),
-            })),
-            Self::File { mut file, size } => {
-                file.flush().await?;
-                Ok(Content::File { file: Arc::new(file.into_std().await), size })
-            }
+            }),
+            Self::File { file, size } => Content::File { file: Arc::new(file), size },
         }
     }
 }
@@ -116,61 +111,35 @@ impl Content {
         }
     }
 
-    /// A reader of the package, from its start.
+    /// A part of the package as the SDK uploads it, as often as it has to.
     #[must_use]
-    pub fn reader(&self) -> ContentReader {
-        ContentReader { content: self.clone(), position: 0 }
-    }
-
-    /// The package as the SDK uploads it, as often as it has to.
-    #[must_use]
-    pub fn to_byte_stream(&self) -> ByteStream {
+    pub fn to_byte_stream(&self, part: Range<u64>) -> ByteStream {
         match self {
-            Self::Memory(bytes) => ByteStream::from(bytes.clone()),
-            Self::File { file, size } => {
-                let (file, size) = (Arc::clone(file), *size);
+            Self::Memory(bytes) => {
+                let at =
+                    |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                ByteStream::from(bytes.slice(at(part.start)..at(part.end)))
+            }
+            Self::File { file, .. } => {
+                let file = Arc::clone(file);
                 ByteStream::new(SdkBody::retryable(move || {
-                    SdkBody::from_body_1_x(FileBody::new(Arc::clone(&file), 0..size))
+                    SdkBody::from_body_1_x(FileBody::new(Arc::clone(&file), part.clone()))
                 }))
             }
         }
     }
+}
+
+impl Source for Content {
+    fn size(&self) -> u64 {
+        Content::size(self)
+    }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match self {
-            Self::Memory(bytes) => {
-                let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-                bytes.get(offset..).unwrap_or_default().read(buffer)
-            }
+            Self::Memory(bytes) => bytes.as_ref().read_at(buffer, offset),
             Self::File { file, .. } => file.read_at(buffer, offset),
         }
-    }
-}
-
-/// Reads a [`Content`], at a position of its own.
-#[derive(Debug)]
-pub struct ContentReader {
-    content: Content,
-    position: u64,
-}
-
-impl Read for ContentReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.content.read_at(buffer, self.position)?;
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for ContentReader {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(offset) => Some(offset),
-            SeekFrom::End(offset) => self.content.size().checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
     }
 }
 
@@ -230,10 +199,4 @@ impl http_body::Body for FileBody {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.length())
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -38,7 +38,10 @@ pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};
 pub use links::{Hive, Links, escape};
 pub use memory::Memory;
 pub use negotiation::Asked;
-pub use objects::{ObjectError, ObjectKey, Objects, RedirectLifetime};
+pub use objects::{
+    ObjectError, ObjectKey, Objects, Parts, RedirectLifetime, RemoteObject, Stored, UploadAddress,
+    UploadLifetime,
+};
 pub use refusal::{Refusal, one_line};
 pub use reply::{
     Lifetime, Reply, contained, json, no_content, redirect, stamped, status, stream, tagged, warned,

@@ -1,6 +1,11 @@
 //! The bucket: packages as write-once objects.
 
+mod parts;
+mod remote;
+mod uploads;
+
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -15,6 +20,10 @@ use ulid::Ulid;
 
 use crate::{AttachedFile, Body, BoxError, BucketName, Content};
 
+pub use parts::Parts;
+pub use remote::RemoteObject;
+pub use uploads::{Stored, UploadAddress, UploadLifetime};
+
 /// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg`. No
 /// other push can have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +33,13 @@ impl ObjectKey {
     /// A key that nobody has.
     #[must_use]
     pub fn unique(id: &PackageId, version: &Version) -> Self {
-        Self(format!("packages/{}/{}/{}.nupkg", id.key(), version.key(), Ulid::new()))
+        Self::of(id, version, Ulid::new())
+    }
+
+    /// The key of the push that is called `ulid`.
+    #[must_use]
+    pub fn of(id: &PackageId, version: &Version, ulid: Ulid) -> Self {
+        Self(format!("packages/{}/{}/{ulid}.nupkg", id.key(), version.key()))
     }
 
     /// The key of a file out of the package, which stands beside it.
@@ -39,6 +54,14 @@ impl ObjectKey {
     pub fn ulid(&self) -> &str {
         let name = self.0.rsplit('/').next().unwrap_or_default();
         name.split('.').next().unwrap_or_default()
+    }
+
+    /// What the package is called as a file: `<id>.<version>.nupkg`.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let mut segments = self.0.split('/').skip(1);
+        let mut segment = || segments.next().unwrap_or_default();
+        format!("{}.{}.nupkg", segment(), segment())
     }
 
     /// The key as S3 takes it.
@@ -90,16 +113,32 @@ impl Default for RedirectLifetime {
 pub struct Objects {
     client: aws_sdk_s3::Client,
     bucket: BucketName,
+    parts: Parts,
+    mount: String,
 }
 
 impl Objects {
     /// The objects of `bucket`.
     #[must_use]
     pub fn new(client: aws_sdk_s3::Client, bucket: BucketName) -> Self {
-        Self { client, bucket }
+        Self { client, bucket, parts: Parts::default(), mount: String::new() }
     }
 
-    /// Stores `content`, whose SHA-256 the bucket proves. One call.
+    /// The same objects, as clients reach them at `path` of the host that they are
+    /// at. What stands there takes the path off.
+    #[must_use]
+    pub fn mounted_at(self, path: &str) -> Self {
+        Self { mount: path.to_owned(), ..self }
+    }
+
+    /// The same objects, large ones stored in such parts.
+    #[must_use]
+    pub fn in_parts(self, parts: Parts) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Stores `content`, whose SHA-256 the bucket proves: of the whole, or of
+    /// each part. One call; two and one for each part of what is large.
     ///
     /// # Errors
     /// The bucket did not say that it has the object.
@@ -109,6 +148,9 @@ impl Objects {
         content: &Content,
         sha256: &[u8; 32],
     ) -> Result<(), ObjectError> {
+        if content.size() > self.parts.above {
+            return self.put_in_parts(key, content).await;
+        }
         let put = self
             .client
             .put_object()
@@ -118,7 +160,7 @@ impl Objects {
             .content_type("application/octet-stream")
             .content_length(content.size().try_into().unwrap_or(i64::MAX))
             .checksum_sha256(BASE64_STANDARD.encode(sha256))
-            .body(content.to_byte_stream())
+            .body(content.to_byte_stream(0..content.size()))
             .send()
             .await;
         match put {
@@ -156,14 +198,18 @@ impl Objects {
         Ok(request.uri().to_owned())
     }
 
-    /// The object's bytes, as they come. One call.
+    /// The object's bytes, or those in `part`, as they come. One call.
     ///
     /// # Errors
     /// The object is missing, or the bucket did not answer.
-    pub async fn get(&self, key: &ObjectKey) -> Result<Body, ObjectError> {
-        let got =
-            self.client.get_object().bucket(self.bucket.as_str()).key(key.as_str()).send().await;
-        match got {
+    pub async fn get(
+        &self,
+        key: &ObjectKey,
+        part: Option<Range<u64>>,
+    ) -> Result<Body, ObjectError> {
+        let range = part.map(|part| format!("bytes={}-{}", part.start, part.end.saturating_sub(1)));
+        let get = self.client.get_object().bucket(self.bucket.as_str()).key(key.as_str());
+        match get.set_range(range).send().await {
             Ok(object) => Ok(Body::stream(object.body.into_inner())),
             Err(error) if is_status(&error, 404) => Err(ObjectError::Missing(key.clone())),
             Err(error) => Err(unavailable("give out the package", error)),
@@ -208,6 +254,13 @@ impl Objects {
             .await
             .map_err(|error| unavailable("store the snapshot", error))?;
         Ok(())
+    }
+
+    /// Deletes an object that nothing points to, if it can.
+    pub async fn discard(&self, key: &ObjectKey) {
+        if let Err(error) = self.delete(key).await {
+            tracing::warn!(object = %key, "left an object that nothing points to: {error}");
+        }
     }
 
     /// Deletes the object; the bucket keeps its bytes for its recycle period.

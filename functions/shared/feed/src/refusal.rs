@@ -18,6 +18,25 @@ pub enum Refusal {
     /// The connection ended before the upload did.
     #[error("the upload ended too early; push the .nupkg again")]
     CutOff(#[source] BoxError),
+    /// The client sent nothing for too long.
+    #[error("the upload stood still for too long; push the .nupkg again")]
+    TooSlow(#[source] BoxError),
+    /// What is to be uploaded is not declared as it should be.
+    #[error(
+        "the declaration of the upload cannot be read ({0}); send id, version, size and sha256 as JSON"
+    )]
+    UnreadableDeclaration(String),
+    /// The bucket has no such upload.
+    #[error("there is no upload '{0}' of this package; begin it again")]
+    NoSuchUpload(String),
+    /// The uploaded package is not the declared one.
+    #[error("the upload was declared as '{declared}' and holds '{found}'; declare what it holds")]
+    NotAsDeclared {
+        /// Id and version that were declared.
+        declared: String,
+        /// Those of the nuspec.
+        found: String,
+    },
     /// The package breaks a rule.
     #[error("{0}")]
     InvalidPackage(#[source] PackageError),
@@ -82,6 +101,9 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// As many packages arrive already as may at once.
+    #[error("the feed receives as many packages as it can at once; try again in a moment")]
+    Full,
     /// A service did not answer; the same request may succeed.
     #[error("the feed is busy; try again in a moment")]
     Unavailable(#[source] BoxError),
@@ -95,19 +117,34 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::UnreadableUpload(_) | Self::CutOff(_) | Self::InvalidPackage(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::UnreadableUpload(_)
+            | Self::CutOff(_)
+            | Self::UnreadableDeclaration(_)
+            | Self::NotAsDeclared { .. }
+            | Self::InvalidPackage(_) => StatusCode::BAD_REQUEST,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NoKey => StatusCode::UNAUTHORIZED,
             Self::NotYourPackage { .. } => StatusCode::FORBIDDEN,
             Self::NoSuchAddress
             | Self::NoSuchPackage(_)
             | Self::NoSuchVersion { .. }
+            | Self::NoSuchUpload(_)
             | Self::NoSuchFile { .. } => StatusCode::NOT_FOUND,
             Self::VersionExists { .. } | Self::VersionDeleted { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// After how many seconds the client should try again, where that helps.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u16> {
+        match self {
+            Self::Unavailable(_) => Some(2),
+            // An upload takes its time.
+            Self::Full => Some(20),
+            _ => None,
         }
     }
 }
@@ -185,6 +222,14 @@ mod tests {
         let table: Vec<String> = [
             Refusal::UnreadableUpload("no boundary".to_owned()),
             Refusal::CutOff("reset".into()),
+            Refusal::TooSlow("silence".into()),
+            Refusal::UnreadableDeclaration("no size".to_owned()),
+            Refusal::NoSuchUpload("01J".to_owned()),
+            Refusal::NotAsDeclared {
+                declared: "Acme 1.0.0".to_owned(),
+                found: "Acme 2.0.0".to_owned(),
+            },
+            Refusal::Full,
             Refusal::InvalidPackage(nupkg::ArchiveError::NoNuspec.into()),
             Refusal::NoKey,
             Refusal::NotYourPackage { key: "ci".parse().unwrap(), id: id() },

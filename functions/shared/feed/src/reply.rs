@@ -18,9 +18,6 @@ pub type Reply = Response<Body>;
 /// What NuGet clients print of any answer; they show no bodies.
 const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
 
-/// Seconds after which a client may try again.
-const RETRY_SECONDS: u16 = 2;
-
 /// An empty reply.
 #[must_use]
 pub fn status(status: StatusCode) -> Reply {
@@ -134,8 +131,8 @@ impl From<Refusal> for Reply {
         });
         let mut reply = stream(Body::from(problem.to_string()), "application/problem+json");
         *reply.status_mut() = status;
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            reply.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS.into());
+        if let Some(seconds) = refusal.retry_after() {
+            reply.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         // A restore asks every feed for every id, and Visual Studio every
         // version for a readme: that there is none is an answer, and no warning.

@@ -34,6 +34,15 @@ impl PathParameters {
 pub struct BaseUrl(pub String);
 
 impl BaseUrl {
+    /// Its two parts: scheme and host; and the path at that host, if any.
+    #[must_use]
+    pub fn split(&self) -> (&str, &str) {
+        let host = self.0.find("://").map_or(0, |at| at + "://".len());
+        let rest = self.0.get(host..).unwrap_or_default();
+        let end = rest.find('/').map_or(self.0.len(), |at| host + at);
+        self.0.split_at_checked(end).unwrap_or((&self.0, ""))
+    }
+
     /// The address that the links of `request`'s reply begin with.
     #[must_use]
     pub fn of(request: &Request) -> &str {

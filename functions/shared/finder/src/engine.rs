@@ -225,7 +225,7 @@ mod tests {
             let version: Version = "1.0.0".parse().unwrap();
             let row = serde_json::json!({
                 "id": id.as_str(), "version": "1.0.0", "listed": true, "state": "visible",
-                "object": "o", "size": 1, "sha512": "", "published": "", "pushed_by": "ci"
+                "object": "o", "size": 1, "sha256": "", "published": "", "pushed_by": "ci"
             });
             let row = serde_json::from_value(row).unwrap();
             Update::new((id, version), Some((row, Some(Metadata::default()))))

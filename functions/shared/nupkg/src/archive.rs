@@ -10,16 +10,17 @@ mod end;
 mod error;
 mod name;
 
-use std::io::{Read, Seek};
+use std::io::Read;
 
 use flate2::Compression;
 use flate2::read::ZlibEncoder;
-use rawzip::ZipArchive;
+use rawzip::ZipLocator;
 use time::OffsetDateTime;
 
 pub use error::ArchiveError;
 
-use crate::{License, Limits, Nuspec, NuspecError};
+use crate::source::Positioned;
+use crate::{License, Limits, Nuspec, NuspecError, Source};
 use directory::Directory;
 
 /// A package that every rule holds for.
@@ -58,20 +59,23 @@ pub enum PackageError {
     Unreadable(#[source] std::io::Error),
 }
 
-/// Inspects the package in `reader` at the time `now`. Reads its directory,
+/// Inspects the package in `source` at the time `now`. Reads its directory,
 /// its local headers, its nuspec and the files that the nuspec attaches; the
 /// other entries are not inflated.
 ///
 /// # Errors
 /// The first rule that the package breaks, or a failure to read it.
-pub fn inspect<R: Read + Seek>(
-    reader: R,
+pub fn inspect<S: Source>(
+    source: S,
     limits: &Limits,
     now: OffsetDateTime,
 ) -> Result<Package, PackageError> {
     // Room for one directory record: three fields of at most 64 KiB each.
     let mut buffer = vec![0; 256 * 1024];
-    let archive = ZipArchive::from_seekable(reader, &mut buffer).map_err(error::from_rawzip)?;
+    let size = source.size();
+    let archive = ZipLocator::new()
+        .locate_in_reader(Positioned(source), &mut buffer, size)
+        .map_err(|(_, error)| error::from_rawzip(error))?;
     let directory = Directory::read(&archive, &mut buffer, limits, now)?;
     let entry = directory.nuspec()?;
     let nuspec_xml = content::read(&archive, entry, limits.nuspec_bytes)?;

@@ -1,7 +1,7 @@
 //! NuGet packages: ids, versions, version ranges, the nuspec, and the checks
 //! that a pushed archive has to pass.
 //!
-//! Pure: no I/O but the reader it is given, no clock, no environment, no AWS.
+//! Pure: no I/O but the source it is given, no clock, no environment, no AWS.
 //!
 //! The rules are those of nuget.org, without what only a public gallery needs
 //! (licenses that the OSI approved, descriptions, reserved names …), and with
@@ -12,6 +12,7 @@ mod id;
 mod limits;
 mod nuspec;
 mod range;
+mod source;
 mod version;
 
 pub use archive::{ArchiveError, Attached, Package, PackageError, inspect};
@@ -21,4 +22,5 @@ pub use nuspec::{
     Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository,
 };
 pub use range::{VersionRange, VersionRangeError};
+pub use source::Source;
 pub use version::{Version, VersionError};

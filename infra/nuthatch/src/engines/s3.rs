@@ -1,6 +1,8 @@
 //! S3 in this process: s3s speaks the protocol and checks signatures, the
 //! [`Store`] keeps the objects. As much of S3 as the feed uses.
 
+mod parts;
+
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -17,16 +19,19 @@ use http::header::HOST;
 use http_body_util::BodyExt;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    ContentType, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
-    HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput,
-    PutObjectOutput, StreamingBlob, Timestamp,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, ContentType, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput,
+    GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
+    PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::store::{Condition, NewObject, Object, Store, StoreError};
+use super::store::{NewObject, Object, Store, StoreError};
+use parts::{Part, Uploads};
 
 /// The access key of this process.
 pub(super) const ACCESS_KEY: &str = "embedded";
@@ -47,7 +52,8 @@ impl S3 {
     #[must_use]
     pub fn new(store: Store, bucket: &BucketName) -> Self {
         let bucket = bucket.as_str().to_owned();
-        let mut builder = S3ServiceBuilder::new(Bucket { store, bucket });
+        let mut builder =
+            S3ServiceBuilder::new(Bucket { store, bucket, uploads: Uploads::default() });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret_key()));
         Self(builder.build())
     }
@@ -100,6 +106,7 @@ impl S3 {
 struct Bucket {
     store: Store,
     bucket: String,
+    uploads: Uploads,
 }
 
 impl Bucket {
@@ -123,6 +130,25 @@ impl Bucket {
     }
 }
 
+impl Bucket {
+    /// Receives a body into a draft, and holds it against what was declared.
+    async fn receive(
+        &self,
+        body: Option<StreamingBlob>,
+        (length, checksum): (Option<i64>, Option<String>),
+    ) -> S3Result<Part> {
+        let (draft, file) = self.with_store(|store| store.draft()).await?;
+        let (size, sha256) = write(file, body).await?;
+        if length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
+            return Err(s3_error!(IncompleteBody));
+        }
+        if checksum.is_some_and(|declared| declared != sha256) {
+            return Err(s3_error!(BadDigest));
+        }
+        Ok(Part { draft, size, sha256 })
+    }
+}
+
 #[async_trait]
 impl s3s::S3 for Bucket {
     async fn put_object(
@@ -139,19 +165,9 @@ impl s3s::S3 for Bucket {
         if other_checksum {
             return Err(s3_error!(NotImplemented, "only SHA-256 checksums are checked"));
         }
-        let condition = match &input.if_none_match {
-            None => Condition::None,
-            Some(condition) if condition.is_any() => Condition::Absent,
-            Some(_) => return Err(s3_error!(NotImplemented, "only If-None-Match: * is known")),
-        };
-        let (draft, file) = self.with_store(|store| store.draft()).await?;
-        let (size, sha256) = write(file, input.body).await?;
-        if input.content_length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
-            return Err(s3_error!(IncompleteBody));
-        }
-        if input.checksum_sha256.as_ref().is_some_and(|declared| *declared != sha256) {
-            return Err(s3_error!(BadDigest));
-        }
+        let condition = parts::condition(input.if_none_match.as_ref())?;
+        let declared = (input.content_length, input.checksum_sha256);
+        let Part { draft, size, sha256 } = self.receive(input.body, declared).await?;
         let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
         let object = NewObject { key: input.key, size, sha256: sha256.clone(), content_type };
         if !self.with_store(move |store| store.commit(draft, &object, condition)).await? {
@@ -162,6 +178,72 @@ impl s3s::S3 for Bucket {
             checksum_sha256: Some(sha256),
             ..PutObjectOutput::default()
         }))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
+        let id = self.uploads.create(input.key.clone(), content_type);
+        Ok(S3Response::new(CreateMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(id),
+            ..CreateMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn upload_part(
+        &self,
+        request: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let declared = (input.content_length, input.checksum_sha256);
+        let part = self.receive(input.body, declared).await?;
+        let sha256 = part.sha256.clone();
+        self.uploads.put(&input.upload_id, &input.key, input.part_number, part)?;
+        Ok(S3Response::new(UploadPartOutput {
+            e_tag: Some(etag(&sha256)),
+            checksum_sha256: Some(sha256),
+            ..UploadPartOutput::default()
+        }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let condition = parts::condition(input.if_none_match.as_ref())?;
+        let list = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let listed = self.uploads.listed(&input.upload_id, &input.key, &list)?;
+        let Some(sha256) = self.with_store(move |store| listed.join(&store, condition)).await?
+        else {
+            return Err(s3_error!(PreconditionFailed));
+        };
+        self.uploads.abort(&input.upload_id, &input.key)?;
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag: Some(etag(&sha256)),
+            checksum_sha256: Some(sha256),
+            ..CompleteMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        self.uploads.abort(&input.upload_id, &input.key)?;
+        Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
     async fn get_object(

@@ -280,6 +280,18 @@ pub struct NewObject {
     pub content_type: Option<String>,
 }
 
+impl Draft {
+    /// Where its content is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong with its file.
+    pub(super) fn error(&self, source: io::Error) -> StoreError {
+        file_error(&self.path, source)
+    }
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {

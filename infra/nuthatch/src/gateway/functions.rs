@@ -1,19 +1,22 @@
 //! The functions behind the gateway.
 
 use authorize::Authorize;
+use commit::Commit;
 use compact::Compact;
 use download::{Delivery, Download};
 use feed::{
-    Aws, BucketName, DeleteBehavior, Door, Objects, PackageBytes, ReadAccess, Reply, Request,
-    Spooling, Table, TableName,
+    Aws, BucketName, DeleteBehavior, Door, Objects, PackageBytes, Parts, ReadAccess, Reply,
+    Request, Spooling, Table, TableName, UploadLifetime,
 };
 use finder::Finder;
 use index::Index;
-use push::Push;
+use ingest::Ingest;
+use push::{Permits, Push};
 use registration::Registration;
 use relist::Relist;
 use search::Search;
 use unlist::Unlist;
+use upload::Upload;
 use versions::Versions;
 use web::Web;
 
@@ -22,6 +25,10 @@ use web::Web;
 pub enum Verb {
     /// PUT of a package.
     Push,
+    /// POST of an upload's declaration.
+    Upload,
+    /// POST to an upload, to commit it.
+    Commit,
     /// DELETE of a version.
     Unlist,
     /// POST to a version.
@@ -46,6 +53,8 @@ impl Verb {
     pub fn of_folder(folder: &str) -> Option<Self> {
         match folder {
             "functions/push" => Some(Self::Push),
+            "functions/upload" => Some(Self::Upload),
+            "functions/commit" => Some(Self::Commit),
             "functions/unlist" => Some(Self::Unlist),
             "functions/relist" => Some(Self::Relist),
             "functions/index" => Some(Self::Index),
@@ -74,8 +83,15 @@ pub struct Settings {
     pub package_bytes: PackageBytes,
     /// Where packages are kept while they arrive.
     pub spooling: Spooling,
+    /// How many may arrive at once.
+    pub permits: Permits,
+    /// Which packages are stored in parts.
+    pub parts: Parts,
     /// How packages are given out.
     pub delivery: Delivery,
+    /// The bucket as clients reach it, where that is not as functions do: a client
+    /// that signs for it, and the path that it is mounted at.
+    pub public_bucket: Option<(aws_sdk_s3::Client, String)>,
 }
 
 /// All functions of the feed.
@@ -86,6 +102,8 @@ pub struct Functions {
     /// What AWS runs on a schedule.
     pub compact: Compact,
     push: Push,
+    upload: Upload,
+    commit: Commit,
     unlist: Unlist,
     relist: Relist,
     index: Index,
@@ -101,7 +119,13 @@ impl Functions {
     #[must_use]
     pub fn new(aws: &Aws, settings: &Settings) -> Self {
         let table = Table::new(aws.dynamodb.clone(), settings.table.clone());
-        let objects = Objects::new(aws.s3.clone(), settings.bucket.clone());
+        let objects =
+            Objects::new(aws.s3.clone(), settings.bucket.clone()).in_parts(settings.parts);
+        let (public, mount) =
+            settings.public_bucket.clone().unwrap_or((aws.s3.clone(), String::new()));
+        let public = Objects::new(public, settings.bucket.clone()).mounted_at(&mount);
+        let limits = nupkg::Limits::default();
+        let ingest = Ingest { table: table.clone(), objects: objects.clone(), limits };
         // In one process, one index does for all.
         let finder = Finder::new(table.clone(), objects.clone());
         let read_access = settings.read_access;
@@ -109,12 +133,18 @@ impl Functions {
             authorize: Authorize { door: Door::new(table.clone()), read_access },
             compact: Compact { finder: finder.clone() },
             push: Push {
-                table: table.clone(),
-                objects: objects.clone(),
+                ingest: ingest.clone(),
                 spooling: settings.spooling.clone(),
                 package_bytes: settings.package_bytes,
-                limits: nupkg::Limits::default(),
+                permits: settings.permits.clone(),
             },
+            upload: Upload {
+                table: table.clone(),
+                objects: public,
+                package_bytes: settings.package_bytes,
+                lifetime: UploadLifetime::default(),
+            },
+            commit: Commit { ingest },
             unlist: Unlist {
                 table: table.clone(),
                 objects: match settings.delete_behavior {
@@ -123,7 +153,7 @@ impl Functions {
                 },
             },
             relist: Relist { table: table.clone() },
-            index: Index,
+            index: Index::default(),
             versions: Versions::new(table.clone()),
             registration: Registration::new(table.clone()),
             search: Search { finder: finder.clone() },
@@ -142,6 +172,8 @@ impl Functions {
     pub async fn call(&self, verb: Verb, request: Request) -> Reply {
         match verb {
             Verb::Push => self.push.handle(request).await,
+            Verb::Upload => self.upload.handle(request).await,
+            Verb::Commit => self.commit.handle(request).await,
             Verb::Unlist => self.unlist.handle(request).await,
             Verb::Relist => self.relist.handle(request).await,
             Verb::Index => self.index.handle(request).await,

@@ -1,5 +1,6 @@
 //! A request's body, read to its end even when nobody wants it.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,13 +11,18 @@ use http::header::EXPECT;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
-/// How much of an unwanted body is read, in bytes and in time.
-const MOST_BYTES: u64 = 1024 * 1024 * 1024;
-const LONGEST: Duration = Duration::from_mins(1);
-/// How long a client may send nothing in the middle of a body.
+/// How much of an unwanted body is read, in bytes, in time (what a NuGet client
+/// waits for a push), and how many at once.
+const MOST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+const LONGEST: Duration = Duration::from_mins(5);
+static DRAINS: Semaphore = Semaphore::const_new(64);
+/// How long a client may send nothing in the middle of a body, and how long it
+/// may send one at all.
 const IDLE: Duration = Duration::from_mins(1);
+const WHOLE: Duration = Duration::from_hours(1);
 
 /// The body of a request. When it is dropped before its end, the rest is read
 /// and thrown away: a NuGet client reads no answer before it has sent
@@ -27,6 +33,7 @@ pub(super) struct Inbound {
     /// would do.
     is_waiting: bool,
     idle: Pin<Box<Sleep>>,
+    ends: Instant,
 }
 
 impl Inbound {
@@ -39,6 +46,7 @@ impl Inbound {
                 incoming: Some(body),
                 is_waiting,
                 idle: Box::pin(tokio::time::sleep(IDLE)),
+                ends: Instant::now() + WHOLE,
             })
         })
     }
@@ -56,13 +64,13 @@ impl http_body::Body for Inbound {
         this.is_waiting = false;
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
-            this.idle.as_mut().reset(Instant::now() + IDLE);
+            this.idle.as_mut().reset(this.ends.min(Instant::now() + IDLE));
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
         ready!(this.idle.as_mut().poll(context));
         // Nor is the rest waited for.
         this.incoming = None;
-        Poll::Ready(Some(Err("the client sent nothing for too long".into())))
+        Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -78,14 +86,20 @@ impl Drop for Inbound {
     fn drop(&mut self) {
         let unread = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
         if let Some(incoming) = unread.filter(|_| !self.is_waiting) {
-            tokio::spawn(tokio::time::timeout(LONGEST, drain(incoming)));
+            // Where too many are drained already, the connection breaks.
+            if let Ok(permit) = DRAINS.try_acquire() {
+                tokio::spawn(async move {
+                    let _permit = permit;
+                    let _ = tokio::time::timeout(LONGEST, drain(incoming)).await;
+                });
+            }
         }
     }
 }
 
 async fn drain(mut body: Incoming) {
     let mut drained = 0;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout(IDLE, body.frame()).await {
         drained += frame.data_ref().map_or(0, |data| data.len() as u64);
         if drained > MOST_BYTES {
             return;

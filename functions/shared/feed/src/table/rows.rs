@@ -26,8 +26,12 @@ pub struct VersionRow {
     pub object: ObjectKey,
     /// Its size in bytes.
     pub size: u64,
-    /// Its SHA-512, Base64: what NuGet calls the package hash.
-    pub sha512: String,
+    /// Its SHA-256, Base64. Proven: computed here, or by the bucket.
+    pub sha256: String,
+    /// Its SHA-512, Base64: what NuGet calls the package hash. None where the
+    /// package went straight to the bucket, which proves no such hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<String>,
     /// When it was pushed, RFC 3339 in UTC.
     pub published: String,
     /// The name of the key that pushed it.
@@ -68,21 +72,21 @@ impl VersionRow {
         std::iter::once(self.object.clone()).chain(files)
     }
 
-    /// Whether `other` is this very push, tried once more: the same client
-    /// session, key and bytes.
+    /// Whether a push with this key, session and SHA-256 is the one that made
+    /// it, tried once more.
     #[must_use]
-    pub fn is_replayed_by(&self, other: &Self) -> bool {
+    pub fn is_replayed(&self, key: &KeyName, session: Option<&str>, sha256: &str) -> bool {
         self.state == State::Visible
-            && self.session.is_some()
-            && self.session == other.session
-            && self.pushed_by == other.pushed_by
-            && self.sha512 == other.sha512
+            && session.is_some()
+            && self.session.as_deref() == session
+            && self.pushed_by == *key
+            && self.sha256 == sha256
     }
 
-    /// Whether `other` brings back what was deleted, byte by byte.
+    /// Whether what was deleted comes back with this SHA-256, byte by byte.
     #[must_use]
-    pub fn is_restored_by(&self, other: &Self) -> bool {
-        self.state == State::Deleted && self.sha512 == other.sha512
+    pub fn is_restored(&self, sha256: &str) -> bool {
+        self.state == State::Deleted && self.sha256 == sha256
     }
 }
 

@@ -81,11 +81,11 @@ impl Table {
         let put_version = self
             .put(version_item)
             .condition_expression(
-                "attribute_not_exists(pk) OR (#state = :deleted AND sha512 = :sha512)",
+                "attribute_not_exists(pk) OR (#state = :deleted AND sha256 = :sha256)",
             )
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
-            .expression_attribute_values(":sha512", AttributeValue::S(row.sha512.clone()))
+            .expression_attribute_values(":sha256", AttributeValue::S(row.sha256.clone()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let metadata = to_item(metadata_key(id, version), &Metadata::from(&nuspec))?;
         let nuspec_row = NuspecRow { zlib: nuspec_zlib };

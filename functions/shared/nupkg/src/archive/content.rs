@@ -3,16 +3,18 @@
 use std::io::{self, Read};
 
 use flate2::{Crc, read::DeflateDecoder};
-use rawzip::{CompressionMethod, ReaderAt, ZipArchive};
+use rawzip::{CompressionMethod, ZipArchive};
 
 use super::directory::Entry;
 use super::error::from_rawzip;
 use super::{ArchiveError, PackageError};
+use crate::Source;
+use crate::source::Positioned;
 
 /// The entry's content, of at most `limit` bytes, whose length and checksum
 /// are what the directory declares.
-pub(super) fn read<R: ReaderAt>(
-    archive: &ZipArchive<R>,
+pub(super) fn read<S: Source>(
+    archive: &ZipArchive<Positioned<S>>,
     entry: &Entry,
     limit: u64,
 ) -> Result<Vec<u8>, PackageError> {
@@ -20,7 +22,14 @@ pub(super) fn read<R: ReaderAt>(
     if entry.inflated > limit {
         return Err(ArchiveError::EntryTooLarge { name: name(), limit }.into());
     }
-    let packed = archive.get_entry(entry.wayfinder).map_err(from_rawzip)?.reader();
+    if entry.packed > longest_packed(entry.inflated) {
+        return Err(ArchiveError::DishonestSize(name()).into());
+    }
+    let packed = archive.get_entry(entry.wayfinder).map_err(from_rawzip)?;
+    let (start, end) = packed.compressed_data_range();
+    let part = start..end;
+    archive.get_ref().0.announce(std::slice::from_ref(&part)).map_err(PackageError::Unreadable)?;
+    let packed = packed.reader();
     // One byte more than declared tells a lie without inflating all of it.
     let most = entry.inflated + 1;
     let (content, used) = if entry.method == CompressionMethod::STORE {
@@ -41,6 +50,13 @@ pub(super) fn read<R: ReaderAt>(
         return Err(ArchiveError::Corrupt(name()).into());
     }
     Ok(content)
+}
+
+/// More bytes than a packer makes of `inflated`, even one that flushes all the
+/// time. An entry could otherwise hold any number of empty blocks.
+fn longest_packed(inflated: u64) -> u64 {
+    const FLUSHES: u64 = 4096;
+    inflated.saturating_mul(2).saturating_add(FLUSHES)
 }
 
 fn read_at_most(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {

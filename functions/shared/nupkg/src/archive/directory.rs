@@ -1,11 +1,11 @@
 //! The central directory, held against the local headers.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 use rawzip::{
-    CompressionMethod, EntryFlags, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
-    ZipFileHeaderRecord,
+    CompressionMethod, EntryFlags, ZipArchive, ZipArchiveEntryWayfinder, ZipFileHeaderRecord,
 };
 use time::OffsetDateTime;
 
@@ -13,10 +13,14 @@ use super::end;
 use super::error::from_rawzip;
 use super::name::EntryName;
 use super::{ArchiveError, PackageError};
-use crate::Limits;
+use crate::source::Positioned;
+use crate::{Limits, Source};
 
 /// Deflate cannot pack more tightly than this (1,032:1 in theory).
 const DEFLATE_RATIO: u64 = 1_040;
+
+/// A data descriptor: a signature, a checksum and two 64-bit sizes.
+const LONGEST_DESCRIPTOR: u64 = 24;
 
 /// An entry of the archive, as its directory declares it.
 #[derive(Debug)]
@@ -41,14 +45,16 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    pub(super) fn read<R: ReaderAt>(
-        archive: &ZipArchive<R>,
+    pub(super) fn read<S: Source>(
+        archive: &ZipArchive<Positioned<S>>,
         buffer: &mut [u8],
         limits: &Limits,
         now: OffsetDateTime,
     ) -> Result<Self, PackageError> {
         let latest = now + time::Duration::hours(limits.hours_ahead.into());
         let directory_end = end::check(archive, limits)?;
+        let part = archive.directory_offset()..directory_end;
+        archive.get_ref().0.announce(&[part]).map_err(PackageError::Unreadable)?;
         let mut entries = Vec::new();
         let mut last = None;
         let mut records = archive.entries(buffer);
@@ -121,13 +127,15 @@ impl Directory {
     /// Walks the entries in the order they lie in: from the first byte to the
     /// directory, none under another and nothing between them, each with a
     /// local header that agrees.
-    fn check_layout<R: ReaderAt>(
+    fn check_layout<S: Source>(
         &self,
-        archive: &ZipArchive<R>,
+        archive: &ZipArchive<Positioned<S>>,
         buffer: &mut [u8],
     ) -> Result<(), PackageError> {
         let mut in_order: Vec<&Entry> = self.entries.iter().collect();
         in_order.sort_by_key(|entry| entry.offset);
+        let heads: Vec<Range<u64>> = in_order.iter().map(|entry| entry.surroundings()).collect();
+        archive.get_ref().0.announce(&heads).map_err(PackageError::Unreadable)?;
         let first = in_order.first().map_or(archive.directory_offset(), |entry| entry.offset);
         if first != 0 {
             return Err(ArchiveError::DataBefore { bytes: first }.into());
@@ -219,11 +227,18 @@ impl Entry {
         })
     }
 
+    /// Where the entry's local header is, with room for fields of its own, and
+    /// what ends the entry before it.
+    fn surroundings(&self) -> Range<u64> {
+        const FIXED: u64 = 30;
+        const FIELDS: u64 = 64;
+        let end = self.offset.saturating_add(FIXED + self.raw_name.len() as u64 + FIELDS);
+        self.offset.saturating_sub(LONGEST_DESCRIPTOR)..end
+    }
+
     /// Checks that nothing hides between the entry's end and what comes next,
     /// but a data descriptor.
     fn check_gap(&self, end: u64, next: u64) -> Result<(), ArchiveError> {
-        /// A signature, a checksum and two 64-bit sizes.
-        const LONGEST_DESCRIPTOR: u64 = 24;
         let allowed = if self.flags.has_data_descriptor() { LONGEST_DESCRIPTOR } else { 0 };
         let bytes = next.saturating_sub(end);
         if bytes > allowed {
@@ -234,9 +249,9 @@ impl Entry {
     }
 
     /// Holds the local header against the directory; gives where the entry ends.
-    fn check_local_header<R: ReaderAt>(
+    fn check_local_header<S: Source>(
         &self,
-        archive: &ZipArchive<R>,
+        archive: &ZipArchive<Positioned<S>>,
         buffer: &mut [u8],
     ) -> Result<u64, PackageError> {
         let entry = archive.get_entry(self.wayfinder).map_err(from_rawzip)?;

@@ -1,0 +1,98 @@
+//! POST to an upload: the last step of a push that went straight to the bucket.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 201 | the version is in, now or by an earlier try |
+//! | 400 | the package breaks a rule, or is not the declared one |
+//! | 401, 403 | there is no key, or it is not good for the id |
+//! | 404 | there is no such upload |
+//! | 409 | the version exists, or did |
+//!
+//! The bucket has proved size and SHA-256. The package stays there: of it, its
+//! directory, its local headers, its nuspec and the files that the nuspec names
+//! are read, some tens of KB of whatever size it has. AWS calls: 1 that asks for
+//! size and hash, the reads (2 for a small package), 1 for the version's row, 1 to commit;
+//! as of a push, 1 for each readme, icon and license. What is refused is removed.
+
+use feed::{
+    Aws, BucketName, Caller, ConfigError, Environment, ObjectKey, Objects, PathParameters, Refusal,
+    RemoteObject, Reply, Request, Table, TableName,
+};
+use http::StatusCode;
+use ingest::{Arrival, Bytes, Declaration, Ingest};
+use nupkg::{Limits, Package};
+use ulid::Ulid;
+
+/// The verb, with all it may touch.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// Where packages go in.
+    pub ingest: Ingest,
+}
+
+impl Commit {
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong.
+    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+        Ok(Self {
+            ingest: Ingest {
+                table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
+                objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?),
+                limits: Limits::default(),
+            },
+        })
+    }
+
+    /// Answers a commit.
+    pub async fn handle(&self, request: Request) -> Reply {
+        match self.commit(request).await {
+            Ok(warning) => feed::warned(feed::status(StatusCode::CREATED), warning),
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    /// Commits; gives what the client should hear even so.
+    async fn commit(&self, request: Request) -> Result<Option<&'static str>, Refusal> {
+        let caller = Caller::of(&request);
+        let name = PathParameters::of(&request).get("upload").to_owned();
+        let upload: Ulid = name.parse().map_err(|_| Refusal::NoSuchAddress)?;
+        let (parts, body) = request.into_parts();
+        let declared = Declaration::read(body).await?;
+        let pushed_by = caller.key_for(&declared.id)?.clone();
+        let object = ObjectKey::of(&declared.id, &declared.version, upload);
+        let stored = self.ingest.objects.stored(&object).await?;
+        if stored != Some(declared.stored) {
+            return Err(Refusal::NoSuchUpload(upload.to_string()));
+        }
+        let package = match self.inspect(&object, &declared).await {
+            Err(refusal) if refusal.status().is_client_error() => {
+                self.ingest.reject(&declared.id, &declared.version, &object).await?;
+                return Err(refusal);
+            }
+            inspected => inspected?,
+        };
+        let session = ingest::session(&parts.headers);
+        let bytes = Bytes::Uploaded(declared.stored);
+        self.ingest.store(Arrival { package, object, bytes, pushed_by, session }).await
+    }
+
+    async fn inspect(
+        &self,
+        object: &ObjectKey,
+        declared: &Declaration,
+    ) -> Result<Package, Refusal> {
+        let objects = self.ingest.objects.clone();
+        let remote = RemoteObject::new(objects, object.clone(), declared.stored.size);
+        let package = self.ingest.inspect(remote).await?;
+        let nuspec = &package.nuspec;
+        if nuspec.id != declared.id || nuspec.version != declared.version {
+            return Err(Refusal::NotAsDeclared {
+                declared: format!("{} {}", declared.id, declared.version),
+                found: format!("{} {}", nuspec.id, nuspec.version),
+            });
+        }
+        Ok(package)
+    }
+}

@@ -1,0 +1,124 @@
+//! Parts of a package: RFC 9110, as much of it as one range.
+
+use std::ops::Range;
+
+use feed::{Reply, Request};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName,
+    HeaderValue, IF_RANGE, InvalidHeaderValue, RANGE,
+};
+use http::{Method, StatusCode};
+
+/// Which bytes a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum AskedRange {
+    /// All of them; or in a way that a server may pass over.
+    Whole,
+    /// Those.
+    Part(Range<u64>),
+    /// Some that are not there.
+    Nowhere,
+}
+
+impl AskedRange {
+    /// What is asked of a file of `size` bytes that has this tag.
+    pub(crate) fn of(request: &Request, size: u64, tag: &str) -> Self {
+        let text = |name: HeaderName| request.headers().get(name)?.to_str().ok();
+        // A client that has a part of another file wants all of this one.
+        let is_other = text(IF_RANGE).is_some_and(|known| known != tag);
+        if request.method() != Method::GET || is_other {
+            return Self::Whole;
+        }
+        text(RANGE).map_or(Self::Whole, |range| Self::parse(range, size))
+    }
+
+    fn parse(range: &str, size: u64) -> Self {
+        let bounds = range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+        let Some((first, last)) = bounds else { return Self::Whole };
+        let part = match (number(first), number(last)) {
+            // The last so many.
+            (None, Some(length)) if first.is_empty() => size.saturating_sub(length)..size,
+            (Some(first), None) if last.is_empty() => first..size,
+            (Some(first), Some(last)) if first <= last => first..size.min(last.saturating_add(1)),
+            _ => return Self::Whole,
+        };
+        if part.is_empty() { Self::Nowhere } else { Self::Part(part) }
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// 416, with the size that there is.
+pub(crate) fn nowhere(size: u64) -> Reply {
+    let mut reply = feed::status(StatusCode::RANGE_NOT_SATISFIABLE);
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
+        reply.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    reply
+}
+
+/// Says in `reply` that it is the file of this name and tag and `size` bytes, or
+/// a part of it.
+pub(crate) fn describe(
+    reply: &mut Reply,
+    (name, tag): (&str, &str),
+    part: Option<Range<u64>>,
+    size: u64,
+) -> Result<(), InvalidHeaderValue> {
+    let headers = reply.headers_mut();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(ETAG, HeaderValue::from_str(tag)?);
+    let disposition = format!("attachment; filename=\"{name}\"");
+    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_str(&disposition)?);
+    let Some(part) = part else {
+        headers.insert(CONTENT_LENGTH, size.into());
+        return Ok(());
+    };
+    headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
+    let range = format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1));
+    headers.insert(CONTENT_RANGE, HeaderValue::from_str(&range)?);
+    *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_as_the_rfc_has_it() {
+        use AskedRange::{Nowhere, Part, Whole};
+        for (range, asked) in [
+            ("bytes=0-0", Part(0..1)),
+            ("bytes=0-", Part(0..10)),
+            ("bytes=2-4", Part(2..5)),
+            ("bytes=2-99", Part(2..10)),
+            ("bytes=-3", Part(7..10)),
+            ("bytes=-99", Part(0..10)),
+            ("bytes=10-", Nowhere),
+            ("bytes=-0", Nowhere),
+            ("bytes=4-2", Whole),
+            ("bytes=0-1,3-4", Whole),
+            ("bytes=-", Whole),
+            ("bytes=+1-2", Whole),
+            ("lines=0-1", Whole),
+            ("bytes=0-18446744073709551615", Part(0..10)),
+        ] {
+            assert_eq!(AskedRange::parse(range, 10), asked, "{range}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_another_file_is_none() {
+        let asked = |method: Method, tag: &str| {
+            let request = http::Request::builder().method(method);
+            let request = request.header(RANGE, "bytes=0-0").header(IF_RANGE, tag);
+            AskedRange::of(&request.body(feed::Body::empty()).unwrap(), 10, "\"a\"")
+        };
+        assert_eq!(asked(Method::GET, "\"a\""), AskedRange::Part(0..1));
+        assert_eq!(asked(Method::GET, "\"b\""), AskedRange::Whole);
+        assert_eq!(asked(Method::HEAD, "\"a\""), AskedRange::Whole);
+    }
+}

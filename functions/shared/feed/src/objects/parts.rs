@@ -1,0 +1,206 @@
+//! Large objects, stored in parts: several travel at once, and one that is lost
+//! is sent again alone.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use nupkg::Source;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
+use crate::Content;
+
+/// Parts sent at once.
+const AT_ONCE: usize = 4;
+
+/// From what size on objects are stored in parts, and in how large ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts {
+    /// Objects of more bytes than this are. Default: none.
+    pub above: u64,
+    /// Bytes of a part. Default 16 MiB. An AWS quota: 5 MiB or more, and at
+    /// most 10,000 of them.
+    pub of: u64,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { above: u64::MAX, of: 16 * 1024 * 1024 }
+    }
+}
+
+impl Parts {
+    /// What suits AWS: parts for objects of more than 64 MiB.
+    #[must_use]
+    pub fn for_aws() -> Self {
+        Self { above: 64 * 1024 * 1024, ..Self::default() }
+    }
+}
+
+impl Objects {
+    pub(super) async fn put_in_parts(
+        &self,
+        key: &ObjectKey,
+        content: &Content,
+    ) -> Result<(), ObjectError> {
+        let created = self
+            .client
+            .create_multipart_upload()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .content_type("application/octet-stream")
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .send()
+            .await
+            .map_err(|error| unavailable("begin to store the package", error))?;
+        let Some(upload) = created.upload_id() else {
+            return Err(unavailable("begin to store the package", "an upload without an id"));
+        };
+        let stored = match self.put_parts(key, upload, content).await {
+            Ok(parts) => self.complete(key, upload, parts).await,
+            Err(error) => Err(error),
+        };
+        if stored.is_err() {
+            self.abort(key, upload).await;
+        }
+        stored
+    }
+
+    async fn put_parts(
+        &self,
+        key: &ObjectKey,
+        upload: &str,
+        content: &Content,
+    ) -> Result<Vec<CompletedPart>, ObjectError> {
+        let mut rest = (1..).zip(ranges(content.size(), self.parts.of));
+        let (mut sending, mut sent) = (JoinSet::new(), BTreeMap::new());
+        loop {
+            while sending.len() < AT_ONCE
+                && let Some((number, range)) = rest.next()
+            {
+                let (this, key, upload) = (self.clone(), key.clone(), upload.to_owned());
+                let content = content.clone();
+                sending.spawn(async move {
+                    let part = this.put_part(&key, &upload, content, (number, range)).await?;
+                    Ok::<_, ObjectError>((number, part))
+                });
+            }
+            // Where one fails, the others are dropped with the set.
+            let Some(done) = sending.join_next().await else { break };
+            let (number, part) = done.map_err(|error| unavailable("store a part", error))??;
+            sent.insert(number, part);
+        }
+        Ok(sent.into_values().collect())
+    }
+
+    async fn put_part(
+        &self,
+        key: &ObjectKey,
+        upload: &str,
+        content: Content,
+        (number, range): (i32, Range<u64>),
+    ) -> Result<CompletedPart, ObjectError> {
+        let (same, part) = (content.clone(), range.clone());
+        let hashed = tokio::task::spawn_blocking(move || sha256(&same, part)).await;
+        let sha256 = hashed
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| unavailable("store a part", error))?;
+        let put = self
+            .client
+            .upload_part()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .upload_id(upload)
+            .part_number(number)
+            .content_length((range.end - range.start).try_into().unwrap_or(i64::MAX))
+            .checksum_sha256(&sha256)
+            .body(content.to_byte_stream(range))
+            .send()
+            .await
+            .map_err(|error| unavailable("store a part", error))?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(put.e_tag().map(str::to_owned))
+            .checksum_sha256(sha256)
+            .build())
+    }
+
+    async fn complete(
+        &self,
+        key: &ObjectKey,
+        upload: &str,
+        parts: Vec<CompletedPart>,
+    ) -> Result<(), ObjectError> {
+        let completed = self
+            .client
+            .complete_multipart_upload()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .upload_id(upload)
+            .if_none_match("*")
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+            .send()
+            .await;
+        match completed {
+            Ok(_) => Ok(()),
+            // As of a PUT: the object is this upload.
+            Err(error) if is_status(&error, 412) => Ok(()),
+            Err(error) => Err(unavailable("store the package", error)),
+        }
+    }
+
+    /// Gives up an upload; the bucket does it after a day where this fails.
+    async fn abort(&self, key: &ObjectKey, upload: &str) {
+        let aborted = self
+            .client
+            .abort_multipart_upload()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .upload_id(upload)
+            .send()
+            .await;
+        if let Err(error) = aborted {
+            tracing::warn!(object = %key, "left an upload that is not complete: {error}");
+        }
+    }
+}
+
+fn ranges(size: u64, part: u64) -> impl Iterator<Item = Range<u64>> {
+    let starts = (0..size).step_by(usize::try_from(part.max(1)).unwrap_or(usize::MAX));
+    starts.map(move |start| start..start.saturating_add(part).min(size))
+}
+
+fn sha256(content: &Content, range: Range<u64>) -> io::Result<String> {
+    let mut buffer = vec![0; 256 * 1024];
+    let (mut sha256, mut at) = (Sha256::new(), range.start);
+    while at < range.end {
+        let most = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
+        let free = buffer.get_mut(..most).unwrap_or_default();
+        let read = content.read_at(free, at)?;
+        let Some(bytes) = free.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        sha256.update(bytes);
+        at += read as u64;
+    }
+    Ok(BASE64_STANDARD.encode(sha256.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_every_byte_once() {
+        let parts: Vec<_> = ranges(10, 4).collect();
+        assert_eq!(parts, [0..4, 4..8, 8..10]);
+        assert_eq!(ranges(8, 4).collect::<Vec<_>>(), [0..4, 4..8]);
+        assert_eq!(ranges(0, 4).count(), 0);
+    }
+}

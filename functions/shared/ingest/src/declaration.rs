@@ -1,0 +1,125 @@
+//! What a client says of a package before it sends it.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use feed::{Body, KeyName, Refusal, Stored, VersionRow};
+use http_body_util::{BodyExt, Limited};
+use nupkg::{PackageId, Version};
+use serde::{Deserialize, Serialize};
+
+/// A package that is to be uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declaration {
+    /// Its id.
+    pub id: PackageId,
+    /// Its version.
+    pub version: Version,
+    /// Its size and SHA-256.
+    pub stored: Stored,
+}
+
+/// The declaration as JSON has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    id: String,
+    version: String,
+    /// In bytes.
+    size: u64,
+    /// In Base64.
+    sha256: String,
+}
+
+impl Declaration {
+    /// The declaration that a request's body holds.
+    ///
+    /// # Errors
+    /// It is none, or the body is cut off.
+    pub async fn read(body: Body) -> Result<Self, Refusal> {
+        const LONGEST: usize = 4 * 1024;
+        let bytes = Limited::new(body, LONGEST).collect().await;
+        let bytes = bytes.map_err(Refusal::CutOff)?.to_bytes();
+        Self::parse(&bytes).map_err(Refusal::UnreadableDeclaration)
+    }
+
+    /// The declaration in JSON; or what is wrong with it.
+    fn parse(json: &[u8]) -> Result<Self, String> {
+        let document: Document = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let sha256 = BASE64_STANDARD.decode(&document.sha256).ok();
+        let Some(sha256) = sha256.and_then(|hash| hash.try_into().ok()) else {
+            return Err("sha256 is not the Base64 of 32 bytes".to_owned());
+        };
+        Ok(Self {
+            id: PackageId::parse(&document.id).map_err(|error| error.to_string())?,
+            version: document.version.parse().map_err(|error| format!("{error}"))?,
+            stored: Stored { size: document.size, sha256 },
+        })
+    }
+
+    /// The declaration as the feed reads it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let document = Document {
+            id: self.id.to_string(),
+            version: self.version.full(),
+            size: self.stored.size,
+            sha256: self.sha256(),
+        };
+        serde_json::json!(document).to_string()
+    }
+
+    /// Whether it brings back what was deleted.
+    #[must_use]
+    pub fn restores(&self, found: &VersionRow) -> bool {
+        found.is_restored(&self.sha256())
+    }
+
+    /// What its client gets to hear where `found` has its number.
+    ///
+    /// # Errors
+    /// The refusal, unless it is the very push that made the version.
+    pub fn judge(
+        &self,
+        found: &VersionRow,
+        key: &KeyName,
+        session: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if found.is_replayed(key, session, &self.sha256()) {
+            return Ok(());
+        }
+        Err(crate::taken(found, &self.id, &self.version))
+    }
+
+    fn sha256(&self) -> String {
+        BASE64_STANDARD.encode(self.stored.sha256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_survives_json() {
+        let declared = Declaration {
+            id: PackageId::parse("Acme.Core").unwrap(),
+            version: "1.0.0-RC.1+build".parse().unwrap(),
+            stored: Stored { size: 1 << 40, sha256: [7; 32] },
+        };
+        assert_eq!(Declaration::parse(declared.to_json().as_bytes()), Ok(declared));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_declaration_is_said() {
+        let whole = r#"{"id":"A","version":"1.0","size":1,"sha256":"AA=="}"#;
+        for (json, said) in [
+            ("", "EOF"),
+            ("[]", "invalid"),
+            (r#"{"id":"A","version":"1.0","size":-1,"sha256":""}"#, "-1"),
+            (r#"{"id":"A","version":"1.0","sha256":""}"#, "size"),
+            (whole, "32 bytes"),
+        ] {
+            let error = Declaration::parse(json.as_bytes()).unwrap_err();
+            assert!(error.contains(said), "{json}: {error}");
+        }
+    }
+}

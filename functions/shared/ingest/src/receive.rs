@@ -1,0 +1,175 @@
+//! Receiving: from the request's body to a package in a spool, hashed on the
+//! way.
+
+use std::io;
+
+use bytes::Bytes;
+use feed::{Body, BoxError, Content, Refusal, Spool, Spooling};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256, Sha512};
+
+use crate::multipart::{FirstPart, MultipartError};
+
+/// What a multipart framing may add to a package's size.
+const FRAMING: u64 = 64 * 1024;
+/// Bytes that are written and hashed in one go, while the next ones arrive.
+const BATCH: usize = 256 * 1024;
+/// Pieces of a batch: small ones may each keep a larger buffer alive.
+const PIECES: usize = 256;
+
+/// A package that has arrived whole.
+#[derive(Debug)]
+pub struct Received {
+    /// Its bytes.
+    pub content: Content,
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
+    /// Their SHA-512.
+    pub sha512: [u8; 64],
+}
+
+/// Receives the package that `body` carries: the first part of a multipart
+/// body, or a raw body whole.
+///
+/// # Errors
+/// The body is cut off, too slow, too large or not framed as it says; or the
+/// spool cannot take it.
+pub async fn receive(
+    headers: &HeaderMap,
+    mut body: Body,
+    spooling: &Spooling,
+    limit: u64,
+) -> Result<Received, Refusal> {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut part = FirstPart::of(header(CONTENT_TYPE).unwrap_or_default()).map_err(unreadable)?;
+    let declared = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    let most = limit.saturating_add(FRAMING);
+    if declared.is_some_and(|length| length > most) {
+        return Err(Refusal::TooLarge { limit });
+    }
+    let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?);
+    let (mut total, mut size) = (0, 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(broken_off)?.into_data() else { continue };
+        // What stands around the package has to end, too.
+        total += chunk.len() as u64;
+        if total > most {
+            return Err(Refusal::TooLarge { limit });
+        }
+        let piece: Bytes = match &mut part {
+            Some(part) => part.next(chunk).map_err(unreadable)?,
+            None => chunk,
+        };
+        size += piece.len() as u64;
+        if size > limit {
+            return Err(Refusal::TooLarge { limit });
+        }
+        intake.take(piece).await.map_err(unavailable)?;
+    }
+    if let Some(part) = part {
+        part.finish().map_err(unreadable)?;
+    }
+    intake.finish().await.map_err(unavailable)
+}
+
+/// Writes and hashes batches of pieces off the runtime, on two threads, while
+/// the next batch gathers. Holds two batches at most.
+struct Intake {
+    gathered: Vec<Bytes>,
+    bytes: usize,
+    working: Option<Working>,
+}
+
+type Handle<T> = tokio::task::JoinHandle<io::Result<T>>;
+
+struct Working {
+    written: Handle<(Spool, Sha256)>,
+    hashed: Handle<Sha512>,
+}
+
+impl Intake {
+    fn new(spool: Spool) -> Self {
+        let working = Working::on(Vec::new(), (spool, Sha256::new()), Sha512::new());
+        Self { gathered: Vec::new(), bytes: 0, working: Some(working) }
+    }
+
+    async fn take(&mut self, piece: Bytes) -> io::Result<()> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.bytes += piece.len();
+        self.gathered.push(piece);
+        if self.bytes < BATCH && self.gathered.len() < PIECES {
+            return Ok(());
+        }
+        self.work().await
+    }
+
+    /// Begins with what has gathered once the batch before is done.
+    async fn work(&mut self) -> io::Result<()> {
+        let Some(working) = self.working.take() else { return Err(io::ErrorKind::Other.into()) };
+        let (written, sha512) = working.done().await?;
+        self.bytes = 0;
+        self.working = Some(Working::on(std::mem::take(&mut self.gathered), written, sha512));
+        Ok(())
+    }
+
+    async fn finish(mut self) -> io::Result<Received> {
+        self.work().await?;
+        let Some(working) = self.working else { return Err(io::ErrorKind::Other.into()) };
+        let ((spool, sha256), sha512) = working.done().await?;
+        Ok(Received {
+            content: spool.finish(),
+            sha256: sha256.finalize().into(),
+            sha512: sha512.finalize().into(),
+        })
+    }
+}
+
+impl Working {
+    fn on(
+        pieces: Vec<Bytes>,
+        (mut spool, mut sha256): (Spool, Sha256),
+        mut sha512: Sha512,
+    ) -> Self {
+        let same = pieces.clone();
+        let hashed = tokio::task::spawn_blocking(move || {
+            same.iter().for_each(|piece| sha512.update(piece));
+            Ok(sha512)
+        });
+        let written = tokio::task::spawn_blocking(move || {
+            for piece in pieces {
+                sha256.update(&piece);
+                spool.append(&piece)?;
+            }
+            Ok((spool, sha256))
+        });
+        Self { written, hashed }
+    }
+
+    async fn done(self) -> io::Result<((Spool, Sha256), Sha512)> {
+        let written = self.written.await.map_err(io::Error::other)??;
+        let hashed = self.hashed.await.map_err(io::Error::other)??;
+        Ok((written, hashed))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
+fn unreadable(error: MultipartError) -> Refusal {
+    Refusal::UnreadableUpload(error.to_string())
+}
+
+/// The client went away, or sent nothing for too long.
+fn broken_off(error: BoxError) -> Refusal {
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        Some(io::ErrorKind::TimedOut) => Refusal::TooSlow(error),
+        _ => Refusal::CutOff(error),
+    }
+}
+
+/// The spool cannot take more, such as on a full disk.
+fn unavailable(error: impl Into<BoxError>) -> Refusal {
+    Refusal::Unavailable(error.into())
+}

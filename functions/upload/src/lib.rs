@@ -1,0 +1,116 @@
+//! POST of a declaration: the first step of a push that goes straight to the
+//! bucket, for packages that no function could carry.
+//!
+//! | step | who | what |
+//! |---|---|---|
+//! | 1 | this verb | judges the declared id, version, size and SHA-256; gives an address |
+//! | 2 | the bucket | takes a PUT of exactly those bytes, once, for a quarter of an hour |
+//! | 3 | `commit` | inspects what has been stored, and makes it visible |
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | the upload's name, its address, and the headers to send |
+//! | 201 | the version is in, by an earlier try of this very push |
+//! | 400 | the declaration cannot be read |
+//! | 401, 403 | there is no key, or it is not good for the id |
+//! | 409 | the version exists, or did |
+//! | 413 | the package is too large |
+//!
+//! One AWS call.
+
+use std::collections::BTreeMap;
+
+use feed::{
+    Aws, BucketName, Caller, ConfigError, Environment, ObjectKey, Objects, PackageBytes, Refusal,
+    Reply, Request, Stored, Table, TableName, UploadLifetime,
+};
+use http::StatusCode;
+use ingest::Declaration;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use ulid::Ulid;
+
+/// The verb, with all it may touch.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Where versions stand.
+    pub table: Table,
+    /// The bucket as clients reach it. Nothing is asked of it: it signs.
+    pub objects: Objects,
+    /// The largest package taken.
+    pub package_bytes: PackageBytes,
+    /// How long an upload may wait to begin.
+    pub lifetime: UploadLifetime,
+}
+
+/// What a client has to do next.
+#[derive(Debug, Serialize)]
+struct Invitation {
+    /// The name to commit it by.
+    upload: Ulid,
+    method: &'static str,
+    url: String,
+    /// The headers that the signature covers, host and length among them.
+    headers: BTreeMap<String, String>,
+    expires: String,
+}
+
+impl Upload {
+    /// The verb as a function's environment configures it.
+    ///
+    /// # Errors
+    /// A setting is missing or wrong.
+    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+        Ok(Self {
+            table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
+            objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?),
+            package_bytes: environment.or_default(PackageBytes::SETTING)?,
+            lifetime: UploadLifetime::default(),
+        })
+    }
+
+    /// Answers a declaration.
+    pub async fn handle(&self, request: Request) -> Reply {
+        self.invite(request).await.unwrap_or_else(Reply::from)
+    }
+
+    async fn invite(&self, request: Request) -> Result<Reply, Refusal> {
+        let caller = Caller::of(&request);
+        let (parts, body) = request.into_parts();
+        let session = ingest::session(&parts.headers);
+        let declared = Declaration::read(body).await?;
+        let key = caller.key_for(&declared.id)?;
+        let limit = self.package_bytes.0;
+        if declared.stored.size > limit {
+            return Err(Refusal::TooLarge { limit });
+        }
+        if let Some(found) = self.table.version(&declared.id, &declared.version).await?
+            && !declared.restores(&found)
+        {
+            declared.judge(&found, key, session.as_deref())?;
+            return Ok(feed::status(StatusCode::CREATED));
+        }
+        let upload = Ulid::new();
+        let object = ObjectKey::of(&declared.id, &declared.version, upload);
+        self.invitation(upload, &object, declared.stored).await
+    }
+
+    async fn invitation(
+        &self,
+        upload: Ulid,
+        object: &ObjectKey,
+        stored: Stored,
+    ) -> Result<Reply, Refusal> {
+        let expires = OffsetDateTime::now_utc() + self.lifetime.0;
+        let address = self.objects.upload_address(object, stored, self.lifetime).await?;
+        let invitation = Invitation {
+            upload,
+            method: "PUT",
+            url: address.url,
+            headers: address.headers,
+            expires: expires.format(&Rfc3339).map_err(|error| Refusal::Broken(error.into()))?,
+        };
+        Ok(feed::json(&invitation))
+    }
+}

@@ -1,0 +1,14 @@
+//! Starts the function.
+
+use feed::lambda::{self, Error};
+use feed::{Aws, Environment};
+use upload::Upload;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda::start_log();
+    let aws = Aws::from_environment().await;
+    let verb = &Upload::from_environment(&Environment::of_process(), aws)
+        .map_err(|error| error.to_string())?;
+    lambda::run(|request| verb.handle(request)).await
+}
