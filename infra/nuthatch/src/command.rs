@@ -26,6 +26,10 @@ pub struct Command {
 pub enum Action {
     /// Run the whole feed on this machine
     Serve(ServeOptions),
+    /// Push packages of any size to a feed
+    Push(PushOptions),
+    /// Take pushes of any size from stock clients on this machine, for a feed
+    Relay(RelayOptions),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(KeyAction),
@@ -65,6 +69,55 @@ pub struct ServeOptions {
     /// The S3 bucket that holds the packages on AWS
     #[arg(long, requires = "table")]
     pub bucket: Option<BucketName>,
+}
+
+/// A feed to push to.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The feed: its address, or its name in nuget.config [default: the only one there, or
+    /// defaultPushSource]
+    #[arg(long, short)]
+    pub source: Option<String>,
+    /// Allow a feed that is not on this machine without TLS
+    #[arg(long)]
+    pub allow_insecure_connections: bool,
+}
+
+/// What is pushed, and how.
+#[derive(Debug, Args)]
+pub struct PushOptions {
+    /// The packages: files, or patterns like 'out/**/*.nupkg'
+    #[arg(required = true, value_name = "PACKAGE")]
+    pub packages: Vec<String>,
+    /// The feed.
+    #[command(flatten)]
+    pub target: Target,
+    /// The API key [default: the source's password in nuget.config]
+    #[arg(long, short = 'k', env = "NUGET_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// Pass over versions that the feed has
+    #[arg(long)]
+    pub skip_duplicate: bool,
+    /// How many packages are pushed at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub parallel: NonZeroUsize,
+    /// Print a line of JSON for each package
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How pushes are relayed.
+#[derive(Debug, Args)]
+pub struct RelayOptions {
+    /// The address to listen on, of this machine alone
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// The feed.
+    #[command(flatten)]
+    pub target: Target,
+    /// The most bytes that a package may have [default: 1 GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub max_package_bytes: Option<PackageBytes>,
 }
 
 /// Where the feed is kept: in a folder of this machine, or on AWS.

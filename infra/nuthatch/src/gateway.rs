@@ -11,6 +11,8 @@ use authorize::Decision;
 use feed::{Asked, BaseUrl, BoxError, Caller, Reply, Request};
 use http::Method;
 
+use crate::socket::Service;
+
 pub use functions::{Functions, Settings, Verb};
 pub use route::{Route, Routes};
 pub use template::{GatewayResponse, Template, TemplateError};
@@ -21,6 +23,12 @@ pub struct Gateway {
     template: Arc<Template>,
     functions: Arc<Functions>,
     base_url: BaseUrl,
+}
+
+impl Service for Gateway {
+    async fn answer(&self, request: Request) -> Reply {
+        self.handle(request).await
+    }
 }
 
 impl Gateway {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use nuthatch::command::{Action, Command};
-use nuthatch::{keys, serve};
+use nuthatch::{keys, push, relay, serve};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -19,6 +19,8 @@ async fn main() -> ExitCode {
         .init();
     let done = match command.action {
         Action::Serve(options) => serve::run(options).await.map_err(|error| error.to_string()),
+        Action::Push(options) => push::run(options).await.map_err(|error| error.to_string()),
+        Action::Relay(options) => relay::run(options).await.map_err(|error| error.to_string()),
         Action::Key(action) => keys::run(action).await.map_err(|error| error.to_string()),
     };
     match done {

@@ -1,41 +1,25 @@
 //! `nuthatch serve`: the gateway on a socket.
 
 mod host;
-mod inbound;
 mod welcome;
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use download::Delivery;
 use feed::{Aws, BaseUrl, BucketName, IdGlob, KeyName, Parts, Scope, Spooling, Table, TableName};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use push::Permits;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_io_timeout::TimeoutStream;
+use tokio::net::TcpListener;
 
 use crate::command::ServeOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Functions, Gateway, Settings, TemplateError};
 use crate::keys::{self, KeyError};
+use crate::socket::{accept, told_to_stop};
 
 pub use host::Host;
 
-/// How long a client may take for the head of a request.
-const HEAD: Duration = Duration::from_secs(30);
-/// Bytes of a connection's buffers: what keeps many large uploads at once small.
-const BUFFER: usize = 64 * 1024;
-/// How long a client may leave an answer unread.
-const UNREAD: Duration = Duration::from_mins(1);
-/// How long requests may take to finish once the server was told to stop:
-/// what a NuGet client waits for a push.
-const DRAIN: Duration = Duration::from_mins(5);
 /// How often what has expired is removed, and the snapshot of the index written.
 const UPKEEP: Duration = Duration::from_mins(10);
 
@@ -128,7 +112,7 @@ async fn on_aws(
         Settings { parts: Parts::for_aws(), ..settings(options, (table, bucket), spooling) };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     tracing::info!("serving {}", base_url.0);
-    accept(listener, gateway.into(), told_to_stop()).await?;
+    accept(listener, Host::from(gateway), told_to_stop()).await?;
     Ok(())
 }
 
@@ -162,80 +146,6 @@ fn base_url(given: Option<&BaseUrl>, listening: SocketAddr) -> Result<BaseUrl, S
         None if listening.ip().is_unspecified() => Err(ServeError::NoUrl(listening)),
         None => Ok(BaseUrl(format!("http://{listening}"))),
         Some(url) => Ok(url.clone()),
-    }
-}
-
-/// Accepts connections until `stop` is done; then lets requests finish.
-///
-/// # Errors
-/// The operating system fails.
-pub async fn accept(
-    listener: TcpListener,
-    host: Host,
-    stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let graceful = GracefulShutdown::new();
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => serve_connection(stream, host.clone(), &graceful),
-                // Such as too many open files: those that are open will end.
-                Err(error) => {
-                    tracing::warn!("cannot accept a connection: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    tracing::info!("stopping: letting requests finish");
-    tokio::select! {
-        () = graceful.shutdown() => {}
-        // Who asks twice does not want to wait.
-        () = told_to_stop() => tracing::warn!("stopped before all requests were finished"),
-        () = tokio::time::sleep(DRAIN) => tracing::warn!("some requests did not finish in time"),
-    }
-    Ok(())
-}
-
-fn serve_connection(stream: TcpStream, host: Host, graceful: &GracefulShutdown) {
-    // A reply's head and body are written apart.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(UNREAD));
-    let stream = Box::pin(stream);
-    let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let host = host.clone();
-        async move { Ok::<_, std::convert::Infallible>(host.handle(request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!("a connection ended: {error}");
-        }
-    });
-}
-
-/// Done when the process is told to stop.
-async fn told_to_stop() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = terminate => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }
 

@@ -166,8 +166,7 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
         owner.key()
     )
     .unwrap();
-    let serving =
-        nuthatch::serve::accept(listener, feed.gateway.clone().into(), std::future::pending());
+    let serving = nuthatch::socket::accept(listener, feed.gateway.clone(), std::future::pending());
     let serving = tokio::spawn(serving);
     stream.set_nonblocking(true).unwrap();
     let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();

@@ -5,11 +5,10 @@ use feed::{BaseUrl, Body, BucketName, Refusal, Reply, Request};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
-use super::inbound::Inbound;
 use crate::engines::S3;
 use crate::gateway::Gateway;
+use crate::socket::Service;
 
 /// Whether this process lives, for a load balancer.
 const HEALTH: &str = "/healthz";
@@ -51,10 +50,10 @@ impl Host {
         });
         Self { bucket, ..self }
     }
+}
 
-    /// Answers a request.
-    pub(super) async fn handle(&self, request: http::Request<Incoming>) -> Reply {
-        let request = Inbound::wrap(request);
+impl Service for Host {
+    async fn answer(&self, request: Request) -> Reply {
         let path = request.uri().path();
         if path == HEALTH && request.method() == Method::GET {
             return feed::stream(Body::from("ok\n"), "text/plain");

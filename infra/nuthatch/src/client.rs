@@ -1,0 +1,246 @@
+//! A feed as its clients reach it: what `push` and `relay` send packages to.
+
+mod answer;
+mod upload;
+
+use std::time::Duration;
+
+use feed::BaseUrl;
+use http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+
+pub use answer::Answer;
+pub use upload::{Package, PackageFileError};
+
+/// How often what may go well another time is tried.
+const TRIES: u32 = 3;
+/// The longest pause that a feed may ask for before the next try.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The feed cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The source is none.
+    #[error("'{0}' is no address of a feed; write it like https://FEED/v3/index.json")]
+    BadSource(String),
+    /// Keys would travel for everybody to read.
+    #[error(
+        "'{0}' is not encrypted, and the API key would travel in the open; use https, or --allow-insecure-connections"
+    )]
+    Insecure(String),
+    /// The HTTP client cannot be made.
+    #[error("cannot set up HTTP: {0}")]
+    Setup(reqwest::Error),
+    /// Nothing answers there.
+    #[error("{address} does not answer ({})", with_causes(.source))]
+    Unreachable {
+        /// What was asked.
+        address: String,
+        /// Why not.
+        source: reqwest::Error,
+    },
+    /// Something else answers there.
+    #[error("{address} is no feed that takes uploads ({reason}); check the source")]
+    NoUploads {
+        /// What was asked.
+        address: String,
+        /// What is wrong with its answer.
+        reason: String,
+    },
+    /// The bucket refused what the feed had signed.
+    #[error("the bucket refused the upload with {status}: {said}; push again")]
+    Bucket {
+        /// Its status.
+        status: StatusCode,
+        /// What it said.
+        said: String,
+    },
+}
+
+/// Where a feed is.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The address of its service index.
+    pub address: &'a str,
+    /// Whether it may be reached without TLS.
+    pub insecure: bool,
+}
+
+/// A feed, as its service index names it. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    http: reqwest::Client,
+    /// What its addresses begin with.
+    base_url: BaseUrl,
+    index: serde_json::Value,
+}
+
+/// The service index, as much as is needed.
+#[derive(Debug, Deserialize)]
+struct ServiceIndex {
+    resources: Vec<Resource>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Resource {
+    #[serde(rename = "@id")]
+    id: String,
+    #[serde(rename = "@type")]
+    kind: String,
+}
+
+/// Where uploads are declared, below the feed's address.
+const UPLOAD: &str = "/api/v2/upload";
+
+impl Feed {
+    /// The feed at `source`. One request.
+    ///
+    /// # Errors
+    /// There is none, or none that takes uploads, or it is not safe to ask.
+    pub async fn at(source: Source<'_>) -> Result<Self, ClientError> {
+        let Source { address, insecure } = source;
+        let url: reqwest::Url =
+            address.parse().map_err(|_| ClientError::BadSource(address.to_owned()))?;
+        match (url.scheme(), url.host_str()) {
+            ("https", Some(_)) => {}
+            ("http", Some(host)) if insecure || is_loopback(host) => {}
+            ("http", Some(_)) => return Err(ClientError::Insecure(address.to_owned())),
+            _ => return Err(ClientError::BadSource(address.to_owned())),
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("nuthatch/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(10))
+            // A redirect would take the key along.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(ClientError::Setup)?;
+        let unreachable = |source| ClientError::Unreachable { address: address.to_owned(), source };
+        let answer = send_again(|| http.get(url.clone())).await.map_err(unreachable)?;
+        let status = answer.status();
+        let no_uploads =
+            |reason: String| ClientError::NoUploads { address: address.to_owned(), reason };
+        if status != StatusCode::OK {
+            return Err(no_uploads(format!("it answers {status}")));
+        }
+        let index = answer.bytes().await.map_err(unreachable)?;
+        let index: serde_json::Value =
+            serde_json::from_slice(&index).map_err(|error| no_uploads(error.to_string()))?;
+        let resources = ServiceIndex::deserialize(&index);
+        let resources = resources.map_err(|error| no_uploads(error.to_string()))?.resources;
+        let upload = resources.iter().find(|resource| resource.kind == "NuthatchUpload/1.0.0");
+        let base_url = upload.and_then(|upload| upload.id.strip_suffix(UPLOAD));
+        let Some(base_url) = base_url else {
+            return Err(no_uploads("its service index names no NuthatchUpload/1.0.0".to_owned()));
+        };
+        let base_url = BaseUrl(base_url.to_owned());
+        if !insecure && url.scheme() == "https" && !base_url.0.starts_with("https:") {
+            return Err(ClientError::Insecure(base_url.0));
+        }
+        Ok(Self { http, base_url, index })
+    }
+
+    /// Its service index.
+    #[must_use]
+    pub fn index(&self) -> &serde_json::Value {
+        &self.index
+    }
+
+    /// Sends a request to an address below the feed's own, once, and gives the
+    /// answer as it comes.
+    ///
+    /// # Errors
+    /// Nothing answers.
+    pub async fn forward(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: feed::Body,
+    ) -> Result<reqwest::Response, ClientError> {
+        let address = format!("{}{path}", self.base_url.0);
+        let request = self.http.request(method, &address).headers(headers);
+        let sent = request.body(reqwest::Body::wrap(body)).send().await;
+        sent.map_err(|source| ClientError::Unreachable { address, source })
+    }
+
+    /// Posts a document, as often as it takes.
+    async fn post(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        document: &str,
+    ) -> Result<Answer, ClientError> {
+        let address = format!("{}{path}", self.base_url.0);
+        let unreachable = |source| ClientError::Unreachable { address: address.clone(), source };
+        let answer = send_again(|| {
+            let request = self.http.post(&address).headers(headers.clone());
+            let request = request.timeout(Duration::from_mins(1));
+            request.header("content-type", "application/json").body(document.to_owned())
+        });
+        Answer::of(answer.await.map_err(unreachable)?).await.map_err(unreachable)
+    }
+}
+
+/// Sends a request that does no harm when it is sent twice; again where it was
+/// lost, or the feed says that it may work later.
+async fn send_again(
+    request: impl Fn() -> reqwest::RequestBuilder,
+) -> Result<reqwest::Response, reqwest::Error> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let sent = request().send().await;
+        let pause = match &sent {
+            Ok(answer) if may_work_later(answer.status()) => pause_asked_for(answer.headers()),
+            Err(error) if !error.is_builder() => None,
+            _ => return sent,
+        };
+        if tries == TRIES {
+            return sent;
+        }
+        let pause = pause.unwrap_or(Duration::from_millis(500) * tries);
+        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+    }
+}
+
+fn may_work_later(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+fn pause_asked_for(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// An error with all that led to it: the library's own words say little.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_reached_without_tls() {
+        for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["packages.example.org", "10.0.0.1", "localhost.example.org"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a feed answered, with all that a NuGet client makes of it.
+
+use bytes::Bytes;
+use feed::{Body, Reply};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+/// What NuGet clients print.
+const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
+
+/// An answer that has arrived whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    pub(super) async fn of(response: reqwest::Response) -> Result<Self, reqwest::Error> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Self { status, headers, body: response.bytes().await? })
+    }
+
+    /// What the feed said: the words for the client, or those of a document.
+    #[must_use]
+    pub fn said(&self) -> Option<String> {
+        let warning = self.headers.get(WARNING).and_then(|warning| warning.to_str().ok());
+        let detail = || Some(self.json()?.get("detail")?.as_str()?.to_owned());
+        warning.map(str::to_owned).or_else(detail)
+    }
+
+    /// The document that it holds.
+    #[must_use]
+    pub fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The answer as it is passed on.
+    #[must_use]
+    pub fn into_reply(self) -> Reply {
+        let mut reply = Reply::new(Body::from(self.body));
+        *reply.status_mut() = self.status;
+        for name in [WARNING, WWW_AUTHENTICATE, RETRY_AFTER, CONTENT_TYPE] {
+            if let Some(value) = self.headers.get(&name) {
+                reply.headers_mut().insert(name, value.clone());
+            }
+        }
+        reply
+    }
+}

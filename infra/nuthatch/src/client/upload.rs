@@ -1,0 +1,207 @@
+//! A push in three steps: declare, PUT to the bucket, commit.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use feed::{Content, FileBody, Stored};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
+use ingest::Declaration;
+use nupkg::{Limits, PackageError, Source as _};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use super::{Answer, ClientError, Feed, TRIES, UPLOAD, may_work_later};
+
+/// A package on this machine, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// What it is.
+    pub declaration: Declaration,
+    file: Arc<File>,
+}
+
+/// A file is no package that could be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageFileError {
+    /// It cannot be read.
+    #[error("cannot read '{}': {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It breaks a rule. The feed would say the same.
+    #[error("'{}' cannot be pushed: {source}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        source: PackageError,
+    },
+}
+
+impl Package {
+    /// The package in the file at `path`: reads all of it. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no valid package.
+    pub fn open(path: &Path) -> Result<Self, PackageFileError> {
+        let unreadable = |source| PackageFileError::Unreadable { path: path.to_owned(), source };
+        let file = Arc::new(File::open(path).map_err(unreadable)?);
+        let size = file.metadata().map_err(unreadable)?.len();
+        let content = Content::File { file: Arc::clone(&file), size };
+        let inspected =
+            nupkg::inspect(content.clone(), &Limits::default(), OffsetDateTime::now_utc());
+        let nuspec = match inspected {
+            Ok(package) => package.nuspec,
+            Err(PackageError::Unreadable(source)) => return Err(unreadable(source)),
+            Err(source) => return Err(PackageFileError::Invalid { path: path.to_owned(), source }),
+        };
+        let sha256 = sha256(&content).map_err(unreadable)?;
+        let stored = Stored { size, sha256 };
+        let declaration = Declaration { id: nuspec.id, version: nuspec.version, stored };
+        Ok(Self { declaration, file })
+    }
+
+    /// The package in `file`, which is what it is declared to be.
+    #[must_use]
+    pub fn declared(declaration: Declaration, file: Arc<File>) -> Self {
+        Self { declaration, file }
+    }
+}
+
+fn sha256(content: &Content) -> io::Result<[u8; 32]> {
+    let (mut sha256, mut at) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let read = content.read_at(&mut buffer, at)?;
+        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        sha256.update(bytes);
+        at += read as u64;
+    }
+    Ok(sha256.finalize().into())
+}
+
+/// What the feed says of the next step.
+#[derive(Debug, Deserialize)]
+struct Invitation {
+    upload: String,
+    url: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl Feed {
+    /// Pushes `package` with the key and the session in `headers`; gives what the
+    /// feed says to it. `sent` hears how many bytes went out; less than before
+    /// where it begins anew.
+    ///
+    /// # Errors
+    /// Feed or bucket cannot be reached, or are not what they should be.
+    pub async fn push(
+        &self,
+        package: &Package,
+        headers: &HeaderMap,
+        sent: impl Fn(u64) + Clone + Send + Sync + 'static,
+    ) -> Result<Answer, ClientError> {
+        let declaration = package.declaration.to_json();
+        let answer = self.post(UPLOAD, headers, &declaration).await?;
+        if answer.status != StatusCode::OK {
+            return Ok(answer);
+        }
+        let invitation = answer.json().and_then(|json| Invitation::deserialize(json).ok());
+        let Some(invitation) = invitation else {
+            return Err(ClientError::NoUploads {
+                address: format!("{}{UPLOAD}", self.base_url.0),
+                reason: "it invites to no upload".to_owned(),
+            });
+        };
+        self.put(&invitation, package, sent).await?;
+        let path = format!("{UPLOAD}/{}/commit", invitation.upload);
+        self.post(&path, headers, &declaration).await
+    }
+
+    /// Asks whether a key may push at all. The feed reads the key first.
+    ///
+    /// # Errors
+    /// The feed cannot be reached.
+    pub async fn knock(&self, headers: &HeaderMap) -> Result<Answer, ClientError> {
+        self.post(UPLOAD, headers, "{}").await
+    }
+
+    /// Sends the bytes, as often as it takes: they are the same every time.
+    async fn put(
+        &self,
+        invitation: &Invitation,
+        package: &Package,
+        sent: impl Fn(u64) + Clone + Send + Sync + 'static,
+    ) -> Result<(), ClientError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let put = self.http.put(&invitation.url).headers(invitation.headers());
+            let put = put.body(body(package, sent.clone())).send().await;
+            let failed = match put {
+                // There already: an earlier try, whose answer was lost.
+                Ok(answer)
+                    if answer.status().is_success()
+                        || answer.status() == StatusCode::PRECONDITION_FAILED =>
+                {
+                    return Ok(());
+                }
+                Ok(answer) if !may_work_later(answer.status()) || tries == TRIES => {
+                    let status = answer.status();
+                    let said = answer.text().await.unwrap_or_default();
+                    return Err(ClientError::Bucket { status, said: first_words(&said) });
+                }
+                Err(source) if tries == TRIES => {
+                    let address = invitation.url.split('?').next().unwrap_or_default().to_owned();
+                    // The signature in the address opens the bucket.
+                    return Err(ClientError::Unreachable { address, source: source.without_url() });
+                }
+                Ok(answer) => answer.status().to_string(),
+                Err(error) => super::with_causes(&error.without_url()),
+            };
+            tracing::warn!("the upload failed and begins anew: {failed}");
+            tokio::time::sleep(Duration::from_secs(1) * tries).await;
+        }
+    }
+}
+
+impl Invitation {
+    fn headers(&self) -> HeaderMap {
+        let headers = self.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        headers
+            .filter_map(|(name, value)| {
+                Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
+            })
+            .collect()
+    }
+}
+
+fn body(package: &Package, sent: impl Fn(u64) + Send + Sync + 'static) -> reqwest::Body {
+    let size = package.declaration.stored.size;
+    let mut total = 0;
+    let body = FileBody::new(Arc::clone(&package.file), 0..size).map_frame(move |frame| {
+        total += frame.data_ref().map_or(0, Bytes::len) as u64;
+        sent(total);
+        frame
+    });
+    reqwest::Body::wrap(body)
+}
+
+/// What S3 says in its XML, or the beginning of something else.
+fn first_words(said: &str) -> String {
+    let message = said
+        .split_once("<Message>")
+        .and_then(|(_, rest)| rest.split_once("</Message>"))
+        .map_or(said, |(message, _)| message);
+    feed::one_line(message).chars().take(200).collect()
+}

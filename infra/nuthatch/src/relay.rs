@@ -1,0 +1,186 @@
+//! `nuthatch relay`: a feed on this machine's loopback that takes pushes of any
+//! size from stock clients, and passes them on straight to the bucket. All else
+//! goes to the feed behind it as it comes.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use feed::{BaseUrl, Body, Content, PackageBytes, Refusal, Reply, Request, Spooling, Stored};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, Method, StatusCode};
+use ingest::Declaration;
+use nupkg::Limits;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+
+use crate::client::{ClientError, Feed, Package, Source};
+use crate::command::RelayOptions;
+use crate::push::{PushError, source};
+use crate::socket::{Service, accept, told_to_stop};
+
+/// Where stock clients push to.
+const PUBLISH: &str = "/api/v2/package";
+/// What of a client's request speaks for it to the feed.
+const CREDENTIALS: [HeaderName; 3] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-nuget-apikey"),
+    HeaderName::from_static("x-nuget-session-id"),
+];
+/// What belongs to a connection, and not to what goes over it.
+const OF_THE_CONNECTION: [HeaderName; 5] =
+    [CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("expect")];
+
+/// The relay cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// There is no feed to relay to.
+    #[error(transparent)]
+    Source(#[from] PushError),
+    /// The feed cannot be used.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Everybody could listen to keys.
+    #[error("{0} is no address of this machine alone; a relay speaks without TLS, use 127.0.0.1")]
+    NotLoopback(SocketAddr),
+    /// The operating system fails.
+    #[error("the system failed: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Relays until the process is told to stop.
+///
+/// # Errors
+/// The relay cannot start.
+pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
+    let address = options.listen;
+    if !address.ip().is_loopback() {
+        return Err(RelayError::NotLoopback(address));
+    }
+    let source = source(&options.target)?;
+    let insecure = options.target.allow_insecure_connections;
+    let feed = Feed::at(Source { address: &source.address, insecure }).await?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| RelayError::Listen { address, source })?;
+    let base_url = BaseUrl(format!("http://{}", listener.local_addr()?));
+    announce(&base_url, &source.address)?;
+    let relay = Relay {
+        feed,
+        base_url,
+        spooling: Spooling::Folder(std::env::temp_dir()),
+        package_bytes: options.max_package_bytes.unwrap_or_default(),
+    };
+    Ok(accept(listener, relay, told_to_stop()).await?)
+}
+
+/// Prints the source for a script to read, and for people what to do with it.
+fn announce(base_url: &BaseUrl, feed: &str) -> io::Result<()> {
+    let source = format!("{}/v3/index.json", base_url.0);
+    writeln!(
+        io::stderr(),
+        "Relays pushes of any size to {feed}. Push with the feed's key:\n\n  \
+         dotnet nuget push '*.nupkg' --source {source} --allow-insecure-connections --api-key KEY\n"
+    )?;
+    writeln!(io::stdout(), "{source}")?;
+    io::stdout().flush()
+}
+
+/// What answers on the loopback. Clones share it.
+#[derive(Debug, Clone)]
+struct Relay {
+    feed: Feed,
+    base_url: BaseUrl,
+    spooling: Spooling,
+    package_bytes: PackageBytes,
+}
+
+impl Service for Relay {
+    async fn answer(&self, request: Request) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answered = match (&method, path.trim_end_matches('/')) {
+            (&Method::PUT, PUBLISH) => self.push(request).await,
+            (&Method::GET, "/v3/index.json") => Ok(feed::json(&self.index())),
+            _ => self.forward(request).await,
+        };
+        let reply = answered.unwrap_or_else(Reply::from);
+        tracing::info!(http.status = reply.status().as_u16(), "{method} {path}");
+        reply
+    }
+}
+
+impl Relay {
+    /// The feed's own service index, but for where to push.
+    fn index(&self) -> Value {
+        let mut index = self.feed.index().clone();
+        let resources = index.get_mut("resources").and_then(Value::as_array_mut);
+        for resource in resources.into_iter().flatten() {
+            let kind = resource.get("@type").and_then(Value::as_str).unwrap_or_default();
+            if kind.starts_with("PackagePublish/")
+                && let Some(address) = resource.get_mut("@id")
+            {
+                *address = Value::String(format!("{}{PUBLISH}", self.base_url.0));
+            }
+        }
+        index
+    }
+
+    async fn push(&self, request: Request) -> Result<Reply, Refusal> {
+        let (parts, body) = request.into_parts();
+        let headers: HeaderMap = CREDENTIALS
+            .into_iter()
+            .filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())))
+            .collect();
+        // A key that is not good is refused before the package is received.
+        let knocked = self.feed.knock(&headers).await.map_err(unreachable)?;
+        if matches!(knocked.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Ok(knocked.into_reply());
+        }
+        let limit = self.package_bytes.0;
+        let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
+        let content = received.content.clone();
+        let inspected = tokio::task::spawn_blocking(move || {
+            nupkg::inspect(content, &Limits::default(), OffsetDateTime::now_utc())
+        });
+        let inspected = inspected.await.map_err(|panic| Refusal::Broken(panic.into()))??;
+        let Content::File { file, size } = received.content else {
+            return Err(Refusal::Broken("a package that is in no file".into()));
+        };
+        let declaration = Declaration {
+            id: inspected.nuspec.id,
+            version: inspected.nuspec.version,
+            stored: Stored { size, sha256: received.sha256 },
+        };
+        let package = Package::declared(declaration, Arc::clone(&file));
+        let answer = self.feed.push(&package, &headers, |_| {}).await.map_err(unreachable)?;
+        Ok(answer.into_reply())
+    }
+
+    async fn forward(&self, request: Request) -> Result<Reply, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        for name in OF_THE_CONNECTION {
+            parts.headers.remove(name);
+        }
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let answer = self.feed.forward(parts.method, path, parts.headers, body).await;
+        let answer = http::Response::<reqwest::Body>::from(answer.map_err(unreachable)?);
+        let mut reply = answer.map(Body::stream);
+        for name in OF_THE_CONNECTION {
+            reply.headers_mut().remove(name);
+        }
+        Ok(reply)
+    }
+}
+
+fn unreachable(error: ClientError) -> Refusal {
+    Refusal::Unavailable(error.into())
+}
