@@ -38,6 +38,15 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
+    /// The answer, which has this status.
+    #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "often the status is all that counts")]
+    pub fn expect(self, status: StatusCode) -> Self {
+        let body = String::from_utf8_lossy(&self.body);
+        assert_eq!(self.status, status, "{} {body}", self.header("x-nuget-warning"));
+        self
+    }
+
     /// Status and warning, as a user sees a refusal.
     #[must_use]
     pub fn refusal(&self) -> String {

@@ -4,6 +4,8 @@
 mod client;
 mod corpus;
 mod feed;
+mod host;
+mod lambda;
 mod package;
 mod recorder;
 mod server;
@@ -11,6 +13,8 @@ mod server;
 pub use client::{Answer, Client, framed};
 pub use corpus::{CorpusPackage, corpus};
 pub use feed::{FeedOptions, TestFeed};
+pub use host::{Host, Relay};
+pub use lambda::LambdaGateway;
 pub use package::{Entry, PackageBuilder, nuspec};
 pub use recorder::{Meter, Recorder};
-pub use server::{Server, nuthatch, run};
+pub use server::{Server, nuthatch, run, send_to};

@@ -72,15 +72,30 @@ impl Server {
 
     /// Sends a request over a connection of its own.
     pub async fn send(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Answer {
-        let stream = TcpStream::connect(&self.address).await.expect("a connection");
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
-        tokio::spawn(connection);
-        let request = request.header("host", &self.address).body(Full::new(body.into())).unwrap();
-        let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        send_to(&self.address, request, body).await
     }
+
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+/// Sends a request to `address` over a connection of its own.
+pub async fn send_to(
+    address: &str,
+    request: http::request::Builder,
+    body: impl Into<Bytes>,
+) -> Answer {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    let request = request.header("host", address).body(Full::new(body.into())).unwrap();
+    let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
 }
 
 impl Drop for Server {

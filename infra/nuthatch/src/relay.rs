@@ -22,6 +22,7 @@ use crate::socket::{Service, accept, told_to_stop};
 
 /// Where stock clients push to.
 const PUBLISH: &str = "/api/v2/package";
+const PUBLISH_WITH_SLASH: &str = "/api/v2/package/";
 /// What of a client's request speaks for it to the feed.
 const CREDENTIALS: [HeaderName; 3] = [
     AUTHORIZATION,
@@ -107,8 +108,8 @@ struct Relay {
 impl Service for Relay {
     async fn answer(&self, request: Request) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answered = match (&method, path.trim_end_matches('/')) {
-            (&Method::PUT, PUBLISH) => self.push(request).await,
+        let answered = match (&method, path.as_str()) {
+            (&Method::PUT, PUBLISH | PUBLISH_WITH_SLASH) => self.push(request).await,
             (&Method::GET, "/v3/index.json") => Ok(feed::json(&self.index())),
             _ => self.forward(request).await,
         };

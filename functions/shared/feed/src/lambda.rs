@@ -27,13 +27,24 @@ pub async fn run<F>(handle: impl Fn(Request) -> F) -> Result<(), Error>
 where
     F: Future<Output = Reply> + Send,
 {
-    lambda_http::run(service_fn(|event: lambda_http::Request| {
-        let request = request(event);
-        let asked = Asked::of(&request);
-        let reply = handle(request);
-        async { Answer::of(asked.shape(reply.await).await).await }
-    }))
-    .await
+    lambda_http::run(service_fn(|event| answer(event, &handle))).await
+}
+
+/// Answers one REST API event with `handle`.
+///
+/// # Errors
+/// The reply's body cannot be read.
+pub fn answer<F>(
+    event: lambda_http::Request,
+    handle: impl Fn(Request) -> F,
+) -> impl Future<Output = Result<Answer, Error>>
+where
+    F: Future<Output = Reply> + Send,
+{
+    let request = request(event);
+    let asked = Asked::of(&request);
+    let reply = handle(request);
+    async { Answer::of(asked.shape(reply.await).await).await }
 }
 
 /// Answers plain events (an authorizer's) with `handle`.

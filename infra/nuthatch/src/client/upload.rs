@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,21 +31,11 @@ pub struct Package {
 #[derive(Debug, thiserror::Error)]
 pub enum PackageFileError {
     /// It cannot be read.
-    #[error("cannot read '{}': {source}", .path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
     /// It breaks a rule. The feed would say the same.
-    #[error("'{}' cannot be pushed: {source}", .path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        source: PackageError,
-    },
+    #[error("{0}")]
+    Invalid(PackageError),
 }
 
 impl Package {
@@ -54,18 +44,17 @@ impl Package {
     /// # Errors
     /// It cannot be read, or is no valid package.
     pub fn open(path: &Path) -> Result<Self, PackageFileError> {
-        let unreadable = |source| PackageFileError::Unreadable { path: path.to_owned(), source };
-        let file = Arc::new(File::open(path).map_err(unreadable)?);
-        let size = file.metadata().map_err(unreadable)?.len();
+        let file = Arc::new(File::open(path)?);
+        let size = file.metadata()?.len();
         let content = Content::File { file: Arc::clone(&file), size };
         let inspected =
             nupkg::inspect(content.clone(), &Limits::default(), OffsetDateTime::now_utc());
         let nuspec = match inspected {
             Ok(package) => package.nuspec,
-            Err(PackageError::Unreadable(source)) => return Err(unreadable(source)),
-            Err(source) => return Err(PackageFileError::Invalid { path: path.to_owned(), source }),
+            Err(PackageError::Unreadable(error)) => return Err(error.into()),
+            Err(error) => return Err(PackageFileError::Invalid(error)),
         };
-        let sha256 = sha256(&content).map_err(unreadable)?;
+        let sha256 = sha256(&content)?;
         let stored = Stored { size, sha256 };
         let declaration = Declaration { id: nuspec.id, version: nuspec.version, stored };
         Ok(Self { declaration, file })
