@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use feed::{Aws, Environment, Reply, Request, lambda};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
 use lambda_http::IntoResponse;
 use nuthatch::gateway::{Route, Template, Verb};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nuthatch_tests::{CorpusPackage, PackageBuilder, Server, corpus, nuspec};
+use nuthatch_tests::{CorpusPackage, PackageBuilder, Server, corpus, noise, nuspec};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -339,17 +339,4 @@ fn who_lists_in_the_old_way_is_told_that_it_does_not_work() {
     let source = nuget.source();
     let said = nuget.run(&["list", "-Source", &source, "-ConfigFile", "nuget.config"]);
     assert!(said.text.contains("does not support listing packages"), "{}", said.text);
-}
-
-/// Bytes that do not deflate.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state.to_le_bytes()[0]
-    })
-    .take(length)
-    .collect()
 }

@@ -328,26 +328,39 @@ impl s3s::S3 for Bucket {
     }
 }
 
-/// Writes and syncs a body; gives its size and its SHA-256 in Base64.
+/// Writes and syncs a body, each piece while the next one comes; gives its size and
+/// its SHA-256 in Base64.
 async fn write(file: std::fs::File, body: Option<StreamingBlob>) -> S3Result<(u64, String)> {
-    let (mut file, mut sha256, mut size) = (file, Sha256::new(), 0);
+    let mut written = Written { file, sha256: Sha256::new(), size: 0 };
     if let Some(mut body) = body {
-        while let Some(piece) = body.next().await {
+        let mut next = body.next().await;
+        while let Some(piece) = next {
             let piece = piece.map_err(|_| s3_error!(IncompleteBody))?;
-            let written = tokio::task::spawn_blocking(move || {
-                sha256.update(&piece);
-                file.write_all(&piece)?;
-                std::io::Result::Ok((file, sha256, piece.len() as u64))
-            });
-            let done = written.await.map_err(S3Error::internal_error)?;
-            let length;
-            (file, sha256, length) = done.map_err(S3Error::internal_error)?;
-            size += length;
+            let writing = tokio::task::spawn_blocking(move || written.append(&piece));
+            next = body.next().await;
+            let done = writing.await.map_err(S3Error::internal_error)?;
+            written = done.map_err(S3Error::internal_error)?;
         }
     }
-    let synced = tokio::task::spawn_blocking(move || file.sync_all()).await;
-    synced.map_err(S3Error::internal_error)?.map_err(S3Error::internal_error)?;
+    let synced = tokio::task::spawn_blocking(move || written.file.sync_all().map(|()| written));
+    let synced = synced.await.map_err(S3Error::internal_error)?;
+    let Written { sha256, size, .. } = synced.map_err(S3Error::internal_error)?;
     Ok((size, BASE64_STANDARD.encode(sha256.finalize())))
+}
+
+struct Written {
+    file: std::fs::File,
+    sha256: Sha256,
+    size: u64,
+}
+
+impl Written {
+    fn append(mut self, piece: &[u8]) -> std::io::Result<Self> {
+        self.sha256.update(piece);
+        self.file.write_all(piece)?;
+        self.size += piece.len() as u64;
+        Ok(self)
+    }
 }
 
 fn listed(object: &Object) -> s3s::dto::Object {
