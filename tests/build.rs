@@ -3,9 +3,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_nuget)");
+    println!("cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_namespaces, has_nuget)");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=NUGET_EXE");
     println!("cargo::rerun-if-env-changed=NODE_MODULES");
@@ -18,6 +19,11 @@ fn main() {
     let nuget = env::var_os("NUGET_EXE").map(PathBuf::from);
     if mono.is_some_and(|mono| found(&mono)) && nuget.is_some_and(|nuget| found(&nuget)) {
         println!("cargo::rustc-cfg=has_nuget");
+    }
+    let mount = ["--mount", "mount", "-t", "tmpfs", "none", "/mnt"];
+    let mounted = Command::new("unshare").args(mount).output();
+    if mounted.is_ok_and(|output| output.status.success()) {
+        println!("cargo::rustc-cfg=has_namespaces");
     }
     let modules = env::var_os("NODE_MODULES").map(PathBuf::from);
     let chromium = found(Path::new("/usr/bin/chromium"));

@@ -1,14 +1,19 @@
 //! A look at every call that the SDK makes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::Value;
 
-/// The calls made so far, in their order: `GetItem`, `PUT object` …
+/// The calls made so far, in their order: `GetItem`, `PUT object` …; and how many
+/// bytes came out of the bucket.
 #[derive(Debug, Clone, Default)]
-pub struct Recorder(Arc<Mutex<Vec<String>>>);
+pub struct Recorder {
+    calls: Arc<Mutex<Vec<String>>>,
+    read: Arc<AtomicU64>,
+}
 
 impl Recorder {
     /// `engine`, with every call to it recorded.
@@ -20,7 +25,13 @@ impl Recorder {
     /// The calls since the last time this was asked.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// The bytes of objects that were read since the last time this was asked.
+    #[must_use]
+    pub fn take_bytes(&self) -> u64 {
+        self.read.swap(0, Ordering::Relaxed)
     }
 
     /// Forgets the calls so far.
@@ -42,8 +53,17 @@ impl<E: HttpConnector + 'static> HttpConnector for Recorded<E> {
             || format!("{} object", request.method()),
             |target| target.rsplit('.').next().unwrap_or_default().to_owned(),
         );
-        self.calls.0.lock().unwrap().push(operation);
-        self.engine.call(request)
+        let reads = operation == "GET object";
+        self.calls.calls.lock().unwrap().push(operation);
+        let (answer, read) = (self.engine.call(request), Arc::clone(&self.calls.read));
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            let length = answer.headers().get("content-length");
+            if let Some(length) = length.and_then(|length| length.parse().ok()).filter(|_| reads) {
+                read.fetch_add(length, Ordering::Relaxed);
+            }
+            Ok(answer)
+        })
     }
 }
 

@@ -30,10 +30,25 @@ impl Server {
     /// listens.
     #[must_use]
     pub fn start(data: &Path, options: &[&str]) -> Self {
-        let mut process = nuthatch()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(options)
+        let mut serve = nuthatch();
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(options);
+        Self::spawn(serve)
+    }
+
+    /// Starts the command on a data folder on a disk of its own, of this size, which
+    /// nobody else sees.
+    #[must_use]
+    pub fn start_on_disk_of(data: &Path, size: &str) -> Self {
+        let script = "mount -t tmpfs -o size=\"$2\" none \"$1\" && \
+                      exec \"$0\" serve --listen 127.0.0.1:0 --data \"$1\"";
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-c", script]);
+        unshare.arg(nuthatch().get_program()).arg(data).arg(size);
+        Self::spawn(unshare)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut process = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

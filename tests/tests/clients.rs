@@ -5,7 +5,9 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nuthatch_tests::{CorpusPackage, PackageBuilder, Server, corpus, noise, nuspec};
+use nuthatch_tests::{
+    CorpusPackage, PackageBuilder, Relay, Server, corpus, noise, nuspec, write_large_package,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -34,8 +36,12 @@ impl NuGet {
 
     /// A feed that has its owner's key as the source's credentials.
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(&folder.path().join("data"), &[]);
+        let server = Server::start(&folder.path().join("data"), options);
         let nuget = Self { folder, server };
         let key = nuget.key();
         nuget.configure(&format!(
@@ -237,17 +243,50 @@ fn a_deleted_package_can_still_be_installed_by_its_version() {
 
 #[test]
 #[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
-fn a_wrong_key_is_explained_after_one_upload() {
-    let nuget = NuGet::start();
+fn a_large_push_that_is_refused_is_explained_after_one_upload() {
+    let nuget = NuGet::start_with(&["--max-package-bytes", "200000000"]);
     nuget.configure("");
-    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0").file("large", &noise(3 << 20)));
+    write_large_package(&nuget.path("a.nupkg"), ("Acme", "1.0.0"), 250_000_000);
+    let refused = |said: &Said, status: &str, warning: &str| {
+        said.is_failure(&format!("WARNING: {warning}"));
+        said.is_failure(status);
+        assert_eq!(said.text.matches("PUT http").count(), 1, "{}", said.text);
+    };
     let said = nuget.push("a.nupkg", &["-ApiKey", "wrong"]);
+    refused(&said, "403 (Forbidden)", "the API key is unknown, expired or revoked");
+    let said = nuget.push("a.nupkg", &[]);
+    refused(&said, "401 (Unauthorized)", "an API key is needed: pass it with --api-key");
+    let said = nuget.push_with_key("a.nupkg", &[]);
+    let warning = "the package is larger than the 200000000 bytes that this feed takes";
+    refused(&said, "413", warning);
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_relay_says_what_the_feed_says() {
+    let nuget = NuGet::start();
+    let relay = Relay::start(&nuget.source());
+    let source = format!("http://{}/v3/index.json", relay.address);
+    let push = |key: &str, more: &[&str]| {
+        let arguments = ["push", "a.nupkg", "-Source", &source, "-ApiKey", key];
+        nuget.run(&[&arguments[..], more].concat())
+    };
+    nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0").file("large", &noise(9 << 20)));
+    let said = push("wrong", &[]);
     said.is_failure("WARNING: the API key is unknown, expired or revoked");
     said.is_failure("403 (Forbidden)");
     assert_eq!(said.text.matches("PUT http").count(), 1, "{}", said.text);
-    let said = nuget.push("a.nupkg", &[]);
-    said.is_failure("WARNING: an API key is needed: pass it with --api-key");
-    said.is_failure("401 (Unauthorized)");
+    push(nuget.key(), &[]).is_success("Your package was pushed.");
+    let said = push(nuget.key(), &[]);
+    said.is_failure("409 (Conflict)");
+    said.is_failure("WARNING: the package 'Acme' 1.0.0 exists already; push a new version");
+    push(nuget.key(), &["-SkipDuplicate"]).is_success("already exists at feed");
+    let delete = ["delete", "Acme", "1.0.0", "-Source", &source, "-ApiKey", nuget.key()];
+    nuget.run(&delete).is_success("was deleted successfully");
+    nuget.pack("a.nupkg", &PackageBuilder::new("a b", "1.0.0"));
+    push(nuget.key(), &[]).is_failure("400 (Bad Request)");
+    let installed = nuget.install(&[("Acme".to_owned(), "1.0.0".to_owned())].into());
+    assert_eq!(installed.len(), 1);
 }
 
 #[test]

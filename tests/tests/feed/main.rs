@@ -8,13 +8,16 @@ mod files;
 mod framing;
 mod freshness;
 mod lambda;
+mod large;
 mod listing;
 mod push;
 mod races;
+mod ranges;
 mod reading;
 mod registration;
 mod search;
 mod server;
+mod sockets;
 mod views;
 mod web;
 

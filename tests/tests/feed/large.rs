@@ -1,0 +1,238 @@
+//! Packages that no function could carry: what is read of them, and how they are
+//! stored.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use feed::{Body, FileBody, Parts};
+use http::{Method, StatusCode};
+use nuthatch_tests::{
+    Answer, Client, Entry, FeedOptions, PackageBuilder, TestFeed, corpus, noise,
+    write_large_package,
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::package;
+
+const UPLOAD: &str = "/api/v2/upload";
+
+async fn post(client: &Client, path: &str, document: &Value) -> Answer {
+    let request = http::Request::builder().method(Method::POST).uri(path);
+    client.send(request, document.to_string()).await
+}
+
+/// A body that the bucket is sent.
+fn body(file: &Arc<File>) -> s3s::Body {
+    let size = file.metadata().unwrap().len();
+    s3s::Body::http_body(FileBody::new(Arc::clone(file), 0..size))
+}
+
+/// Uploads the file and commits it; gives what the feed says.
+async fn upload(feed: &TestFeed, client: &Client, file: &Path, declared: (&str, &str)) -> Answer {
+    let (mut hashed, mut sha256) = (File::open(file).unwrap(), Sha256::new());
+    std::io::copy(&mut hashed, &mut sha256).unwrap();
+    let file = Arc::new(File::open(file).unwrap());
+    let declaration = json!({
+        "id": declared.0,
+        "version": declared.1,
+        "size": file.metadata().unwrap().len(),
+        "sha256": BASE64_STANDARD.encode(sha256.finalize()),
+    });
+    let answer = post(client, UPLOAD, &declaration).await;
+    if answer.status != StatusCode::OK {
+        return answer;
+    }
+    let invitation = answer.json();
+    let mut request =
+        http::Request::put(invitation["url"].as_str().unwrap()).header("host", "embedded.invalid");
+    for (name, value) in invitation["headers"].as_object().unwrap() {
+        request = request.header(name, value.as_str().unwrap());
+    }
+    let put = feed.engines.s3.call(request.body(body(&file)).unwrap()).await.unwrap();
+    assert_eq!(put.status(), StatusCode::OK);
+    feed.calls.forget();
+    let _ = feed.calls.take_bytes();
+    let upload = invitation["upload"].as_str().unwrap();
+    post(client, &format!("{UPLOAD}/{upload}/commit"), &declaration).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_1_gb_reads_some_tens_of_kb() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let file = feed.folder().join("large.nupkg");
+    write_large_package(&file, ("Acme.Large", "1.0.0"), 1_000_000_000);
+    let answer = upload(&feed, &owner, &file, ("Acme.Large", "1.0.0")).await;
+    answer.expect(StatusCode::CREATED);
+    let (calls, bytes) = (feed.calls.take(), feed.calls.take_bytes());
+    println!("a commit of 1 GB: {bytes} bytes read in {} calls", calls.len());
+    assert!((1..256 * 1024).contains(&bytes), "{bytes}");
+    assert_eq!(calls, ["HEAD object", "GET object", "GET object", "GetItem", "TransactWriteItems"]);
+    let path = "/v3/package/acme.large/1.0.0/acme.large.1.0.0.nupkg";
+    let end = owner.get_with(path, ("range", "bytes=-22")).await;
+    assert!(end.expect(StatusCode::PARTIAL_CONTENT).body.starts_with(b"PK\x05\x06"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_of_many_entries_reads_their_headers_together() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let mut builder = PackageBuilder::new("Acme.Many", "1.0.0");
+    let content = noise(64 * 1024);
+    for entry in 0..400 {
+        let mut entry = Entry::stored(&format!("lib/net8.0/{entry}.dll"), &content);
+        entry.streamed = true;
+        builder = builder.entry(entry);
+    }
+    let file = feed.folder().join("many.nupkg");
+    let bytes = builder.build();
+    std::fs::write(&file, &bytes).unwrap();
+    let answer = upload(&feed, &owner, &file, ("Acme.Many", "1.0.0")).await;
+    answer.expect(StatusCode::CREATED);
+    let (calls, read) = (feed.calls.take().len(), feed.calls.take_bytes());
+    println!("a commit of {} bytes in 400 entries: {read} read in {calls} calls", bytes.len());
+    assert!(read < 256 * 1024, "{read}");
+    assert!(calls < 410, "{calls}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_corpus), ignore = "the corpus of real packages is not beside this checkout")]
+async fn every_real_package_is_judged_alike_whether_pushed_or_uploaded() {
+    let (pushed, uploaded) = (TestFeed::start().await, TestFeed::start().await);
+    let (pusher, uploader) = (pushed.owner().await, uploaded.owner().await);
+    let mut taken = 0;
+    for package in corpus() {
+        let id = if package.id.is_empty() { "None" } else { &package.id };
+        let declared = (id, package.version.as_str());
+        let push = pusher.push(&package.bytes()).await;
+        let upload = upload(&uploaded, &uploader, &package.path, declared).await;
+        // What is no id or version cannot be declared.
+        if !upload.header("x-nuget-warning").starts_with("the declaration") {
+            assert_eq!(upload.refusal(), push.refusal(), "{}", package.name());
+        }
+        assert_eq!(upload.status, push.status, "{}", package.name());
+        taken += usize::from(upload.status == StatusCode::CREATED);
+    }
+    assert!(taken > 90, "{taken}");
+    assert_eq!(uploaded.objects().await.len(), pushed.objects().await.len());
+}
+
+/// A feed that stores what is larger than 6 MB in parts of 5 MiB.
+async fn feed_in_parts() -> TestFeed {
+    let parts = Parts { above: 6_000_000, of: 5 * 1024 * 1024 };
+    TestFeed::with(FeedOptions { parts, ..FeedOptions::default() }).await
+}
+
+#[tokio::test]
+async fn a_large_push_is_stored_in_parts() {
+    let feed = feed_in_parts().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "small")).await.expect(StatusCode::CREATED);
+    assert!(!feed.calls.take().contains(&"POST object".to_owned()));
+    let bytes = PackageBuilder::new("Acme", "2.0.0").file("a.bin", &noise(12 << 20)).build();
+    owner.push(&bytes).await.expect(StatusCode::CREATED);
+    assert_eq!(
+        feed.calls.take(),
+        [
+            "GetItem",
+            "POST object",
+            "PUT object",
+            "PUT object",
+            "PUT object",
+            "POST object",
+            "TransactWriteItems"
+        ]
+    );
+    assert!(owner.nupkg("acme", "2.0.0").await.body == bytes);
+    assert_eq!(feed.objects().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_push_beyond_the_permits_is_told_when_to_come_back() {
+    let feed = TestFeed::with(FeedOptions { pushes: 1, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
+    let arriving = Arriving(receiver);
+    let slow = owner.clone();
+    let slow = tokio::spawn(async move {
+        slow.send(http::Request::put("/api/v2/package"), Body::stream(arriving)).await
+    });
+    let bytes = package("Acme", "1.0.0", "x");
+    let (first, rest) = bytes.split_at(100);
+    // The channel has room for one: both are in it once one has arrived.
+    for piece in first.chunks(50) {
+        sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
+    }
+    let other = package("Other", "1.0.0", "x");
+    let refused = owner.push(&other).await;
+    assert_eq!(
+        refused.refusal(),
+        "503 the feed receives as many packages as it can at once; try again in a moment"
+    );
+    assert_eq!(refused.header("retry-after"), "20");
+    sender.send(Bytes::copy_from_slice(rest)).await.unwrap();
+    drop(sender);
+    assert_eq!(slow.await.unwrap().status, StatusCode::CREATED);
+    owner.push(&other).await.expect(StatusCode::CREATED);
+}
+
+/// A body that comes as it is sent.
+struct Arriving(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Arriving {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        let frame = std::task::ready!(self.0.poll_recv(context));
+        std::task::Poll::Ready(frame.map(|bytes| Ok(http_body::Frame::data(bytes))))
+    }
+}
+
+#[tokio::test]
+async fn parts_that_are_not_those_sent_make_no_object() {
+    let feed = TestFeed::start().await;
+    let (s3, key) = (&feed.aws.s3, "packages/a/1.0.0/x.nupkg");
+    let create = s3.create_multipart_upload().bucket("nuthatch").key(key).send().await.unwrap();
+    let upload = create.upload_id().unwrap().to_owned();
+    let part = async |number: i32, bytes: Vec<u8>| {
+        let put = s3.upload_part().bucket("nuthatch").key(key).upload_id(&upload);
+        let sha256 = BASE64_STANDARD.encode(Sha256::digest(&bytes));
+        let put = put.part_number(number).checksum_sha256(&sha256).body(bytes.into());
+        put.send().await.unwrap();
+        aws_sdk_s3::types::CompletedPart::builder()
+            .part_number(number)
+            .checksum_sha256(sha256)
+            .build()
+    };
+    let complete = async |parts: Vec<aws_sdk_s3::types::CompletedPart>| {
+        let list = aws_sdk_s3::types::CompletedMultipartUpload::builder().set_parts(Some(parts));
+        let complete = s3.complete_multipart_upload().bucket("nuthatch").key(key);
+        let complete = complete.upload_id(&upload).multipart_upload(list.build()).send().await;
+        let code = |error: &aws_sdk_s3::error::SdkError<_>| {
+            use aws_sdk_s3::error::ProvideErrorMetadata;
+            error.code().unwrap_or_default().to_owned()
+        };
+        complete.map(drop).map_err(|error| code(&error))
+    };
+    let small = part(1, vec![1; 1000]).await;
+    let large = part(2, vec![2; 5 << 20]).await;
+    let said = |code: &str| Err(code.to_owned());
+    assert_eq!(complete(vec![]).await, said("EntityTooSmall"));
+    assert_eq!(complete(vec![small.clone(), large.clone()]).await, said("EntityTooSmall"));
+    assert_eq!(complete(vec![large.clone(), small.clone()]).await, said("InvalidPartOrder"));
+    let unknown = aws_sdk_s3::types::CompletedPart::builder().part_number(3).build();
+    assert_eq!(complete(vec![large.clone(), unknown]).await, said("InvalidPart"));
+    assert!(feed.objects().await.is_empty());
+    assert_eq!(complete(vec![large]).await, Ok(()));
+    let got = s3.get_object().bucket("nuthatch").key(key).send().await.unwrap();
+    assert_eq!(got.body.collect().await.unwrap().to_vec(), vec![2; 5 << 20]);
+}

@@ -1,0 +1,238 @@
+//! Senders that are slow, stop, lie or break off, and a disk that is full: over a
+//! real socket, to the command itself.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use nuthatch_tests::{Answer, PackageBuilder, Server, framed, noise};
+use tempfile::TempDir;
+
+use crate::package;
+
+struct Feed {
+    data: TempDir,
+    server: Server,
+    owner: String,
+}
+
+impl Feed {
+    fn start(options: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let server = Server::start(data.path(), options);
+        let owner = server.owner.clone().unwrap();
+        Self { data, server, owner }
+    }
+
+    /// A connection that has sent the head of a push.
+    fn begin(&self, more: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.server.address).unwrap();
+        let (content_type, _) = framed(b"");
+        write!(
+            stream,
+            "PUT /api/v2/package/ HTTP/1.1\r\nHost: x\r\nX-NuGet-ApiKey: {}\r\n\
+             Content-Type: {content_type}\r\nConnection: close\r\n{more}\r\n\r\n",
+            self.owner
+        )
+        .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    }
+
+    async fn push(&self, package: &[u8]) -> Answer {
+        let (content_type, body) = framed(package);
+        let request = Request::put("/api/v2/package/").header("content-type", content_type);
+        self.server.send(request.header("x-nuget-apikey", &self.owner), body).await
+    }
+
+    async fn versions(&self, id: &str) -> StatusCode {
+        let request = Request::get(format!("/v3/package/{id}/index.json"));
+        self.server.send(request.header("x-nuget-apikey", &self.owner), "").await.status
+    }
+
+    /// Spool files that the server has open; they have no names.
+    fn spools(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.server.id())).unwrap();
+        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| target.to_string_lossy().contains("/spool/")).count()
+    }
+
+    /// Nothing is left of what was refused: neither spool, nor object, nor version.
+    async fn holds_nothing(&self) {
+        for _ in 0..100 {
+            if self.spools() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(self.spools(), 0, "spool files are still open");
+        assert_eq!(files(&self.data.path().join("spool")), 0);
+        let objects = std::fs::read_dir(self.data.path().join("packages")).unwrap();
+        let folders = objects.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        assert_eq!(folders.map(|folder| files(&folder)).sum::<usize>(), 0, "an object is left");
+        assert_eq!(self.versions("acme").await, StatusCode::NOT_FOUND);
+    }
+}
+
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+/// All that comes, and no error: a close at worst.
+fn answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // A reset is a close, too, to who has sent what nobody wants to read.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_slow_sender_gets_there() {
+    let feed = Feed::start(&[]);
+    let (_, body) = framed(&package("Acme", "1.0.0", "x"));
+    let mut stream = feed.begin(&format!("Content-Length: {}", body.len()));
+    stream.set_nodelay(true).unwrap();
+    for piece in body.chunks(7) {
+        stream.write_all(piece).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(answer(&mut stream).starts_with("HTTP/1.1 201"));
+    assert_eq!(feed.spools(), 0);
+    assert_eq!(feed.versions("acme").await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_cut_off_at_any_byte_is_refused_or_closed_and_leaves_nothing() {
+    let feed = Feed::start(&[]);
+    let (_, body) = framed(&package("Acme", "1.0.0", "x"));
+    let needed = body.len() - 2;
+    let mut said = [0, 0];
+    for cut in 0..needed {
+        let mut stream = feed.begin(&format!("Content-Length: {}", body.len()));
+        stream.write_all(&body[..cut]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let answer = answer(&mut stream);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "cut at {cut}: {answer}");
+        said[usize::from(answer.is_empty())] += 1;
+    }
+    println!("{needed} cuts: {} times 400, {} times closed", said[0], said[1]);
+    feed.holds_nothing().await;
+    feed.push(&package("Acme", "1.0.0", "x")).await.expect(StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn chunks_that_lie_about_their_length_are_refused_and_leave_nothing() {
+    let feed = Feed::start(&[]);
+    let (_, body) = framed(&package("Acme", "1.0.0", "x"));
+    let length = body.len();
+    let end = b"\r\n0\r\n\r\n".as_slice();
+    let chunked =
+        |declared: &str| [format!("{declared}\r\n").as_bytes(), body.as_slice(), end].concat();
+    for (what, sent) in [
+        ("too long", chunked(&format!("{:x}", length + 100))),
+        ("too short", chunked(&format!("{:x}", length - 10))),
+        ("far too long", chunked("ffffffffffffffff")),
+        ("longer than any number", chunked("fffffffffffffffffff")),
+        ("negative", chunked("-1")),
+        ("no number", chunked("length")),
+        ("no last chunk", chunked(&format!("{length:x}"))[..length + 5].to_vec()),
+    ] {
+        let mut stream = feed.begin("Transfer-Encoding: chunked");
+        stream.write_all(&sent).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let answer = answer(&mut stream);
+        let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 400");
+        assert!(refused, "{what}: {answer}");
+    }
+    // Both lengths at once are how requests are smuggled.
+    let both = format!("Transfer-Encoding: chunked\r\nContent-Length: {length}");
+    let mut stream = feed.begin(&both);
+    stream.write_all(&chunked(&format!("{length:x}"))).unwrap();
+    let answer = answer(&mut stream);
+    assert!(!answer.contains(" 201 ") || !answer.contains("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn refused_lies_leave_nothing() {
+    let feed = Feed::start(&[]);
+    for sent in ["5\r\nabc", "zz\r\n", "3\r\nabcdef\r\n0\r\n\r\n"] {
+        let mut stream = feed.begin("Transfer-Encoding: chunked");
+        stream.write_all(sent.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        answer(&mut stream);
+    }
+    feed.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_breaks_off_leaves_nothing() {
+    let feed = Feed::start(&[]);
+    let bytes = PackageBuilder::new("Acme", "1.0.0").file("a.bin", &noise(3 << 20)).build();
+    let (_, body) = framed(&bytes);
+    for part in [1, 2, 3, 7] {
+        let mut stream = feed.begin(&format!("Content-Length: {}", body.len()));
+        stream.write_all(&body[..body.len() * part / 8]).unwrap();
+        drop(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    feed.holds_nothing().await;
+}
+
+#[tokio::test]
+async fn whether_the_server_lives_is_told_to_everybody() {
+    let feed = Feed::start(&[]);
+    let answer = feed.server.send(Request::get("/healthz"), "").await;
+    assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, b"ok\n".as_slice()));
+    let answer = feed.server.send(Request::get("/nuthatch/packages/acme"), "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_namespaces), ignore = "needs a user who may mount, and unshare on the PATH")]
+async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_on_disk_of(data.path(), "12m");
+    let owner = server.owner.clone().unwrap();
+    let feed = Feed { data, server, owner };
+    let large = PackageBuilder::new("Acme", "1.0.0").file("a.bin", &noise(16 << 20)).build();
+    let answer = feed.push(&large).await;
+    assert_eq!(answer.refusal(), "503 the feed is busy; try again in a moment");
+    // It fits in the spool, but not once more in the bucket.
+    let medium = PackageBuilder::new("Acme", "2.0.0").file("a.bin", &noise(7 << 20)).build();
+    assert_eq!(feed.push(&medium).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(feed.versions("acme").await, StatusCode::NOT_FOUND);
+    for version in ["1.0.0", "2.0.0", "3.0.0"] {
+        let small = PackageBuilder::new("Acme", version).file("a.bin", &noise(1 << 20)).build();
+        feed.push(&small).await.expect(StatusCode::CREATED);
+    }
+    assert_eq!(feed.spools(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_large_pushes_at_once_take_little_memory() {
+    let feed = Feed::start(&[]);
+    let content = noise(24 << 20);
+    std::thread::scope(|scope| {
+        let pushes: Vec<_> = (0..8)
+            .map(|at| {
+                let (feed, content) = (&feed, &content);
+                scope.spawn(move || {
+                    let entry = nuthatch_tests::Entry::stored("a.bin", content);
+                    let builder = PackageBuilder::new(&format!("Acme{at}"), "1.0.0").entry(entry);
+                    let (_, body) = framed(&builder.build());
+                    let mut stream = feed.begin(&format!("Content-Length: {}", body.len()));
+                    stream.write_all(&body).unwrap();
+                    assert!(answer(&mut stream).starts_with("HTTP/1.1 201"));
+                })
+            })
+            .collect();
+        pushes.into_iter().for_each(|push| push.join().unwrap());
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", feed.server.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("8 pushes of 24 MiB at once: VmHWM {peak} kB");
+    assert!(peak < 64 * 1024, "{peak} kB");
+}
