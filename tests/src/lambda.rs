@@ -112,7 +112,7 @@ impl LambdaGateway {
                     let environment = Environment::new(&setting);
                     <$verb>::from_environment(&environment, self.aws.clone()).unwrap()
                 };
-                verb.handle(request).await
+                Box::pin(verb.handle(request)).await
             }};
         }
         match verb {

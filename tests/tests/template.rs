@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clap::Parser;
 use nuthatch::gateway::Template;
 use saphyr::{LoadableYamlNode, Yaml};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
+const PUSH_HOST: &str = include_str!("../../infra/push-host.yaml");
 
 /// Every text anywhere under a node, tags left off.
 fn texts(node: &Yaml<'_>) -> Vec<String> {
@@ -107,6 +109,46 @@ fn every_answer_of_the_gateway_says_in_one_line_what_to_do() {
         let challenges = header("www-authenticate").is_some();
         assert_eq!(challenges, occasion == "UNAUTHORIZED", "{occasion}");
     }
+}
+
+#[test]
+fn the_push_host_starts_as_the_command_can() {
+    let documents = Yaml::load_from_str(PUSH_HOST).unwrap();
+    let resources = documents[0].as_mapping_get("Resources").unwrap();
+    let task = resources.as_mapping_get("Task").unwrap().as_mapping_get("Properties").unwrap();
+    let container = &task.as_mapping_get("ContainerDefinitions").unwrap().as_vec().unwrap()[0];
+    let arguments = container.as_mapping_get("Command").unwrap().as_vec().unwrap().iter();
+    let arguments = arguments.map(|argument| match argument {
+        Yaml::Tagged(_, name) => match name.as_str().unwrap() {
+            "DeleteBehavior" => "unlist",
+            "MaxPackageBytes" | "MaxPushes" => "100",
+            url if url.starts_with("https://") => "https://push.example.org",
+            _ => "nuthatch",
+        },
+        written => written.as_str().unwrap(),
+    });
+    let arguments = std::iter::once("nuthatch").chain(arguments);
+    let command = nuthatch::command::Command::try_parse_from(arguments).unwrap();
+    let nuthatch::command::Action::Serve(options) = command.action else { panic!("no server") };
+    assert!(options.listen.ip().is_unspecified() && options.bucket.is_some());
+}
+
+#[test]
+fn the_push_host_may_do_what_its_verbs_do() {
+    let verbs = ["authorize", "push", "unlist", "relist"];
+    let all = actions();
+    let mut of_verbs: BTreeSet<String> =
+        verbs.iter().flat_map(|verb| all[*verb].iter().cloned()).collect();
+    // What is large goes up in parts.
+    of_verbs.insert("s3:AbortMultipartUpload".to_owned());
+    let documents = Yaml::load_from_str(PUSH_HOST).unwrap();
+    let role = documents[0].as_mapping_get("Resources").unwrap().as_mapping_get("TaskRole");
+    let allowed = texts(role.unwrap().as_mapping_get("Properties").unwrap()).into_iter();
+    let actions = |text: &String| text.starts_with("dynamodb:") || text.starts_with("s3:");
+    let conditions = |text: &String| text.ends_with("LeadingKeys");
+    let allowed: BTreeSet<String> =
+        allowed.filter(actions).filter(|text| !conditions(text)).collect();
+    assert_eq!(allowed, of_verbs);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use crate::client::{ClientError, Feed, Package, Source};
 use crate::command::RelayOptions;
 use crate::push::{PushError, source};
-use crate::socket::{Service, accept, told_to_stop};
+use crate::socket::{Patience, Service, accept, told_to_stop};
 
 /// Where stock clients push to.
 const PUBLISH: &str = "/api/v2/package";
@@ -81,7 +81,7 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
         spooling: Spooling::Folder(std::env::temp_dir()),
         package_bytes: options.max_package_bytes.unwrap_or_default(),
     };
-    Ok(accept(listener, relay, told_to_stop()).await?)
+    Ok(accept(listener, relay, Patience::with_clients(), told_to_stop()).await?)
 }
 
 /// Prints the source for a script to read, and for people what to do with it.

@@ -16,7 +16,7 @@ use crate::command::ServeOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Functions, Gateway, Settings, TemplateError};
 use crate::keys::{self, KeyError};
-use crate::socket::{accept, told_to_stop};
+use crate::socket::{Patience, accept, told_to_stop};
 
 pub use host::Host;
 
@@ -94,7 +94,7 @@ async fn on_this_machine(
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
     let host = Host::from(gateway.clone()).with_bucket(engines.s3.clone(), &base_url);
     let upkeep = tokio::spawn(keep_up(engines, gateway));
-    accept(listener, host, told_to_stop()).await?;
+    accept(listener, host, Patience::with_clients(), told_to_stop()).await?;
     upkeep.abort();
     Ok(())
 }
@@ -112,7 +112,8 @@ async fn on_aws(
         Settings { parts: Parts::for_aws(), ..settings(options, (table, bucket), spooling) };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     tracing::info!("serving {}", base_url.0);
-    accept(listener, Host::from(gateway), told_to_stop()).await?;
+    let patience = Patience::with_a_load_balancer();
+    accept(listener, Host::from(gateway), patience, told_to_stop()).await?;
     Ok(())
 }
 

@@ -18,8 +18,26 @@ use tokio_io_timeout::TimeoutStream;
 
 use inbound::Inbound;
 
-/// How long a client may take for the head of a request.
-const HEAD: Duration = Duration::from_secs(30);
+/// How long a connection may be without a request, and a client take for the head of
+/// one.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience(Duration);
+
+impl Patience {
+    /// With clients: half a minute.
+    #[must_use]
+    pub fn with_clients() -> Self {
+        Self(Duration::from_secs(30))
+    }
+
+    /// With a load balancer, which sends requests over connections that it has kept
+    /// for up to five minutes (infra/push-host.yaml): a little more.
+    #[must_use]
+    pub fn with_a_load_balancer() -> Self {
+        Self(Duration::from_secs(310))
+    }
+}
+
 /// Bytes of a connection's buffers: what keeps many large uploads at once small.
 const BUFFER: usize = 64 * 1024;
 /// How long a client may leave an answer unread.
@@ -40,6 +58,7 @@ pub trait Service: Clone + Send + Sync + 'static {
 pub async fn accept(
     listener: TcpListener,
     service: impl Service,
+    patience: Patience,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
@@ -48,7 +67,7 @@ pub async fn accept(
         tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => serve_connection(stream, service.clone(), &graceful),
+                Ok((stream, _)) => serve_connection(stream, service.clone(), patience, &graceful),
                 // Such as too many open files: those that are open will end.
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
@@ -68,7 +87,12 @@ pub async fn accept(
     Ok(())
 }
 
-fn serve_connection(stream: TcpStream, service: impl Service, graceful: &GracefulShutdown) {
+fn serve_connection(
+    stream: TcpStream,
+    service: impl Service,
+    patience: Patience,
+    graceful: &GracefulShutdown,
+) {
     // A reply's head and body are written apart.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
@@ -80,7 +104,7 @@ fn serve_connection(stream: TcpStream, service: impl Service, graceful: &Gracefu
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(patience.0)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);

@@ -145,16 +145,14 @@ fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
         expanded.push_str(before);
-        match after.split_once('%').and_then(|(name, rest)| Some((variable(name)?, rest))) {
-            Some((value, after)) => {
-                expanded.push_str(&value);
-                rest = after;
-            }
-            None => {
-                expanded.push('%');
-                rest = after;
-            }
-        }
+        let variable = after.split_once('%').and_then(|(name, rest)| Some((variable(name)?, rest)));
+        rest = if let Some((value, after)) = variable {
+            expanded.push_str(&value);
+            after
+        } else {
+            expanded.push('%');
+            after
+        };
     }
     expanded + rest
 }
@@ -170,16 +168,13 @@ fn decode_name(name: &str) -> String {
             let code = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 4)?;
             Some((char::from_u32(code)?, rest))
         });
-        match character {
-            Some((character, after)) => {
-                decoded.push(character);
-                rest = after;
-            }
-            None => {
-                decoded.push_str("_x");
-                rest = after;
-            }
-        }
+        rest = if let Some((character, after)) = character {
+            decoded.push(character);
+            after
+        } else {
+            decoded.push_str("_x");
+            after
+        };
     }
     (decoded + rest).to_lowercase()
 }
@@ -204,7 +199,9 @@ mod tests {
 
     fn sources(files: &[&str]) -> Sources {
         let mut sources = Sources::default();
-        files.iter().for_each(|file| sources.read(file).unwrap());
+        for file in files {
+            sources.read(file).unwrap();
+        }
         sources
     }
 

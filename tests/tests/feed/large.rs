@@ -103,14 +103,14 @@ async fn a_commit_of_many_entries_reads_their_headers_together() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_corpus), ignore = "the corpus of real packages is not beside this checkout")]
 async fn every_real_package_is_judged_alike_whether_pushed_or_uploaded() {
-    let (pushed, uploaded) = (TestFeed::start().await, TestFeed::start().await);
-    let (pusher, uploader) = (pushed.owner().await, uploaded.owner().await);
+    let (pushing, uploading) = (TestFeed::start().await, TestFeed::start().await);
+    let (left, right) = (pushing.owner().await, uploading.owner().await);
     let mut taken = 0;
     for package in corpus() {
         let id = if package.id.is_empty() { "None" } else { &package.id };
         let declared = (id, package.version.as_str());
-        let push = pusher.push(&package.bytes()).await;
-        let upload = upload(&uploaded, &uploader, &package.path, declared).await;
+        let push = left.push(&package.bytes()).await;
+        let upload = upload(&uploading, &right, &package.path, declared).await;
         // What is no id or version cannot be declared.
         if !upload.header("x-nuget-warning").starts_with("the declaration") {
             assert_eq!(upload.refusal(), push.refusal(), "{}", package.name());
@@ -119,7 +119,7 @@ async fn every_real_package_is_judged_alike_whether_pushed_or_uploaded() {
         taken += usize::from(upload.status == StatusCode::CREATED);
     }
     assert!(taken > 90, "{taken}");
-    assert_eq!(uploaded.objects().await.len(), pushed.objects().await.len());
+    assert_eq!(uploading.objects().await.len(), pushing.objects().await.len());
 }
 
 /// A feed that stores what is larger than 6 MB in parts of 5 MiB.

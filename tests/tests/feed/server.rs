@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
+use nuthatch::socket::Patience;
 use nuthatch_tests::{Server, TestFeed, framed, run};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -166,7 +167,12 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
         owner.key()
     )
     .unwrap();
-    let serving = nuthatch::socket::accept(listener, feed.gateway.clone(), std::future::pending());
+    let serving = nuthatch::socket::accept(
+        listener,
+        feed.gateway.clone(),
+        Patience::with_clients(),
+        std::future::pending(),
+    );
     let serving = tokio::spawn(serving);
     stream.set_nonblocking(true).unwrap();
     let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();

@@ -228,7 +228,9 @@ async fn many_large_pushes_at_once_take_little_memory() {
                 })
             })
             .collect();
-        pushes.into_iter().for_each(|push| push.join().unwrap());
+        for push in pushes {
+            push.join().unwrap();
+        }
     });
     let status = std::fs::read_to_string(format!("/proc/{}/status", feed.server.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

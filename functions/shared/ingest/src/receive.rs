@@ -136,7 +136,9 @@ impl Working {
     ) -> Self {
         let same = pieces.clone();
         let hashed = tokio::task::spawn_blocking(move || {
-            same.iter().for_each(|piece| sha512.update(piece));
+            for piece in same {
+                sha512.update(piece);
+            }
             Ok(sha512)
         });
         let written = tokio::task::spawn_blocking(move || {

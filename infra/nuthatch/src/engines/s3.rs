@@ -51,9 +51,9 @@ impl S3 {
     /// The bucket called `bucket`, kept in `store`.
     #[must_use]
     pub fn new(store: Store, bucket: &BucketName) -> Self {
-        let bucket = bucket.as_str().to_owned();
+        let name = bucket.as_str().to_owned();
         let mut builder =
-            S3ServiceBuilder::new(Bucket { store, bucket, uploads: Uploads::default() });
+            S3ServiceBuilder::new(Bucket { store, name, uploads: Uploads::default() });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret_key()));
         Self(builder.build())
     }
@@ -105,13 +105,13 @@ impl S3 {
 /// The operations that the feed uses; s3s answers 501 to all others.
 struct Bucket {
     store: Store,
-    bucket: String,
+    name: String,
     uploads: Uploads,
 }
 
 impl Bucket {
     fn check(&self, bucket: &str) -> S3Result<()> {
-        if bucket == self.bucket { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
+        if bucket == self.name { Ok(()) } else { Err(s3_error!(NoSuchBucket)) }
     }
 
     async fn with_store<T: Send + 'static>(

@@ -80,7 +80,9 @@ impl RemoteObject {
             }
             Ok::<_, io::Error>(fetched)
         })?;
-        fetched.into_iter().for_each(|(offset, bytes)| self.hold(offset, bytes));
+        for (offset, bytes) in fetched {
+            self.hold(offset, bytes);
+        }
         Ok(())
     }
 }
@@ -94,15 +96,13 @@ impl Source for RemoteObject {
         if offset >= self.size {
             return Ok(0);
         }
-        let bytes = match self.held(offset) {
-            Some(bytes) => bytes,
-            None => {
-                let tail = self.size.saturating_sub(TAIL);
-                let part = if offset >= tail { tail..self.size } else { offset..offset + BLOCK };
-                self.announce(&[part])?;
-                self.held(offset).ok_or(io::ErrorKind::UnexpectedEof)?
-            }
-        };
+        if let Some(bytes) = self.held(offset) {
+            return bytes.as_ref().read_at(buffer, 0);
+        }
+        let tail = self.size.saturating_sub(TAIL);
+        let part = if offset >= tail { tail..self.size } else { offset..offset + BLOCK };
+        self.announce(&[part])?;
+        let bytes = self.held(offset).ok_or(io::ErrorKind::UnexpectedEof)?;
         bytes.as_ref().read_at(buffer, 0)
     }
 
@@ -182,7 +182,7 @@ mod tests {
             .map(|request| (request.range, request.parts.len()))
             .collect();
         assert_eq!(read, [(0..1_100, 2), (50_000..50_100, 1)]);
-        let long = requests(vec![0..REQUEST * 2 + 5]);
+        let long = requests(std::iter::once(0..REQUEST * 2 + 5).collect());
         assert_eq!(long.len(), 3);
         assert_eq!(
             long.last().map(|request| request.range.clone()),
