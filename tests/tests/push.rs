@@ -1,7 +1,11 @@
 //! `nuthatch push` as its users and their scripts see it.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nuthatch_tests::{PackageBuilder, Server, noise, nuthatch};
 use serde_json::Value;
@@ -130,6 +134,66 @@ fn a_source_and_its_key_come_out_of_nuget_config() {
     // What the environment says counts more.
     let done = work.run("nuthatch_wrong", &["Acme.1.0.0.nupkg"]);
     assert!(text(&done.stderr).contains("refused with 403"), "{}", text(&done.stderr));
+}
+
+/// A proxy to `server` that breaks connections: the first after so many bytes of
+/// requests, the second before the answer to as many, no others.
+fn breaking_proxy(server: &str, bytes: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, server) = (listener.local_addr().unwrap(), server.to_owned());
+    std::thread::spawn(move || {
+        for (at, client) in listener.incoming().enumerate() {
+            let (mut client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+            let (mut answers, mut back) =
+                (server.try_clone().unwrap(), client.try_clone().unwrap());
+            let sent = Arc::new(AtomicUsize::new(0));
+            let forwarded = Arc::clone(&sent);
+            std::thread::spawn(move || {
+                let (mut server, mut buffer) = (server, vec![0; 64 * 1024]);
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    if forwarded.fetch_add(read, Ordering::SeqCst) + read > bytes && at == 0 {
+                        let _ = client.shutdown(Shutdown::Both);
+                        break;
+                    }
+                    server.write_all(&buffer[..read]).unwrap();
+                }
+                let _ = server.shutdown(Shutdown::Both);
+            });
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 64 * 1024];
+                while let Ok(read @ 1..) = answers.read(&mut buffer) {
+                    if sent.load(Ordering::SeqCst) > bytes && at == 1 {
+                        break;
+                    }
+                    back.write_all(&buffer[..read]).unwrap();
+                }
+                let _ = back.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_made_up_for() {
+    let work = Work::start();
+    work.pack("Acme", "1.0.0");
+    let proxy = breaking_proxy(&work.server.address, 700_000);
+    let source = work.source();
+    let done = nuthatch()
+        .args(["push", "Acme.1.0.0.nupkg", "--source", &source])
+        .current_dir(work.folder.path())
+        .env("NUGET_API_KEY", &work.key)
+        .env("http_proxy", &proxy)
+        .output()
+        .unwrap();
+    let said = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    // Once in the middle, and once when all of it was there.
+    assert_eq!(said.matches("the upload failed and begins anew").count(), 2, "{said}");
+    assert!(!said.contains("X-Amz-Signature"), "{said}");
+    let again = work.push(&["Acme.1.0.0.nupkg", "--skip-duplicate"]);
+    assert!(text(&again.stdout).contains("skipped"));
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl Feed {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(ClientError::Setup)?;
-        let unreachable = |source| ClientError::Unreachable { address: address.to_owned(), source };
+        let unreachable = |source: reqwest::Error| unreachable_at(address.to_owned(), source);
         let answer = send_again(|| http.get(url.clone())).await.map_err(unreachable)?;
         let status = answer.status();
         let no_uploads =
@@ -160,7 +160,7 @@ impl Feed {
         let address = format!("{}{path}", self.base_url.0);
         let request = self.http.request(method, &address).headers(headers);
         let sent = request.body(reqwest::Body::wrap(body)).send().await;
-        sent.map_err(|source| ClientError::Unreachable { address, source })
+        sent.map_err(|source| unreachable_at(address, source))
     }
 
     /// Posts a document, as often as it takes.
@@ -171,7 +171,7 @@ impl Feed {
         document: &str,
     ) -> Result<Answer, ClientError> {
         let address = format!("{}{path}", self.base_url.0);
-        let unreachable = |source| ClientError::Unreachable { address: address.clone(), source };
+        let unreachable = |source: reqwest::Error| unreachable_at(address.clone(), source);
         let answer = send_again(|| {
             let request = self.http.post(&address).headers(headers.clone());
             let request = request.timeout(Duration::from_mins(1));
@@ -179,6 +179,12 @@ impl Feed {
         });
         Answer::of(answer.await.map_err(unreachable)?).await.map_err(unreachable)
     }
+}
+
+/// Nothing answers at `address`, which the library's error has in full: with the
+/// signature that opens the bucket, too.
+fn unreachable_at(address: String, source: reqwest::Error) -> ClientError {
+    ClientError::Unreachable { address, source: source.without_url() }
 }
 
 /// Sends a request that does no harm when it is sent twice; again where it was

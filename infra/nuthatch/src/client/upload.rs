@@ -152,8 +152,7 @@ impl Feed {
                 }
                 Err(source) if tries == TRIES => {
                     let address = invitation.url.split('?').next().unwrap_or_default().to_owned();
-                    // The signature in the address opens the bucket.
-                    return Err(ClientError::Unreachable { address, source: source.without_url() });
+                    return Err(super::unreachable_at(address, source));
                 }
                 Ok(answer) => answer.status().to_string(),
                 Err(error) => super::with_causes(&error.without_url()),
