@@ -14,7 +14,7 @@ use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
 use nuthatch::gateway::{Functions, Gateway, Settings};
 use tempfile::TempDir;
 
-use crate::{Client, Recorder};
+use crate::{Client, Faults, Recorder};
 
 /// What a test wants of its feed.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +115,16 @@ impl TestFeed {
         let aws = aws(
             self.calls.record(self.engines.dynamodb.clone()),
             self.calls.record(self.engines.s3.clone()),
+        );
+        Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
+    }
+
+    /// Another instance, whose calls meet these faults.
+    #[must_use]
+    pub fn meeting(&self, faults: &Faults) -> Self {
+        let aws = aws(
+            faults.before(self.engines.dynamodb.clone()),
+            faults.before(self.engines.s3.clone()),
         );
         Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
     }

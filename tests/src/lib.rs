@@ -3,6 +3,7 @@
 
 mod client;
 mod corpus;
+mod faults;
 mod feed;
 mod host;
 mod lambda;
@@ -13,6 +14,7 @@ mod server;
 
 pub use client::{Answer, Client, framed};
 pub use corpus::{CorpusPackage, corpus};
+pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};
 pub use lambda::LambdaGateway;

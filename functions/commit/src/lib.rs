@@ -21,7 +21,11 @@ use feed::{
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Declaration, Ingest};
 use nupkg::{Limits, Package};
+use tokio::sync::Semaphore;
 use ulid::Ulid;
+
+/// Packages that are inspected at once in one process.
+static INSPECTIONS: Semaphore = Semaphore::const_new(16);
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -62,8 +66,14 @@ impl Commit {
         let declared = Declaration::read(body).await?;
         let pushed_by = caller.key_for(&declared.id)?.clone();
         let object = ObjectKey::of(&declared.id, &declared.version, upload);
+        let session = ingest::session(&parts.headers);
         let stored = self.ingest.objects.stored(&object).await?;
         if stored != Some(declared.stored) {
+            // It may be gone because it was refused, and the client did not hear so.
+            if let Some(found) = self.ingest.table.version(&declared.id, &declared.version).await? {
+                declared.judge(&found, &pushed_by, session.as_deref())?;
+                return Ok(None);
+            }
             return Err(Refusal::NoSuchUpload(upload.to_string()));
         }
         let package = match self.inspect(&object, &declared).await {
@@ -73,7 +83,6 @@ impl Commit {
             }
             inspected => inspected?,
         };
-        let session = ingest::session(&parts.headers);
         let bytes = Bytes::Uploaded(declared.stored);
         self.ingest.store(Arrival { package, object, bytes, pushed_by, session }).await
     }
@@ -84,6 +93,9 @@ impl Commit {
         declared: &Declaration,
     ) -> Result<Package, Refusal> {
         let objects = self.ingest.objects.clone();
+        // Each blocks a thread of those that the embedded bucket answers with.
+        let turn = INSPECTIONS.acquire().await;
+        let _turn = turn.map_err(|closed| Refusal::Broken(closed.into()))?;
         let remote = RemoteObject::new(objects, object.clone(), declared.stored.size);
         let package = self.ingest.inspect(remote).await?;
         let nuspec = &package.nuspec;

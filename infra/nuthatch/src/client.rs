@@ -99,14 +99,7 @@ impl Feed {
     /// There is none, or none that takes uploads, or it is not safe to ask.
     pub async fn at(source: Source<'_>) -> Result<Self, ClientError> {
         let Source { address, insecure } = source;
-        let url: reqwest::Url =
-            address.parse().map_err(|_| ClientError::BadSource(address.to_owned()))?;
-        match (url.scheme(), url.host_str()) {
-            ("https", Some(_)) => {}
-            ("http", Some(host)) if insecure || is_loopback(host) => {}
-            ("http", Some(_)) => return Err(ClientError::Insecure(address.to_owned())),
-            _ => return Err(ClientError::BadSource(address.to_owned())),
-        }
+        let url = safe_address(address, insecure)?;
         let http = reqwest::Client::builder()
             .user_agent(concat!("nuthatch/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
@@ -133,9 +126,8 @@ impl Feed {
             return Err(no_uploads("its service index names no NuthatchUpload/1.0.0".to_owned()));
         };
         let base_url = BaseUrl(base_url.to_owned());
-        if !insecure && url.scheme() == "https" && !base_url.0.starts_with("https:") {
-            return Err(ClientError::Insecure(base_url.0));
-        }
+        // Keys go there, and not to the source.
+        safe_address(&base_url.0, insecure)?;
         Ok(Self { http, base_url, index })
     }
 
@@ -178,6 +170,18 @@ impl Feed {
             request.header("content-type", "application/json").body(document.to_owned())
         });
         Answer::of(answer.await.map_err(unreachable)?).await.map_err(unreachable)
+    }
+}
+
+/// The address, if keys may travel there.
+fn safe_address(address: &str, insecure: bool) -> Result<reqwest::Url, ClientError> {
+    let bad = || ClientError::BadSource(address.to_owned());
+    let url: reqwest::Url = address.parse().map_err(|_| bad())?;
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => Ok(url),
+        ("http", Some(host)) if insecure || is_loopback(host) => Ok(url),
+        ("http", Some(_)) => Err(ClientError::Insecure(address.to_owned())),
+        _ => Err(bad()),
     }
 }
 

@@ -115,9 +115,6 @@ pub struct RelayOptions {
     /// The feed.
     #[command(flatten)]
     pub target: Target,
-    /// The most bytes that a package may have [default: 1 GiB]
-    #[arg(long, value_name = "BYTES")]
-    pub max_package_bytes: Option<PackageBytes>,
 }
 
 /// Where the feed is kept: in a folder of this machine, or on AWS.

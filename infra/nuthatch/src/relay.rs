@@ -79,7 +79,8 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
         feed,
         base_url,
         spooling: Spooling::Folder(std::env::temp_dir()),
-        package_bytes: options.max_package_bytes.unwrap_or_default(),
+        // The feed's own limit is less, and it says so.
+        package_bytes: PackageBytes::MOST,
     };
     Ok(accept(listener, relay, Patience::with_clients(), told_to_stop()).await?)
 }

@@ -92,7 +92,8 @@ async fn on_this_machine(
     let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
-    let host = Host::from(gateway.clone()).with_bucket(engines.s3.clone(), &base_url);
+    let host =
+        Host::from(gateway.clone()).with_bucket(engines.s3.clone(), &base_url, options.max_pushes);
     let upkeep = tokio::spawn(keep_up(engines, gateway));
     accept(listener, host, Patience::with_clients(), told_to_stop()).await?;
     upkeep.abort();

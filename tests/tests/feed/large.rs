@@ -32,8 +32,14 @@ fn body(file: &Arc<File>) -> s3s::Body {
     s3s::Body::http_body(FileBody::new(Arc::clone(file), 0..size))
 }
 
-/// Uploads the file and commits it; gives what the feed says.
-async fn upload(feed: &TestFeed, client: &Client, file: &Path, declared: (&str, &str)) -> Answer {
+/// Uploads the file; gives what it was declared as and its name, or what the feed
+/// says.
+async fn put(
+    feed: &TestFeed,
+    client: &Client,
+    file: &Path,
+    declared: (&str, &str),
+) -> Result<(Value, String, Value), Answer> {
     let (mut hashed, mut sha256) = (File::open(file).unwrap(), Sha256::new());
     std::io::copy(&mut hashed, &mut sha256).unwrap();
     let file = Arc::new(File::open(file).unwrap());
@@ -45,20 +51,74 @@ async fn upload(feed: &TestFeed, client: &Client, file: &Path, declared: (&str, 
     });
     let answer = post(client, UPLOAD, &declaration).await;
     if answer.status != StatusCode::OK {
-        return answer;
+        return Err(answer);
     }
     let invitation = answer.json();
+    assert_eq!(put_to(feed, &invitation, &file).await, StatusCode::OK);
+    let upload = invitation["upload"].as_str().unwrap().to_owned();
+    Ok((declaration, upload, invitation))
+}
+
+/// Sends the file to the address that an invitation names.
+async fn put_to(feed: &TestFeed, invitation: &Value, file: &Arc<File>) -> StatusCode {
     let mut request =
         http::Request::put(invitation["url"].as_str().unwrap()).header("host", "embedded.invalid");
     for (name, value) in invitation["headers"].as_object().unwrap() {
         request = request.header(name, value.as_str().unwrap());
     }
-    let put = feed.engines.s3.call(request.body(body(&file)).unwrap()).await.unwrap();
-    assert_eq!(put.status(), StatusCode::OK);
+    feed.engines.s3.call(request.body(body(file)).unwrap()).await.unwrap().status()
+}
+
+async fn commit(client: &Client, declaration: &Value, upload: &str) -> Answer {
+    post(client, &format!("{UPLOAD}/{upload}/commit"), declaration).await
+}
+
+/// Uploads the file and commits it; gives what the feed says.
+async fn upload(feed: &TestFeed, client: &Client, file: &Path, declared: (&str, &str)) -> Answer {
+    let (declaration, upload, _) = match put(feed, client, file, declared).await {
+        Ok(uploaded) => uploaded,
+        Err(answer) => return answer,
+    };
     feed.calls.forget();
     let _ = feed.calls.take_bytes();
-    let upload = invitation["upload"].as_str().unwrap();
-    post(client, &format!("{UPLOAD}/{upload}/commit"), &declaration).await
+    commit(client, &declaration, &upload).await
+}
+
+#[tokio::test]
+async fn what_was_deleted_does_not_come_back_as_the_object_that_it_had() {
+    let delete_behavior = feed::DeleteBehavior::Delete;
+    let feed = TestFeed::with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let path = feed.folder().join("a.nupkg");
+    std::fs::write(&path, package("Acme", "1.0.0", "x")).unwrap();
+    let first = put(&feed, &owner, &path, ("Acme", "1.0.0")).await.unwrap();
+    let (declaration, upload, invitation) = first;
+    commit(&owner, &declaration, &upload).await.expect(StatusCode::CREATED);
+    owner.delete("Acme/1.0.0").await.expect(StatusCode::NO_CONTENT);
+    // The address still works; a DELETE that is late would remove what it stores.
+    let file = Arc::new(File::open(&path).unwrap());
+    assert_eq!(put_to(&feed, &invitation, &file).await, StatusCode::OK);
+    let refused = commit(&owner, &declaration, &upload).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.refusal());
+    assert!(owner.versions("acme").await.is_empty());
+    // Another upload of the same bytes is what brings it back.
+    let (declaration, upload, _) = put(&feed, &owner, &path, ("Acme", "1.0.0")).await.unwrap();
+    commit(&owner, &declaration, &upload).await.expect(StatusCode::CREATED);
+    assert_eq!(owner.nupkg("acme", "1.0.0").await.body, package("Acme", "1.0.0", "x"));
+}
+
+#[tokio::test]
+async fn a_commit_whose_refusal_was_lost_is_refused_in_the_same_words() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let path = feed.folder().join("a.nupkg");
+    let bytes = package("Acme", "1.0.0", "x");
+    std::fs::write(&path, &bytes).unwrap();
+    let (declaration, upload, _) = put(&feed, &owner, &path, ("Acme", "1.0.0")).await.unwrap();
+    owner.push(&bytes).await.expect(StatusCode::CREATED);
+    let refusal = commit(&owner, &declaration, &upload).await.refusal();
+    assert!(refusal.starts_with("409 the package 'Acme' 1.0.0 exists already"), "{refusal}");
+    assert_eq!(commit(&owner, &declaration, &upload).await.refusal(), refusal);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,11 +36,15 @@ impl Aws {
                     .build(),
             )
             .build();
-        // An upload takes what its size takes: the SDK ends stalled ones.
+        // What carries a package takes what its size takes, and says so itself; the SDK
+        // ends what stalls.
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
-                TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).build(),
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_attempt_timeout(patience(0))
+                    .build(),
             )
             // An endpoint of one's own rarely has a host name per bucket.
             .force_path_style(config.endpoint_url().is_some())
@@ -50,4 +54,9 @@ impl Aws {
             s3: aws_sdk_s3::Client::from_conf(s3),
         }
     }
+}
+
+/// How long to wait for an answer about so many bytes: at worst a MB takes a second.
+pub(crate) fn patience(bytes: u64) -> Duration {
+    Duration::from_secs(8 + bytes / 1_000_000)
 }

@@ -207,6 +207,8 @@ pub struct PackageBytes(pub u64);
 impl PackageBytes {
     /// The setting that holds it.
     pub const SETTING: &'static str = "NUTHATCH_MAX_PACKAGE_BYTES";
+    /// The most that it can be: what one S3 PUT can carry (AWS quota: 5 GiB).
+    pub const MOST: Self = Self(5 * 1024 * 1024 * 1024);
 }
 
 impl Default for PackageBytes {
@@ -218,11 +220,9 @@ impl Default for PackageBytes {
 impl FromStr for PackageBytes {
     type Err = Expected;
 
-    /// A number of bytes that one S3 PUT can carry (AWS quota: 5 GiB).
     fn from_str(text: &str) -> Result<Self, Expected> {
-        const ONE_PUT: u64 = 5 * 1024 * 1024 * 1024;
         match text.parse() {
-            Ok(bytes @ 1..=ONE_PUT) => Ok(Self(bytes)),
+            Ok(bytes) if (1..=Self::MOST.0).contains(&bytes) => Ok(Self(bytes)),
             _ => Err(Expected("a number of bytes from 1 to 5368709120")),
         }
     }

@@ -45,7 +45,9 @@ impl Asked {
 
     /// `reply` as it was asked for.
     pub async fn shape(self, reply: Reply) -> Reply {
-        if self.is_read && reply.status() == StatusCode::OK && self.knows(reply.headers()) {
+        let is_whole_or_part =
+            [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&reply.status());
+        if self.is_read && is_whole_or_part && self.knows(reply.headers()) {
             return not_modified(reply.headers());
         }
         let reply = if self.is_read { self.encode(reply).await } else { reply };

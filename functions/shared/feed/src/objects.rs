@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
+use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use base64::Engine;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
+use crate::aws::patience;
 use crate::{AttachedFile, Body, BoxError, BucketName, Content};
 
 pub use parts::Parts;
@@ -161,6 +163,8 @@ impl Objects {
             .content_length(content.size().try_into().unwrap_or(i64::MAX))
             .checksum_sha256(BASE64_STANDARD.encode(sha256))
             .body(content.to_byte_stream(0..content.size()))
+            .customize()
+            .config_override(waiting(content.size()))
             .send()
             .await;
         match put {
@@ -243,6 +247,7 @@ impl Objects {
     /// # Errors
     /// The bucket did not say that it has the snapshot.
     pub async fn write_snapshot(&self, bytes: Bytes) -> Result<(), ObjectError> {
+        let size = bytes.len() as u64;
         self.client
             .put_object()
             .bucket(self.bucket.as_str())
@@ -250,6 +255,8 @@ impl Objects {
             .content_type("application/octet-stream")
             .checksum_sha256(BASE64_STANDARD.encode(Sha256::digest(&bytes)))
             .body(bytes.into())
+            .customize()
+            .config_override(waiting(size))
             .send()
             .await
             .map_err(|error| unavailable("store the snapshot", error))?;
@@ -278,6 +285,12 @@ impl Objects {
             .map_err(|error| unavailable("delete the package", error))?;
         Ok(())
     }
+}
+
+/// The settings of a call that sends so many bytes.
+fn waiting(bytes: u64) -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(patience(bytes)).build();
+    aws_sdk_s3::config::Builder::new().timeout_config(timeouts)
 }
 
 fn unavailable(action: &'static str, error: impl Into<BoxError>) -> ObjectError {

@@ -190,7 +190,7 @@ impl From<PackageError> for Refusal {
     fn from(error: PackageError) -> Self {
         match error {
             PackageError::Archive(_) | PackageError::Nuspec(_) => Self::InvalidPackage(error),
-            PackageError::Unreadable(_) => Self::Broken(error.into()),
+            PackageError::Unreadable(_) => Self::Unavailable(error.into()),
         }
     }
 }

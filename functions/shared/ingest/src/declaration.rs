@@ -3,9 +3,12 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use feed::{Body, KeyName, Refusal, Stored, VersionRow};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nupkg::{PackageId, Version};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of a declared version: more have no room in a key of table or bucket.
+const LONGEST_VERSION: usize = 255;
 
 /// A package that is to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +40,11 @@ impl Declaration {
     pub async fn read(body: Body) -> Result<Self, Refusal> {
         const LONGEST: usize = 4 * 1024;
         let bytes = Limited::new(body, LONGEST).collect().await;
-        let bytes = bytes.map_err(Refusal::CutOff)?.to_bytes();
-        Self::parse(&bytes).map_err(Refusal::UnreadableDeclaration)
+        let bytes = bytes.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => Refusal::UnreadableDeclaration("it is too long".to_owned()),
+            None => Refusal::CutOff(error),
+        })?;
+        Self::parse(&bytes.to_bytes()).map_err(Refusal::UnreadableDeclaration)
     }
 
     /// The declaration in JSON; or what is wrong with it.
@@ -48,6 +54,9 @@ impl Declaration {
         let Some(sha256) = sha256.and_then(|hash| hash.try_into().ok()) else {
             return Err("sha256 is not the Base64 of 32 bytes".to_owned());
         };
+        if document.version.len() > LONGEST_VERSION {
+            return Err("its version is longer than any can be".to_owned());
+        }
         Ok(Self {
             id: PackageId::parse(&document.id).map_err(|error| error.to_string())?,
             version: document.version.parse().map_err(|error| format!("{error}"))?,
@@ -70,7 +79,7 @@ impl Declaration {
     /// Whether it brings back what was deleted.
     #[must_use]
     pub fn restores(&self, found: &VersionRow) -> bool {
-        found.is_restored(&self.sha256())
+        found.is_restored(&self.sha256(), None)
     }
 
     /// What its client gets to hear where `found` has its number.
@@ -96,6 +105,8 @@ impl Declaration {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -110,6 +121,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_declaration_is_said() {
+        let sha256 = BASE64_STANDARD.encode([0; 32]);
+        let version = format!("1.0-{}", "x".repeat(300));
+        let long = json!({ "id": "A", "version": version, "size": 1, "sha256": sha256 });
+        let long = long.to_string();
         let whole = r#"{"id":"A","version":"1.0","size":1,"sha256":"AA=="}"#;
         for (json, said) in [
             ("", "EOF"),
@@ -117,6 +132,7 @@ mod tests {
             (r#"{"id":"A","version":"1.0","size":-1,"sha256":""}"#, "-1"),
             (r#"{"id":"A","version":"1.0","sha256":""}"#, "size"),
             (whole, "32 bytes"),
+            (&long, "longer"),
         ] {
             let error = Declaration::parse(json.as_bytes()).unwrap_err();
             assert!(error.contains(said), "{json}: {error}");

@@ -84,7 +84,7 @@ impl Ingest {
         let Arrival { mut package, bytes, .. } = arrival;
         let nuspec = package.nuspec.clone();
         if let Some(found) = self.table.version(&nuspec.id, &nuspec.version).await?
-            && !found.is_restored(&row.sha256)
+            && !found.is_restored(&row.sha256, Some(&row.object))
         {
             if let Bytes::Uploaded(_) = bytes {
                 self.discard(&found, &row.object).await;

@@ -101,20 +101,33 @@ impl Feed {
         sent: impl Fn(u64) + Clone + Send + Sync + 'static,
     ) -> Result<Answer, ClientError> {
         let declaration = package.declaration.to_json();
-        let answer = self.post(UPLOAD, headers, &declaration).await?;
-        if answer.status != StatusCode::OK {
-            return Ok(answer);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let answer = self.post(UPLOAD, headers, &declaration).await?;
+            if answer.status != StatusCode::OK {
+                return Ok(answer);
+            }
+            let invitation = self.invitation(&answer)?;
+            match self.put(&invitation, package, sent.clone()).await {
+                // An address opens the bucket for a while only; the next one does, too.
+                Err(ClientError::Bucket { status: StatusCode::FORBIDDEN, .. }) if tries < TRIES => {
+                }
+                put => {
+                    put?;
+                    let path = format!("{UPLOAD}/{}/commit", invitation.upload);
+                    return self.post(&path, headers, &declaration).await;
+                }
+            }
         }
+    }
+
+    fn invitation(&self, answer: &Answer) -> Result<Invitation, ClientError> {
         let invitation = answer.json().and_then(|json| Invitation::deserialize(json).ok());
-        let Some(invitation) = invitation else {
-            return Err(ClientError::NoUploads {
-                address: format!("{}{UPLOAD}", self.base_url.0),
-                reason: "it invites to no upload".to_owned(),
-            });
-        };
-        self.put(&invitation, package, sent).await?;
-        let path = format!("{UPLOAD}/{}/commit", invitation.upload);
-        self.post(&path, headers, &declaration).await
+        invitation.ok_or_else(|| ClientError::NoUploads {
+            address: format!("{}{UPLOAD}", self.base_url.0),
+            reason: "it invites to no upload".to_owned(),
+        })
     }
 
     /// Asks whether a key may push at all. The feed reads the key first.
@@ -145,7 +158,7 @@ impl Feed {
                 {
                     return Ok(());
                 }
-                Ok(answer) if !may_work_later(answer.status()) || tries == TRIES => {
+                Ok(answer) if !is_worth_another(answer.status()) || tries == TRIES => {
                     let status = answer.status();
                     let said = answer.text().await.unwrap_or_default();
                     return Err(ClientError::Bucket { status, said: first_words(&said) });
@@ -161,6 +174,11 @@ impl Feed {
             tokio::time::sleep(Duration::from_secs(1) * tries).await;
         }
     }
+}
+
+/// S3 answers 409 where two tries of one upload meet.
+fn is_worth_another(status: StatusCode) -> bool {
+    may_work_later(status) || status == StatusCode::CONFLICT
 }
 
 impl Invitation {

@@ -1,10 +1,14 @@
 //! What answers on the socket: the gateway, and beside it what AWS has at
 //! addresses of their own.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
 use feed::{BaseUrl, Body, BucketName, Refusal, Reply, Request};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 
 use crate::engines::S3;
 use crate::gateway::Gateway;
@@ -29,6 +33,8 @@ struct PublicBucket {
     prefix: String,
     /// The host that addresses are signed for, whatever a proxy makes of it.
     host: HeaderValue,
+    /// How many packages it takes at once.
+    permits: Arc<Semaphore>,
 }
 
 impl From<Gateway> for Host {
@@ -38,15 +44,17 @@ impl From<Gateway> for Host {
 }
 
 impl Host {
-    /// The same, with the bucket of `s3` as clients at `base_url` reach it.
+    /// The same, with the bucket of `s3` as clients at `base_url` reach it, which takes
+    /// so many packages at once.
     #[must_use]
-    pub fn with_bucket(self, s3: S3, base_url: &BaseUrl) -> Self {
+    pub fn with_bucket(self, s3: S3, base_url: &BaseUrl, at_once: NonZeroUsize) -> Self {
         let (origin, _) = base_url.split();
         let host = origin.rsplit('/').next().unwrap_or_default();
         let bucket = HeaderValue::from_str(host).ok().map(|host| PublicBucket {
             s3,
             prefix: format!("/{}/packages/", BucketName::default().as_str()),
             host,
+            permits: Arc::new(Semaphore::new(at_once.get().min(Semaphore::MAX_PERMITS))),
         });
         Self { bucket, ..self }
     }
@@ -70,6 +78,7 @@ impl PublicBucket {
     /// Lets the bucket take an upload. It checks the signature, and all that this
     /// covers.
     async fn put(&self, mut request: Request) -> Reply {
+        let Ok(_permit) = self.permits.try_acquire() else { return Refusal::Full.into() };
         request.headers_mut().insert(HOST, self.host.clone());
         let request =
             request.map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));

@@ -12,9 +12,11 @@ use nupkg::Source;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
-use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
+use super::{ObjectError, ObjectKey, Objects, is_status, unavailable, waiting};
 use crate::Content;
 
+/// What joining parts is waited for, as if it were so many bytes sent.
+const JOINING: u64 = 60_000_000;
 /// Parts sent at once.
 const AT_ONCE: usize = 4;
 
@@ -121,6 +123,8 @@ impl Objects {
             .content_length((range.end - range.start).try_into().unwrap_or(i64::MAX))
             .checksum_sha256(&sha256)
             .body(content.to_byte_stream(range))
+            .customize()
+            .config_override(waiting(self.parts.of))
             .send()
             .await
             .map_err(|error| unavailable("store a part", error))?;
@@ -145,6 +149,8 @@ impl Objects {
             .upload_id(upload)
             .if_none_match("*")
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+            .customize()
+            .config_override(waiting(JOINING))
             .send()
             .await;
         match completed {

@@ -18,8 +18,11 @@ use super::{ObjectKey, Objects};
 const TAIL: u64 = 32 * 1024;
 /// Bytes read where nobody said that they would be.
 const BLOCK: u64 = 8 * 1024;
-/// Between two parts, what is as cheap to read as to leave out.
+/// Between two parts, what is as cheap to read as to leave out: while there are few
+/// requests, and where there would be more than [`MANY`] of them.
 const GAP: u64 = 16 * 1024;
+const LARGEST_GAP: u64 = 512 * 1024;
+const MANY: usize = 2_000;
 /// Bytes of one request, and requests at once.
 const REQUEST: u64 = 1024 * 1024;
 const AT_ONCE: usize = 32;
@@ -115,7 +118,7 @@ impl Source for RemoteObject {
             }
             (start < end).then_some(start..end)
         });
-        self.fetch(requests(missing.collect()))
+        self.fetch(few_requests(&missing.collect::<Vec<_>>()))
     }
 }
 
@@ -143,11 +146,25 @@ impl Request {
     }
 }
 
+/// The requests that read all `parts`; no more than [`MANY`], if what lies between
+/// them is not too much to read.
+fn few_requests(parts: &[Range<u64>]) -> Vec<Request> {
+    let mut gap = GAP;
+    loop {
+        let requests = requests(parts, gap);
+        if requests.len() <= MANY || gap >= LARGEST_GAP {
+            return requests;
+        }
+        gap *= 2;
+    }
+}
+
 /// The requests that read all `parts`: neighbours together, long ones in
 /// pieces.
-fn requests(parts: Vec<Range<u64>>) -> Vec<Request> {
+fn requests(parts: &[Range<u64>], gap: u64) -> Vec<Request> {
     let mut pieces: Vec<Range<u64>> = parts
-        .into_iter()
+        .iter()
+        .cloned()
         .flat_map(|part| {
             let step = usize::try_from(REQUEST).unwrap_or(usize::MAX);
             let end = part.end;
@@ -159,7 +176,7 @@ fn requests(parts: Vec<Range<u64>>) -> Vec<Request> {
     for piece in pieces {
         match requests.last_mut() {
             Some(last)
-                if piece.start <= last.range.end.saturating_add(GAP)
+                if piece.start <= last.range.end.saturating_add(gap)
                     && piece.end.saturating_sub(last.range.start) <= REQUEST =>
             {
                 last.range.end = last.range.end.max(piece.end);
@@ -177,16 +194,29 @@ mod tests {
 
     #[test]
     fn neighbours_are_read_together_and_long_parts_in_pieces() {
-        let read: Vec<_> = requests(vec![50_000..50_100, 0..100, 1_000..1_100])
+        let read: Vec<_> = few_requests(&[50_000..50_100, 0..100, 1_000..1_100])
             .into_iter()
             .map(|request| (request.range, request.parts.len()))
             .collect();
         assert_eq!(read, [(0..1_100, 2), (50_000..50_100, 1)]);
-        let long = requests(std::iter::once(0..REQUEST * 2 + 5).collect());
+        let whole = 0..REQUEST * 2 + 5;
+        let long = few_requests(std::slice::from_ref(&whole));
         assert_eq!(long.len(), 3);
         assert_eq!(
             long.last().map(|request| request.range.clone()),
             Some(REQUEST * 2..REQUEST * 2 + 5)
         );
+    }
+
+    #[test]
+    fn very_many_parts_are_read_with_what_lies_between_them() {
+        let parts = |count: u64| -> Vec<_> {
+            (0..count).map(|part| part * 40_000..part * 40_000 + 100).collect()
+        };
+        assert_eq!(few_requests(&parts(1_000)).len(), 1_000);
+        let many = few_requests(&parts(25_000));
+        assert!(many.len() <= MANY, "{}", many.len());
+        assert!(many.iter().all(|request| request.range.end - request.range.start <= REQUEST));
+        assert_eq!(many.iter().map(|request| request.parts.len()).sum::<usize>(), 25_000);
     }
 }

@@ -83,10 +83,11 @@ impl VersionRow {
             && self.sha256 == sha256
     }
 
-    /// Whether what was deleted comes back with this SHA-256, byte by byte.
+    /// Whether what was deleted may come back with this SHA-256, byte by byte. Not
+    /// as the object it had, which is about to be deleted.
     #[must_use]
-    pub fn is_restored(&self, sha256: &str) -> bool {
-        self.state == State::Deleted && self.sha256 == sha256
+    pub fn is_restored(&self, sha256: &str, object: Option<&ObjectKey>) -> bool {
+        self.state == State::Deleted && self.sha256 == sha256 && object != Some(&self.object)
     }
 }
 

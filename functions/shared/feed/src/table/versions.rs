@@ -81,9 +81,12 @@ impl Table {
         let put_version = self
             .put(version_item)
             .condition_expression(
-                "attribute_not_exists(pk) OR (#state = :deleted AND sha256 = :sha256)",
+                "attribute_not_exists(pk) \
+                 OR (#state = :deleted AND sha256 = :sha256 AND #object <> :object)",
             )
             .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#object", "object")
+            .expression_attribute_values(":object", AttributeValue::S(row.object.to_string()))
             .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
             .expression_attribute_values(":sha256", AttributeValue::S(row.sha256.clone()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);

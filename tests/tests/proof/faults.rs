@@ -1,0 +1,134 @@
+//! Every fault at every call of every verb, singly and in pairs.
+
+use feed::DeleteBehavior;
+use nuthatch_tests::{Client, Fault, Faults, FeedOptions, TestFeed};
+
+use crate::verb::Verb;
+use crate::world::{check_files, look};
+
+/// Cases that share a feed, each with a package of its own.
+const SHARED: usize = 64;
+
+/// Feeds to try cases on, a new one now and then.
+struct Feeds {
+    delete_behavior: DeleteBehavior,
+    current: Option<(TestFeed, Client)>,
+    cases: usize,
+}
+
+impl Feeds {
+    fn new(delete_behavior: DeleteBehavior) -> Self {
+        Self { delete_behavior, current: None, cases: 0 }
+    }
+
+    async fn next(&mut self) -> (TestFeed, Client, String) {
+        if self.cases.is_multiple_of(SHARED) {
+            let options =
+                FeedOptions { delete_behavior: self.delete_behavior, ..FeedOptions::default() };
+            let feed = TestFeed::with(options).await;
+            let owner = feed.owner().await;
+            self.current = Some((feed, owner));
+        }
+        self.cases += 1;
+        let (feed, owner) = self.current.clone().unwrap();
+        (feed, owner, format!("Acme{}", self.cases))
+    }
+}
+
+/// Does a verb while these faults strike, checks what has to hold, does it again as
+/// its client would, and checks again. Gives how many calls were made.
+async fn case(feeds: &mut Feeds, verb: Verb, plan: &[(usize, Fault)]) -> usize {
+    let (feed, owner, id) = feeds.next().await;
+    let deed = verb.prepare(&feed, &owner, &id).await;
+    let faults = Faults::at(plan.iter().copied());
+    let client = owner.at(&feed.meeting(&faults));
+    let told = tokio::select! {
+        told = Box::pin(deed.act(&client)) => Some(told),
+        () = faults.death() => None,
+    };
+    drop(client);
+    let case = format!("{verb:?} {plan:?}: told {told:?}");
+    let seen = look(&feed, &owner, &id, &[&deed.bytes]).await;
+    match told {
+        Some(told) if told.is_success => assert_eq!(seen, verb.after(), "{case}"),
+        Some(told) if told.status.is_client_error() => assert_eq!(seen, verb.before(), "{case}"),
+        // Nobody can say; but it is one or the other.
+        _ => assert!([verb.before(), verb.after()].contains(&seen), "{case}: {seen:?}"),
+    }
+    if let Some(told) = told {
+        assert!(told.is_success || !told.status.is_success(), "{case}: untrue");
+        let is_refusal = told.status.is_client_error() || told.status.is_server_error();
+        assert!(told.is_success || is_refusal, "{case}");
+    }
+    let again = Box::pin(deed.act(&owner.at(&feed.another_instance()))).await;
+    assert!(again.is_success && again.is_true, "{case}, then {again:?}");
+    assert_eq!(look(&feed, &owner, &id, &[&deed.bytes]).await, verb.after(), "{case}, again");
+    let (changes, id) = (feed.changes().await, id.to_lowercase());
+    let changes: Vec<&str> =
+        changes.iter().filter_map(|change| change.strip_suffix(&format!(" {id} 1.0.0"))).collect();
+    assert_eq!(changes, verb.changes(), "{case}");
+    if matches!(verb, Verb::PushWithFiles | Verb::CommitWithFiles) {
+        check_files(&feed, &id).await;
+    }
+    faults.calls()
+}
+
+fn behavior(verb: Verb) -> DeleteBehavior {
+    if verb.deletes() { DeleteBehavior::Delete } else { DeleteBehavior::Unlist }
+}
+
+/// All single faults of a verb; gives how many there are.
+async fn singly(verb: Verb) -> usize {
+    let mut feeds = Feeds::new(behavior(verb));
+    let calls = Box::pin(case(&mut feeds, verb, &[])).await;
+    // The tries of the SDK are calls, too.
+    for call in 0..calls + 2 {
+        for fault in Fault::ALL {
+            Box::pin(case(&mut feeds, verb, &[(call, fault)])).await;
+        }
+    }
+    feeds.cases
+}
+
+/// All pairs of faults of a verb; gives how many there are.
+async fn in_pairs(verb: Verb) -> usize {
+    let mut feeds = Feeds::new(behavior(verb));
+    let calls = Box::pin(case(&mut feeds, verb, &[])).await;
+    for first in 0..calls {
+        for second in first + 1..=calls {
+            for one in Fault::ALL {
+                if one.is_death() || one == Fault::ThrottledForGood {
+                    continue;
+                }
+                for other in Fault::ALL {
+                    let plan = [(first, one), (second, other)];
+                    Box::pin(case(&mut feeds, verb, &plan)).await;
+                }
+            }
+        }
+    }
+    feeds.cases
+}
+
+macro_rules! every_fault {
+    ($($name:ident: $how:ident $verbs:expr;)+) => {
+        $(#[tokio::test(start_paused = true)]
+        async fn $name() {
+            let mut cases = 0;
+            for verb in $verbs {
+                cases += $how(verb).await;
+            }
+            println!("{}: {cases} cases, 0 violations", stringify!($name));
+            assert!(cases > 100, "{cases}");
+        })+
+    };
+}
+
+every_fault! {
+    single_faults_of_writes_are_made_up_for: singly Verb::WRITING;
+    single_faults_of_reads_are_made_up_for: singly Verb::READING;
+    pairs_of_faults_of_a_push_are_made_up_for: in_pairs [Verb::Push];
+    pairs_of_faults_of_a_commit_are_made_up_for: in_pairs [Verb::Commit];
+    pairs_of_faults_of_a_restore_are_made_up_for: in_pairs [Verb::Restore];
+    pairs_of_faults_of_listings_are_made_up_for: in_pairs [Verb::Unlist, Verb::Relist, Verb::Delete];
+}

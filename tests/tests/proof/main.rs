@@ -1,0 +1,6 @@
+//! No fault, crash or race loses, mixes or invents a package: tried at every step.
+//! Each test prints how much it tried.
+
+mod faults;
+mod verb;
+mod world;

@@ -1,0 +1,73 @@
+//! What holds at every moment, seen by a process that knows nothing yet.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use feed::{Objects, State, VersionRow};
+use http::StatusCode;
+use nupkg::{PackageId, Version};
+use nuthatch_tests::{Client, TestFeed};
+use sha2::{Digest, Sha256};
+
+/// What is to be seen of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It was never there.
+    Absent,
+    /// It is there, and search shows it.
+    Listed,
+    /// It is there for who names it.
+    Unlisted,
+    /// It was deleted.
+    Deleted,
+}
+
+/// What a fresh instance sees of a version, after checking what has to hold of it
+/// whatever happened: `bytes` are the only ones that anybody pushed.
+pub(crate) async fn look(feed: &TestFeed, owner: &Client, id: &str, bytes: &[&[u8]]) -> Seen {
+    let fresh = feed.another_instance();
+    let (owner, table) = (owner.at(&fresh), fresh.table());
+    let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
+    let row = table.version(&package, &version).await.unwrap();
+    let seen = match &row {
+        None => Seen::Absent,
+        Some(row) if row.state == State::Deleted => Seen::Deleted,
+        Some(row) if row.listed => Seen::Listed,
+        Some(_) => Seen::Unlisted,
+    };
+    let is_visible = matches!(seen, Seen::Listed | Seen::Unlisted);
+    // All rows of a version come and go together.
+    let named = table.named(&[(package.clone(), version.clone())]).await.unwrap().remove(0);
+    let metadata = named.and_then(|(_, metadata)| metadata);
+    assert_eq!(metadata.is_some(), is_visible, "metadata of a version that is {seen:?}");
+    let nuspec = table.nuspec(&package, &version).await.unwrap();
+    assert_eq!(nuspec.is_some(), is_visible, "nuspec of a version that is {seen:?}");
+    let stamp = table.stamp(&package).await.unwrap();
+    assert_eq!(stamp.is_some(), row.is_some(), "stamp of a version that is {seen:?}");
+    let listed = owner.versions(&package.key()).await.contains(&"1.0.0".to_owned());
+    assert_eq!(listed, is_visible, "in the list of versions, and {seen:?}");
+    let nupkg = owner.nupkg(&package.key(), "1.0.0").await;
+    if !is_visible {
+        assert_eq!(nupkg.status, StatusCode::NOT_FOUND);
+        return seen;
+    }
+    assert_eq!(nupkg.status, StatusCode::OK, "the object of a visible version");
+    assert!(bytes.iter().any(|bytes| **bytes == nupkg.body), "bytes that nobody pushed");
+    check_row(&row.unwrap(), &nupkg.body);
+    seen
+}
+
+/// A visible version's object has the row's hash and size, and its files are there.
+fn check_row(row: &VersionRow, bytes: &[u8]) {
+    assert_eq!(row.size, bytes.len() as u64);
+    assert_eq!(row.sha256, BASE64_STANDARD.encode(Sha256::digest(bytes)));
+}
+
+/// The files of a visible version are objects.
+pub(crate) async fn check_files(feed: &TestFeed, id: &str) {
+    let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
+    let row = feed.table().version(&package, &version).await.unwrap().unwrap();
+    let objects = Objects::new(feed.aws.s3.clone(), feed::BucketName::default());
+    for object in row.objects() {
+        assert!(objects.stored(&object).await.unwrap().is_some(), "{object} is missing");
+    }
+}
