@@ -14,7 +14,7 @@ use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
 use nuthatch::gateway::{Functions, Gateway, Settings};
 use tempfile::TempDir;
 
-use crate::{Client, Faults, Recorder};
+use crate::{Client, Faults, Recorder, Turns};
 
 /// What a test wants of its feed.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +125,16 @@ impl TestFeed {
         let aws = aws(
             faults.before(self.engines.dynamodb.clone()),
             faults.before(self.engines.s3.clone()),
+        );
+        Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
+    }
+
+    /// Another instance, whose calls are this actor's and wait for their turn.
+    #[must_use]
+    pub fn in_turn(&self, turns: &Turns, actor: usize) -> Self {
+        let aws = aws(
+            turns.before(actor, self.engines.dynamodb.clone()),
+            turns.before(actor, self.engines.s3.clone()),
         );
         Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
     }

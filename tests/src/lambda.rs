@@ -2,6 +2,7 @@
 //! events that it documents, and answers go back the same way.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use authorize::{Authorize, Event};
 use base64::Engine;
@@ -22,7 +23,7 @@ const EVENT_BYTES: usize = 6 * 1024 * 1024;
 /// A deployed stack, as far as HTTP can tell.
 #[derive(Debug)]
 pub struct LambdaGateway {
-    template: Template,
+    template: Arc<Template>,
     authorize: Authorize,
     aws: Aws,
 }

@@ -11,6 +11,7 @@ mod large;
 mod package;
 mod recorder;
 mod server;
+mod turns;
 
 pub use client::{Answer, Client, framed};
 pub use corpus::{CorpusPackage, corpus};
@@ -22,3 +23,4 @@ pub use large::{noise, write_large_package};
 pub use package::{Entry, PackageBuilder, nuspec};
 pub use recorder::{Meter, Recorder};
 pub use server::{Server, nuthatch, run, send_to};
+pub use turns::{Order, Turns};

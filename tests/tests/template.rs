@@ -50,7 +50,7 @@ fn actions() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn every_route_of_the_protocol_is_in_the_template() {
-    let routes = Template::of_this_feed().unwrap().routes.0;
+    let routes = &Template::of_this_feed().unwrap().routes.0;
     let routes: Vec<String> = routes
         .iter()
         .map(|route| {

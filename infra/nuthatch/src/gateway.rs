@@ -38,8 +38,7 @@ impl Gateway {
     /// # Errors
     /// The template cannot be read: a fault of the build.
     pub fn new(functions: Functions, base_url: BaseUrl) -> Result<Self, TemplateError> {
-        let template = Arc::new(Template::of_this_feed()?);
-        Ok(Self { template, functions: Arc::new(functions), base_url })
+        Ok(Self { template: Template::of_this_feed()?, functions: Arc::new(functions), base_url })
     }
 
     /// Does what AWS does on a schedule.

@@ -2,5 +2,6 @@
 //! Each test prints how much it tried.
 
 mod faults;
+mod orders;
 mod verb;
 mod world;

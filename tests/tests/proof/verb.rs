@@ -120,7 +120,7 @@ impl Verb {
     }
 
     /// A package of this id, with a readme where files matter.
-    fn package(self, id: &str) -> Vec<u8> {
+    fn package(self, id: &str, content: &str) -> Vec<u8> {
         let builder = match self {
             Self::PushWithFiles | Self::CommitWithFiles | Self::Readme | Self::Page => {
                 let xml = nuspec(id, "1.0.0", "<readme>R.md</readme><icon>i.png</icon>");
@@ -129,12 +129,12 @@ impl Verb {
             }
             _ => PackageBuilder::new(id, "1.0.0"),
         };
-        builder.file("content.txt", id.as_bytes()).build()
+        builder.file("content.txt", content.as_bytes()).build()
     }
 
     /// Makes all ready for the verb, on a feed where nothing fails.
     pub(crate) async fn prepare(self, feed: &TestFeed, owner: &Client, id: &str) -> Deed {
-        let bytes = self.package(id);
+        let bytes = self.package(id, "alone");
         let session = format!("session-of-{id}");
         let mut deed =
             Deed { verb: self, id: id.to_owned(), bytes: bytes.clone(), session, upload: None };
@@ -154,6 +154,26 @@ impl Verb {
 }
 
 impl Deed {
+    /// What one of several actors does at once. Each pushes bytes of its own, unless
+    /// it brings back what is there.
+    pub(crate) async fn racing(
+        verb: Verb,
+        actor: usize,
+        feed: &TestFeed,
+        owner: &Client,
+        id: &str,
+        same: Option<&[u8]>,
+    ) -> Self {
+        let own = || verb.package(id, &format!("of {actor}"));
+        let bytes = same.map_or_else(own, <[u8]>::to_vec);
+        let session = format!("session-of-{actor}");
+        let mut deed = Self { verb, id: id.to_owned(), bytes, session, upload: None };
+        if verb == Verb::Commit {
+            deed.upload(feed, owner).await;
+        }
+        deed
+    }
+
     /// Declares and uploads, so that all that is left is to commit.
     async fn upload(&mut self, feed: &TestFeed, owner: &Client) {
         let declaration = self.declaration();
@@ -212,13 +232,13 @@ impl Deed {
                 client.send(request.header("cookie", cookie), "").await
             }
         };
-        let text = String::from_utf8_lossy(&answer.body);
+        let text = String::from_utf8_lossy(&answer.body).to_lowercase();
         let is_true = match self.verb {
             Verb::Versions => text.contains("\"1.0.0\""),
             Verb::Download => answer.body == self.bytes,
-            Verb::Readme => text == "# R",
-            Verb::Search => text.contains("\"totalHits\":1"),
-            Verb::Nuspec | Verb::Registration | Verb::Leaf | Verb::Page => text.contains(&self.id),
+            Verb::Readme => text == "# r",
+            Verb::Search => text.contains("\"totalhits\":1"),
+            Verb::Nuspec | Verb::Registration | Verb::Leaf | Verb::Page => text.contains(&id),
             _ => true,
         };
         let is_success = answer.status == self.verb.success();

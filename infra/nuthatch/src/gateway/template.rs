@@ -1,6 +1,7 @@
 //! template.yaml as the gateway needs it: routes and gateway responses.
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use feed::{Body, Reply};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -47,8 +48,13 @@ impl Template {
     ///
     /// # Errors
     /// It cannot be followed: a fault of the build.
-    pub fn of_this_feed() -> Result<Self, TemplateError> {
-        Self::parse(TEMPLATE)
+    pub fn of_this_feed() -> Result<Arc<Self>, TemplateError> {
+        static PARSED: OnceLock<Arc<Template>> = OnceLock::new();
+        if let Some(parsed) = PARSED.get() {
+            return Ok(Arc::clone(parsed));
+        }
+        let parsed = Arc::new(Self::parse(TEMPLATE)?);
+        Ok(Arc::clone(PARSED.get_or_init(|| parsed)))
     }
 
     /// The template that `text` writes.

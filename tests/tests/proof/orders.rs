@@ -1,0 +1,211 @@
+//! Several verbs at once, stepped through every order of their AWS calls; by chance
+//! where there are too many.
+
+use feed::DeleteBehavior;
+use http::StatusCode;
+use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, Turns};
+use tokio::task::JoinHandle;
+
+use crate::verb::{Deed, Told, Verb};
+use crate::world::{Seen, look};
+
+/// Orders that share a feed, each with a package of its own.
+const SHARED: usize = 100;
+
+/// Who does what at once, to which version in which state.
+struct Race {
+    name: &'static str,
+    before: Seen,
+    verbs: &'static [Verb],
+    deletes: bool,
+}
+
+const fn race(name: &'static str, before: Seen, verbs: &'static [Verb]) -> Race {
+    Race { name, before, verbs, deletes: false }
+}
+
+const fn deleting(name: &'static str, before: Seen, verbs: &'static [Verb]) -> Race {
+    Race { name, before, verbs, deletes: true }
+}
+
+const RACES: &[Race] = &[
+    race("push push", Seen::Absent, &[Verb::Push, Verb::Push]),
+    race("push push push", Seen::Absent, &[Verb::Push, Verb::Push, Verb::Push]),
+    race("push with files, twice", Seen::Absent, &[Verb::PushWithFiles, Verb::PushWithFiles]),
+    race("push commit", Seen::Absent, &[Verb::Push, Verb::Commit]),
+    race("commit commit", Seen::Absent, &[Verb::Commit, Verb::Commit]),
+    race("push unlist", Seen::Absent, &[Verb::Push, Verb::Unlist]),
+    race("push push unlist", Seen::Absent, &[Verb::Push, Verb::Push, Verb::Unlist]),
+    race("push commit unlist", Seen::Absent, &[Verb::Push, Verb::Commit, Verb::Unlist]),
+    race("unlist relist", Seen::Listed, &[Verb::Unlist, Verb::Relist]),
+    race("unlist relist unlist", Seen::Listed, &[Verb::Unlist, Verb::Relist, Verb::Unlist]),
+    race("push versions download", Seen::Absent, &[Verb::Push, Verb::Versions, Verb::Download]),
+    race("unlist registration", Seen::Listed, &[Verb::Unlist, Verb::Registration]),
+    deleting("delete delete", Seen::Listed, &[Verb::Delete, Verb::Delete]),
+    deleting("push delete", Seen::Absent, &[Verb::Push, Verb::Delete]),
+    deleting("delete relist", Seen::Listed, &[Verb::Delete, Verb::Relist]),
+    deleting("delete restore", Seen::Listed, &[Verb::Delete, Verb::Restore]),
+    deleting("delete restore delete", Seen::Listed, &[Verb::Delete, Verb::Restore, Verb::Delete]),
+    deleting("restore restore", Seen::Deleted, &[Verb::Restore, Verb::Restore]),
+    deleting("restore commit delete", Seen::Deleted, &[Verb::Restore, Verb::Commit, Verb::Delete]),
+    deleting("push delete download", Seen::Absent, &[Verb::Push, Verb::Delete, Verb::Download]),
+];
+
+/// Feeds to race on, a new one now and then.
+struct Feeds<'a> {
+    race: &'a Race,
+    current: Option<(TestFeed, Client)>,
+    orders: usize,
+}
+
+impl Feeds<'_> {
+    async fn next(&mut self) -> (TestFeed, Client, String) {
+        if self.orders.is_multiple_of(SHARED) {
+            let delete_behavior =
+                if self.race.deletes { DeleteBehavior::Delete } else { DeleteBehavior::Unlist };
+            let options = FeedOptions { delete_behavior, ..FeedOptions::default() };
+            let feed = TestFeed::with(options).await;
+            let owner = feed.owner().await;
+            self.current = Some((feed, owner));
+        }
+        self.orders += 1;
+        let (feed, owner) = self.current.clone().unwrap();
+        (feed, owner, format!("Race{}", self.orders))
+    }
+
+    /// Brings a version into the state that the race begins with; gives what was
+    /// pushed.
+    async fn prepare(&self, owner: &Client, id: &str) -> Vec<u8> {
+        let first = PackageBuilder::new(id, "1.0.0").file("first.txt", b"first").build();
+        if self.race.before != Seen::Absent {
+            owner.push(&first).await.expect(StatusCode::CREATED);
+        }
+        if self.race.before == Seen::Deleted {
+            owner.delete(&format!("{id}/1.0.0")).await.expect(StatusCode::NO_CONTENT);
+        }
+        first
+    }
+}
+
+/// Runs a race in one order; gives the order with all its choices.
+async fn run(
+    feeds: &mut Feeds<'_>,
+    choices: &[usize],
+    chance: impl FnMut(usize) -> usize,
+) -> nuthatch_tests::Order {
+    let (feed, owner, id) = feeds.next().await;
+    let first = feeds.prepare(&owner, &id).await;
+    let mut deeds = Vec::new();
+    for (actor, verb) in feeds.race.verbs.iter().enumerate() {
+        let same = (feeds.race.before != Seen::Absent).then_some(first.as_slice());
+        deeds.push(Deed::racing(*verb, actor, &feed, &owner, &id, same).await);
+    }
+    let turns = Turns::default();
+    let actors: Vec<JoinHandle<Told>> = deeds
+        .iter()
+        .enumerate()
+        .map(|(actor, deed)| {
+            let (client, deed) = (owner.at(&feed.in_turn(&turns, actor)), deed.clone());
+            tokio::spawn(async move { Box::pin(deed.act(&client)).await })
+        })
+        .collect();
+    let (order, log) = turns.take(&actors, choices, chance).await;
+    let mut told = Vec::new();
+    for actor in actors {
+        told.push(actor.await.unwrap());
+    }
+    let race = format!("{}, order {:?}:\n{}\n", feeds.race.name, order.choices(), log.join("\n"));
+    judge(feeds.race, &feed, &owner, &id, (&first, &deeds, &told), &race).await;
+    order
+}
+
+/// What has to hold when all are done.
+async fn judge(
+    race: &Race,
+    feed: &TestFeed,
+    owner: &Client,
+    id: &str,
+    (first, deeds, told): (&[u8], &[Deed], &[Told]),
+    case: &str,
+) {
+    let mut contents: Vec<&[u8]> = deeds.iter().map(|deed| deed.bytes.as_slice()).collect();
+    contents.push(first);
+    let seen = look(feed, owner, id, &contents).await;
+    let nothing_failed = told.iter().all(|told| !told.status.is_server_error());
+    assert!(nothing_failed, "{case}{told:?}: nothing is broken, and something failed");
+    let nothing_untrue = told.iter().all(|told| told.is_success || !told.status.is_success());
+    assert!(nothing_untrue, "{case}{told:?}: what was read is not so");
+    // Every success is in the log exactly once, in the order that it took effect.
+    let (changes, id) = (feed.changes().await, id.to_lowercase());
+    let changes: Vec<&str> =
+        changes.iter().filter_map(|change| change.strip_suffix(&format!(" {id} 1.0.0"))).collect();
+    let last = changes.last().copied().unwrap_or_default();
+    let expected = match last {
+        "" => Seen::Absent,
+        "unlisted" => Seen::Unlisted,
+        "deleted" => Seen::Deleted,
+        _ => Seen::Listed,
+    };
+    assert_eq!(seen, expected, "{case}{changes:?}: not what was done last");
+    let pushed = changes.iter().filter(|change| **change == "pushed").count();
+    let deleted = changes.iter().filter(|change| **change == "deleted").count();
+    let begun = usize::from(race.before != Seen::Absent);
+    let gone = usize::from(race.before == Seen::Deleted);
+    let successes = |verbs: &[Verb]| {
+        let of = race.verbs.iter().zip(told);
+        of.filter(|(verb, told)| verbs.contains(verb) && told.is_success).count()
+    };
+    let pushes = successes(&[Verb::Push, Verb::PushWithFiles, Verb::Restore, Verb::Commit]);
+    assert_eq!(pushed, begun + pushes, "{case}{changes:?} {told:?}: pushes");
+    // A version goes as often as it came, or once less.
+    assert!(deleted >= gone && pushed >= deleted && pushed - deleted <= 1, "{case}{changes:?}");
+}
+
+/// Runs orders of a race, all of them if there are not more than `most`; gives how
+/// many, and whether these were all.
+async fn orders(race: &Race, most: usize) -> (usize, bool) {
+    let mut feeds = Feeds { race, current: None, orders: 0 };
+    let mut choices = Some(Vec::new());
+    while let Some(next) = choices.take() {
+        choices = Box::pin(run(&mut feeds, &next, |_| 0)).await.next();
+        if feeds.orders == most {
+            break;
+        }
+    }
+    let all = choices.is_none();
+    if !all {
+        // The first ones differ in their ends alone; chance differs anywhere.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut chance = move |among: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % among as u64).unwrap()
+        };
+        for _ in 0..most {
+            Box::pin(run(&mut feeds, &[], &mut chance)).await;
+        }
+    }
+    (feeds.orders, all)
+}
+
+async fn race_all(races: &[Race], most: usize) {
+    let mut in_all = 0;
+    for race in races {
+        let (count, all) = orders(race, most).await;
+        println!("{}: {count} orders{}", race.name, if all { ", all there are" } else { "" });
+        in_all += count;
+    }
+    println!("{in_all} orders, 0 violations");
+    assert!(in_all > 100, "{in_all}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn races_of_pushes_and_listings_end_well_in_every_order() {
+    race_all(&RACES[..12], 1_000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn races_with_deletes_end_well_in_every_order() {
+    race_all(&RACES[12..], 1_000).await;
+}
