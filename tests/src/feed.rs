@@ -223,6 +223,25 @@ impl TestFeed {
         self.gateway.compact().await.unwrap();
     }
 
+    /// What happened to version 1.0.0 of a package since `since`, in its order.
+    pub async fn changes_of(&self, id: &str, since: ulid::Ulid) -> Vec<String> {
+        let time = time::OffsetDateTime::now_utc();
+        let month = format!("CHANGES#{:04}-{:02}", time.year(), u8::from(time.month()));
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let query = self.aws.dynamodb.query().table_name(TableName::default().as_str());
+        let query = query
+            .key_condition_expression("pk = :month AND sk >= :since")
+            .expression_attribute_values(":month", text(&month))
+            .expression_attribute_values(":since", text(&since.to_string()));
+        let rows = query.send().await.unwrap().items.unwrap_or_default().into_iter();
+        let value = |row: &std::collections::HashMap<String, AttributeValue>, name: &str| {
+            row[name].as_s().unwrap().clone()
+        };
+        rows.filter(|row| value(row, "id") == id && value(row, "version") == "1.0.0")
+            .map(|row| value(&row, "change"))
+            .collect()
+    }
+
     /// What happened, in its order.
     pub async fn changes(&self) -> Vec<String> {
         let rows = self.rows().await.into_iter();

@@ -3,6 +3,8 @@
 use feed::DeleteBehavior;
 use nuthatch_tests::{Client, Fault, Faults, FeedOptions, TestFeed};
 
+use ulid::Ulid;
+
 use crate::verb::Verb;
 use crate::world::{check_files, look};
 
@@ -39,6 +41,7 @@ impl Feeds {
 /// its client would, and checks again. Gives how many calls were made.
 async fn case(feeds: &mut Feeds, verb: Verb, plan: &[(usize, Fault)]) -> usize {
     let (feed, owner, id) = feeds.next().await;
+    let since = Ulid::from_parts(Ulid::new().timestamp_ms(), 0);
     let deed = verb.prepare(&feed, &owner, &id).await;
     let faults = Faults::at(plan.iter().copied());
     let client = owner.at(&feed.meeting(&faults));
@@ -63,9 +66,7 @@ async fn case(feeds: &mut Feeds, verb: Verb, plan: &[(usize, Fault)]) -> usize {
     let again = Box::pin(deed.act(&owner.at(&feed.another_instance()))).await;
     assert!(again.is_success && again.is_true, "{case}, then {again:?}");
     assert_eq!(look(&feed, &owner, &id, &[&deed.bytes]).await, verb.after(), "{case}, again");
-    let (changes, id) = (feed.changes().await, id.to_lowercase());
-    let changes: Vec<&str> =
-        changes.iter().filter_map(|change| change.strip_suffix(&format!(" {id} 1.0.0"))).collect();
+    let changes = feed.changes_of(&id.to_lowercase(), since).await;
     assert_eq!(changes, verb.changes(), "{case}");
     if matches!(verb, Verb::PushWithFiles | Verb::CommitWithFiles) {
         check_files(&feed, &id).await;
