@@ -84,7 +84,9 @@ impl Commit {
             inspected => inspected?,
         };
         let bytes = Bytes::Uploaded(declared.stored);
-        self.ingest.store(Arrival { package, object, bytes, pushed_by, session }).await
+        self.ingest
+            .store(Arrival { package, object, bytes, pushed_by, session, published: None })
+            .await
     }
 
     async fn inspect(

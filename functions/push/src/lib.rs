@@ -86,6 +86,7 @@ impl Push {
             object: ObjectKey::unique(&package.nuspec.id, &package.nuspec.version),
             session: ingest::session(&parts.headers),
             bytes: Bytes::Received(received),
+            published: None,
             package,
         };
         self.ingest.store(arrival).await

@@ -10,7 +10,7 @@ use feed::{
     TableName,
 };
 
-use crate::keys::Expiry;
+use crate::keys::{Age, Expiry};
 
 /// A private NuGet feed without a server.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub enum Action {
     Push(PushOptions),
     /// Take pushes of any size from stock clients on this machine, for a feed
     Relay(RelayOptions),
+    /// Check that table and bucket say the same; clean up, or bring back a lost table
+    Check(CheckOptions),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(KeyAction),
@@ -115,6 +117,33 @@ pub struct RelayOptions {
     /// The feed.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// What is checked, and what is done about it.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the command's flags")]
+pub struct CheckOptions {
+    /// Read and hash every package, instead of asking the bucket for its hash
+    #[arg(long)]
+    pub read: bool,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Remove objects that nothing points to
+    #[arg(long)]
+    pub repair: bool,
+    /// How old they have to be, such as 48h or 7d: older than any push can take
+    #[arg(long, value_name = "AGE", default_value = "48h", requires = "repair")]
+    pub older_than: Age,
+    /// Fill an empty table with the versions that the bucket has packages of
+    #[arg(long)]
+    pub rebuild: bool,
+    /// Where the feed is.
+    #[command(flatten)]
+    pub place: Place,
+    /// The S3 bucket that holds the packages on AWS
+    #[arg(long, requires = "table")]
+    pub bucket: Option<BucketName>,
 }
 
 /// Where the feed is kept: in a folder of this machine, or on AWS.

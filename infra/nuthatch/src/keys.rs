@@ -50,6 +50,26 @@ pub enum Expiry {
     At(OffsetDateTime),
 }
 
+/// A time span like `48h` or `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Age(pub Duration);
+
+impl FromStr for Age {
+    type Err = AgeError;
+
+    fn from_str(text: &str) -> Result<Self, AgeError> {
+        match text.parse() {
+            Ok(Expiry::In(age)) => Ok(Self(age)),
+            _ => Err(AgeError(text.to_owned())),
+        }
+    }
+}
+
+/// The text is no time span.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no time span; write it like 48h or 7d")]
+pub struct AgeError(String);
+
 /// The text is no expiry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no time to expire; write it like 90d, 12h or 2030-12-31")]

@@ -5,6 +5,7 @@
 //! responses from template.yaml and calls the same handlers that the functions
 //! have. A route that is not in the template does not exist here either.
 
+pub mod check;
 pub mod client;
 pub mod command;
 pub mod engines;

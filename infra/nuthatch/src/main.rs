@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use nuthatch::command::{Action, Command};
-use nuthatch::{keys, push, relay, serve};
+use nuthatch::{check, keys, push, relay, serve};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
         Action::Serve(options) => serve::run(options).await.map_err(|error| error.to_string()),
         Action::Push(options) => push::run(options).await.map_err(|error| error.to_string()),
         Action::Relay(options) => relay::run(options).await.map_err(|error| error.to_string()),
+        Action::Check(options) => check::run(options).await.map_err(|error| error.to_string()),
         Action::Key(action) => keys::run(action).await.map_err(|error| error.to_string()),
     };
     match done {

@@ -1,8 +1,11 @@
 //! Every fault at every call of every verb, singly and in pairs.
 
+use std::time::Duration;
+
 use feed::DeleteBehavior;
 use nuthatch_tests::{Client, Fault, Faults, FeedOptions, TestFeed};
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use ulid::Ulid;
 
 use crate::verb::Verb;
@@ -14,13 +17,34 @@ const SHARED: usize = 64;
 /// Feeds to try cases on, a new one now and then.
 struct Feeds {
     delete_behavior: DeleteBehavior,
+    ticks: UnboundedReceiver<()>,
     current: Option<(TestFeed, Client)>,
     cases: usize,
 }
 
 impl Feeds {
     fn new(delete_behavior: DeleteBehavior) -> Self {
-        Self { delete_behavior, current: None, cases: 0 }
+        let (tick, ticks) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            while tick.send(()).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Self { delete_behavior, ticks, current: None, cases: 0 }
+    }
+
+    /// A paused clock stands still as long as a thread waits, such as for a part of a
+    /// package that never comes. Where no call is made for a while, this moves it on.
+    async fn push_the_clock(&mut self, faults: &Faults) {
+        while self.ticks.try_recv().is_ok() {}
+        let (mut calls, mut still) = (0, 0);
+        while self.ticks.recv().await.is_some() {
+            still = if faults.calls() == calls { still + 1 } else { 0 };
+            calls = faults.calls();
+            if still >= 4 {
+                tokio::time::advance(Duration::from_secs(9)).await;
+            }
+        }
     }
 
     async fn next(&mut self) -> (TestFeed, Client, String) {
@@ -48,6 +72,7 @@ async fn case(feeds: &mut Feeds, verb: Verb, plan: &[(usize, Fault)]) -> usize {
     let told = tokio::select! {
         told = Box::pin(deed.act(&client)) => Some(told),
         () = faults.death() => None,
+        () = feeds.push_the_clock(&faults) => None,
     };
     drop(client);
     let case = format!("{verb:?} {plan:?}: told {told:?}");

@@ -155,8 +155,8 @@ async fn judge(
         let of = race.verbs.iter().zip(told);
         of.filter(|(verb, told)| verbs.contains(verb) && told.is_success).count()
     };
-    let pushes = successes(&[Verb::Push, Verb::PushWithFiles, Verb::Restore, Verb::Commit]);
-    assert_eq!(pushed, begun + pushes, "{case}{changes:?} {told:?}: pushes");
+    let by_push = successes(&[Verb::Push, Verb::PushWithFiles, Verb::Restore, Verb::Commit]);
+    assert_eq!(pushed, begun + by_push, "{case}{changes:?} {told:?}: pushes");
     // A version goes as often as it came, or once less.
     assert!(deleted >= gone && pushed >= deleted && pushed - deleted <= 1, "{case}{changes:?}");
 }

@@ -39,8 +39,8 @@ pub use links::{Hive, Links, escape};
 pub use memory::Memory;
 pub use negotiation::Asked;
 pub use objects::{
-    ObjectError, ObjectKey, Objects, Parts, RedirectLifetime, RemoteObject, Stored, UploadAddress,
-    UploadLifetime,
+    ListedObject, ObjectError, ObjectKey, ObjectName, ObjectPage, Objects, Parts, RedirectLifetime,
+    RemoteObject, Stored, UploadAddress, UploadLifetime,
 };
 pub use refusal::{Refusal, one_line};
 pub use reply::{
@@ -49,5 +49,6 @@ pub use reply::{
 pub use request::{BaseUrl, PathParameters, Request, package_version, path_version};
 pub use table::{
     Change, Changes, Commit, Deletion, Dependency, DependencyGroup, Listing, LoggedChange,
-    Metadata, Release, Stamp, Stamped, State, Table, TableError, VersionRow, timestamp,
+    Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, State, Table, TableError,
+    VersionRow, timestamp,
 };

@@ -1,5 +1,6 @@
 //! The bucket: packages as write-once objects.
 
+mod list;
 mod parts;
 mod remote;
 mod uploads;
@@ -22,6 +23,7 @@ use ulid::Ulid;
 use crate::aws::patience;
 use crate::{AttachedFile, Body, BoxError, BucketName, Content};
 
+pub use list::{ListedObject, ObjectName, ObjectPage};
 pub use parts::Parts;
 pub use remote::RemoteObject;
 pub use uploads::{Stored, UploadAddress, UploadLifetime};

@@ -1,5 +1,6 @@
 //! The table: the feed's only truth.
 
+mod audit;
 mod changes;
 mod keys;
 mod packages;
@@ -11,6 +12,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
+pub use audit::{Row, RowPosition, Rows};
 pub use changes::{Changes, LoggedChange};
 pub use packages::Stamped;
 pub use rows::{

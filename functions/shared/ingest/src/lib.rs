@@ -46,6 +46,8 @@ pub struct Arrival {
     pub pushed_by: KeyName,
     /// The client's session.
     pub session: Option<String>,
+    /// When it was pushed, where that is not now.
+    pub published: Option<String>,
 }
 
 /// The bytes of a package that is on its way.
@@ -211,7 +213,7 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         size,
         sha256: BASE64_STANDARD.encode(sha256),
         sha512: sha512.map(|hash| BASE64_STANDARD.encode(hash)),
-        published: timestamp(),
+        published: arrival.published.clone().unwrap_or_else(timestamp),
         pushed_by: arrival.pushed_by.clone(),
         session: arrival.session.clone(),
         changed: None,

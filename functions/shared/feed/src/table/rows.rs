@@ -258,6 +258,14 @@ pub(super) const LATEST: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(Ulid);
 
+impl VersionRow {
+    /// When a push called `ulid` was made, as rows have it.
+    #[must_use]
+    pub fn published_by(ulid: Ulid) -> String {
+        time_of(ulid).format(&Rfc3339).unwrap_or_default()
+    }
+}
+
 impl Stamp {
     pub(crate) fn read(text: &str) -> Result<Self, ulid::DecodeError> {
         Ulid::from_string(text).map(Self)

@@ -1,0 +1,109 @@
+//! `nuthatch check`: whether table and bucket say the same, down to the hash of every
+//! package. It can remove what nothing points to, and bring back a table that is lost.
+
+mod bucket;
+mod findings;
+mod rebuild;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use feed::{BucketName, ObjectError, Objects, Refusal, Table, TableError, TableName};
+
+use crate::command::CheckOptions;
+use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
+use crate::keys;
+use findings::Findings;
+
+/// Versions looked at at once.
+const AT_ONCE: usize = 16;
+
+/// The check cannot be made, or found something.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There is no feed to look into.
+    #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
+    NoFeed(PathBuf),
+    /// A table without a bucket.
+    #[error("--table needs --bucket; name the bucket that holds the packages")]
+    NoBucket,
+    /// The table does not answer.
+    #[error("{}", crate::client::with_causes(.0))]
+    Table(#[from] TableError),
+    /// The bucket does not answer.
+    #[error("{}", crate::client::with_causes(.0))]
+    Object(#[from] ObjectError),
+    /// A package could not be brought back.
+    #[error("{}", crate::client::with_causes(.0))]
+    Refused(#[from] Refusal),
+    /// The table is not lost.
+    #[error(
+        "the table holds versions that were not rebuilt; --rebuild is for a table that is lost, and would publish what was never committed"
+    )]
+    NotLost,
+    /// The output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// What was found has been told already.
+    #[error("{0} problems; see above")]
+    Problems(usize),
+}
+
+/// A feed, as far as it is checked.
+#[derive(Debug, Clone)]
+struct Checked {
+    table: Table,
+    objects: Objects,
+    /// Whether every package is read and hashed.
+    read_all: bool,
+}
+
+/// Checks a feed.
+///
+/// # Errors
+/// It cannot be checked, or there is a problem.
+pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
+    let (table, objects, _engines) = open(&options).await?;
+    let checked = Checked { table, objects, read_all: options.read };
+    let mut findings = Findings::default();
+    if options.rebuild {
+        rebuild::rebuild(&checked, &mut findings).await?;
+    }
+    let rows = rows::read(&checked, &mut findings).await?;
+    bucket::check_versions(&checked, &rows, &mut findings).await?;
+    let older_than = options.repair.then_some(options.older_than.0);
+    bucket::check_objects(&checked, &rows, older_than, &mut findings).await?;
+    let text = if options.json { findings.to_json() } else { findings.to_string() };
+    writeln!(io::stdout(), "{}", text.trim_end())?;
+    match findings.problems.len() {
+        0 => Ok(()),
+        count => Err(CheckError::Problems(count)),
+    }
+}
+
+/// Table and bucket, where the options say they are. A data folder is kept from
+/// servers as long as it is checked.
+async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>), CheckError> {
+    let place = &options.place;
+    if let Some(table) = &place.table {
+        let bucket = options.bucket.clone().ok_or(CheckError::NoBucket)?;
+        let aws = keys::aws(place.endpoint_url.as_deref()).await;
+        return Ok((Table::new(aws.dynamodb, table.clone()), Objects::new(aws.s3, bucket), None));
+    }
+    if !place.data.exists() {
+        return Err(CheckError::NoFeed(place.data.clone()));
+    }
+    let engines = DataFolder::open(&place.data)?.start(RecyclePeriod::default()).await?;
+    let aws = engines.aws();
+    let table = Table::new(aws.dynamodb, TableName::default());
+    let objects = Objects::new(aws.s3, BucketName::default());
+    Ok((table, objects, Some(engines)))
+}
+
+/// Versions by the package's id and the version, as keys have them.
+type ById<T> = BTreeMap<(String, String), T>;

@@ -1,0 +1,146 @@
+//! The bucket's half: every visible version has its objects, and the other way round.
+
+use std::collections::HashSet;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use feed::{ListedObject, ObjectError, ObjectKey, ObjectName, State, VersionRow};
+use http_body_util::BodyExt;
+use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
+use tokio::task::JoinSet;
+
+use super::findings::{Orphan, Problem};
+use super::rows::{Versions, current};
+use super::{AT_ONCE, CheckError, Checked, Findings};
+
+/// Checks the objects of all visible versions, several at once.
+pub(super) async fn check_versions(
+    checked: &Checked,
+    versions: &Versions,
+    findings: &mut Findings,
+) -> Result<(), CheckError> {
+    let visible = versions.all.iter().filter(|(_, row)| row.state == State::Visible);
+    let (mut rest, mut checking) = (visible, JoinSet::new());
+    loop {
+        while checking.len() < AT_ONCE
+            && let Some((key, row)) = rest.next()
+        {
+            let (checked, key, row) = (checked.clone(), key.clone(), row.clone());
+            checking.spawn(async move { check_version(&checked, &key, &row).await });
+        }
+        let Some(done) = checking.join_next().await else { break };
+        findings.problems.extend(done.map_err(std::io::Error::other)??);
+    }
+    Ok(())
+}
+
+async fn check_version(
+    checked: &Checked,
+    key: &(String, String),
+    row: &VersionRow,
+) -> Result<Vec<Problem>, CheckError> {
+    let package = || format!("{} {}", row.id, row.version);
+    let mut problems = Vec::new();
+    let object = row.object.to_string();
+    match measure(checked, &row.object).await? {
+        None => problems.push(Problem::MissingObject { package: package(), object }),
+        Some((found, _)) if found != row.size => {
+            let expected = row.size;
+            problems.push(Problem::WrongSize { package: package(), object, expected, found });
+        }
+        Some((_, sha256)) if BASE64_STANDARD.encode(sha256) != row.sha256 => {
+            problems.push(Problem::WrongHash { package: package(), object });
+        }
+        Some(_) => {}
+    }
+    for object in row.objects().skip(1) {
+        if measure(checked, &object).await?.is_none() {
+            let object = object.to_string();
+            problems.push(Problem::MissingObject { package: package(), object });
+        }
+    }
+    // It may have been deleted meanwhile.
+    if !problems.is_empty() && current(checked, key).await?.as_ref() != Some(row) {
+        problems.clear();
+    }
+    Ok(problems)
+}
+
+/// Size and SHA-256 of an object: as the bucket proved them, or by reading it.
+pub(super) async fn measure(
+    checked: &Checked,
+    object: &ObjectKey,
+) -> Result<Option<(u64, [u8; 32])>, CheckError> {
+    let proven = checked.objects.stored(object).await?;
+    if let Some(stored) = proven.filter(|_| !checked.read_all) {
+        return Ok(Some((stored.size, stored.sha256)));
+    }
+    // What was stored in parts has no hash of the whole.
+    let mut body = match checked.objects.get(object, None).await {
+        Ok(body) => body,
+        Err(ObjectError::Missing(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let (mut size, mut sha256) = (0, Sha256::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(std::io::Error::other)?;
+        if let Some(data) = frame.data_ref() {
+            size += data.len() as u64;
+            sha256.update(data);
+        }
+    }
+    Ok(Some((size, sha256.finalize().into())))
+}
+
+/// Lists the bucket for objects that nothing points to; removes those that are older
+/// than `older_than`, if there is such a time.
+pub(super) async fn check_objects(
+    checked: &Checked,
+    versions: &Versions,
+    older_than: Option<Duration>,
+    findings: &mut Findings,
+) -> Result<(), CheckError> {
+    let visible = versions.all.values().filter(|row| row.state == State::Visible);
+    let known: HashSet<String> =
+        visible.flat_map(VersionRow::objects).map(|object| object.to_string()).collect();
+    let mut position = None;
+    loop {
+        let page = checked.objects.list(position).await?;
+        findings.objects += page.objects.len() as u64;
+        for object in page.objects.iter().filter(|object| !known.contains(&object.key)) {
+            findings.orphans.extend(check_orphan(checked, object, older_than).await?);
+        }
+        position = page.next;
+        if position.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn check_orphan(
+    checked: &Checked,
+    object: &ListedObject,
+    older_than: Option<Duration>,
+) -> Result<Option<Orphan>, CheckError> {
+    let name = ObjectName::parse(&object.key);
+    // It may have been committed since the rows were read.
+    if let Some(name) = &name
+        && let Some(row) = checked.table.version(&name.id, &name.version).await?
+        && row.state == State::Visible
+        && row.objects().any(|known| known.as_str() == object.key)
+    {
+        return Ok(None);
+    }
+    let now = OffsetDateTime::now_utc();
+    let made = name.map(|name| OffsetDateTime::from(name.push.datetime()));
+    // What no push has named is nobody's to remove.
+    let age = made.map_or(Duration::ZERO, |made| now - made);
+    let removed = made.is_some() && older_than.is_some_and(|limit| age >= limit);
+    if removed {
+        checked.objects.delete_listed(object).await?;
+    }
+    let age_seconds = age.whole_seconds();
+    let (object, bytes) = (object.key.clone(), object.size);
+    Ok(Some(Orphan { object, bytes, age_seconds, removed }))
+}

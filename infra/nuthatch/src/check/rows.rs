@@ -1,0 +1,153 @@
+//! The table's half: every row can be read, and those of a version belong together.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use feed::{Row, State, VersionRow};
+use ulid::Ulid;
+
+use super::findings::Problem;
+use super::{ById, CheckError, Checked, Findings};
+
+/// What the bucket is held against.
+#[derive(Debug, Default)]
+pub(super) struct Versions {
+    pub(super) all: ById<VersionRow>,
+}
+
+/// The other rows, until all are read.
+#[derive(Debug, Default)]
+struct Others {
+    metadata: BTreeSet<(String, String)>,
+    nuspecs: BTreeSet<(String, String)>,
+    stamps: BTreeMap<String, Ulid>,
+    changes: HashSet<Ulid>,
+    keys: HashSet<String>,
+    key_names: Vec<(String, String)>,
+}
+
+/// Reads all rows and checks them against each other.
+pub(super) async fn read(
+    checked: &Checked,
+    findings: &mut Findings,
+) -> Result<Versions, CheckError> {
+    let (mut versions, mut others) = (Versions::default(), Others::default());
+    let mut position = None;
+    loop {
+        let page = checked.table.rows(position).await?;
+        for row in page.rows {
+            sort(row, &mut versions, &mut others, findings);
+        }
+        position = page.next;
+        if position.is_none() {
+            break;
+        }
+    }
+    let is_visible = |row: &&VersionRow| row.state == State::Visible;
+    findings.versions = versions.all.values().filter(is_visible).count() as u64;
+    findings.deleted = versions.all.len() as u64 - findings.versions;
+    findings.changes = others.changes.len() as u64;
+    findings.keys = others.keys.len() as u64;
+    // What was changed while it was read is looked at once more.
+    let mut problems = compare(&versions, &others);
+    confirm(checked, &versions, &mut problems).await?;
+    findings.problems.extend(problems.into_iter().map(|(_, problem)| problem));
+    Ok(versions)
+}
+
+fn sort(row: Row, versions: &mut Versions, others: &mut Others, findings: &mut Findings) {
+    match row {
+        Row::Version { id, version, row } => {
+            versions.all.insert((id, version), *row);
+        }
+        Row::Metadata { id, version } => {
+            others.metadata.insert((id, version));
+        }
+        Row::Nuspec { id, version } => {
+            others.nuspecs.insert((id, version));
+        }
+        Row::Stamp { id, change } => {
+            others.stamps.insert(id, change);
+        }
+        Row::Change(change) => {
+            others.changes.insert(change);
+        }
+        Row::Key(hash) => {
+            others.keys.insert(hash);
+        }
+        Row::KeyName { name, hash } => others.key_names.push((name, hash.as_str().to_owned())),
+        Row::Unreadable { pk, sk, reason } => {
+            findings.problems.push(Problem::UnreadableRow { pk, sk, reason });
+        }
+    }
+}
+
+/// A problem, and the version that it is one of.
+type Suspicion = (Option<(String, String)>, Problem);
+
+fn compare(versions: &Versions, others: &Others) -> Vec<Suspicion> {
+    let mut found = Vec::new();
+    for (key @ (id, version), row) in &versions.all {
+        let package = || format!("{id} {version}");
+        let mut report = |problem| found.push((Some(key.clone()), problem));
+        let is_visible = row.state == State::Visible;
+        for (rows, row) in [(&others.metadata, "metadata"), (&others.nuspecs, "nuspec")] {
+            match (is_visible, rows.contains(key)) {
+                (true, false) => report(Problem::MissingRow { package: package(), row }),
+                (false, true) => report(Problem::StrayRow { package: package(), row }),
+                _ => {}
+            }
+        }
+        match row.changed {
+            Some(change) if others.changes.contains(&change) => {}
+            change => {
+                let change = change.map(|change| change.to_string()).unwrap_or_default();
+                report(Problem::GapInLog { package: package(), change });
+            }
+        }
+        match others.stamps.get(id) {
+            None => report(Problem::MissingRow { package: package(), row: "stamp" }),
+            Some(stamp) if !others.changes.contains(stamp) => {
+                report(Problem::GapInLog { package: package(), change: stamp.to_string() });
+            }
+            Some(_) => {}
+        }
+    }
+    for (rows, row) in [(&others.metadata, "metadata"), (&others.nuspecs, "nuspec")] {
+        for key @ (id, version) in rows.iter().filter(|key| !versions.all.contains_key(*key)) {
+            let package = format!("{id} {version}");
+            found.push((Some(key.clone()), Problem::StrayRow { package, row }));
+        }
+    }
+    for (name, _) in others.key_names.iter().filter(|(_, hash)| !others.keys.contains(hash)) {
+        found.push((None, Problem::MissingKey { name: name.clone() }));
+    }
+    found
+}
+
+/// Drops what is suspected of versions that have changed since they were read.
+async fn confirm(
+    checked: &Checked,
+    versions: &Versions,
+    problems: &mut Vec<Suspicion>,
+) -> Result<(), CheckError> {
+    let suspects: BTreeSet<_> = problems.iter().filter_map(|(key, _)| key.clone()).collect();
+    for key in suspects {
+        let before = versions.all.get(&key).and_then(|row| row.changed);
+        let now = current(checked, &key).await?.and_then(|row| row.changed);
+        if before != now {
+            problems.retain(|(suspect, _)| *suspect != Some(key.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The version's row as it is now.
+pub(super) async fn current(
+    checked: &Checked,
+    (id, version): &(String, String),
+) -> Result<Option<VersionRow>, CheckError> {
+    let (Ok(id), Ok(version)) = (nupkg::PackageId::parse(id), version.parse()) else {
+        return Ok(None);
+    };
+    Ok(checked.table.version(&id, &version).await?)
+}

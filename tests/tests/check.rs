@@ -1,0 +1,269 @@
+//! `nuthatch check`: it finds every kind of damage, removes what nothing points to and
+//! nothing else, and brings back a table that is lost.
+
+use std::path::{Path, PathBuf};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use feed::Aws;
+use http::{Request, StatusCode};
+use nuthatch::engines::{DataFolder, Engines, RecyclePeriod};
+use nuthatch_tests::{PackageBuilder, Server, framed, nuspec, run};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+const NAME: &str = "nuthatch";
+
+/// A feed with three packages that no server runs on.
+struct Stopped {
+    data: TempDir,
+    owner: String,
+}
+
+fn package(id: &str, version: &str) -> Vec<u8> {
+    let xml = nuspec(id, version, "<readme>README.md</readme>");
+    PackageBuilder::default().nuspec(&xml).file("README.md", b"# Acme").build()
+}
+
+impl Stopped {
+    async fn feed() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut server = Server::start(data.path(), &[]);
+        let owner = server.owner.clone().unwrap();
+        for version in ["1.0.0", "2.0.0", "3.0.0"] {
+            let (content_type, body) = framed(&package("Acme", version));
+            let push = Request::put("/api/v2/package/").header("content-type", content_type);
+            let answer = server.send(push.header("x-nuget-apikey", &owner), body).await;
+            answer.expect(StatusCode::CREATED);
+        }
+        server.signal("TERM");
+        assert!(server.wait().success());
+        Self { data, owner }
+    }
+
+    async fn engines(&self) -> Engines {
+        let folder = DataFolder::open(self.data.path()).unwrap();
+        folder.start(RecyclePeriod::default()).await.unwrap()
+    }
+
+    /// What the command finds, and whether it is content.
+    fn check(&self, more: &[&str]) -> (bool, Value) {
+        let output = run(&[&["check", "--json"], more].concat(), self.data.path());
+        let said = String::from_utf8_lossy(&output.stderr);
+        let found = serde_json::from_slice(&output.stdout);
+        (output.status.success(), found.unwrap_or_else(|_| panic!("{said}")))
+    }
+
+    /// The kinds of problems that it finds.
+    fn problems(&self, more: &[&str]) -> Vec<String> {
+        let (content, found) = self.check(more);
+        let problems = found["problems"].as_array().unwrap().iter();
+        let problems: Vec<String> =
+            problems.map(|problem| problem["problem"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(content, problems.is_empty(), "{found}");
+        problems
+    }
+}
+
+async fn object_keys(aws: &Aws) -> Vec<String> {
+    let listed = aws.s3.list_objects_v2().bucket(NAME).send().await.unwrap();
+    listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
+}
+
+async fn delete_row(aws: &Aws, pk: &str, sk: &str) {
+    let delete = aws.dynamodb.delete_item().table_name(NAME);
+    let delete = delete.key("pk", AttributeValue::S(pk.to_owned()));
+    delete.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+}
+
+async fn put_row(aws: &Aws, pk: &str, sk: &str) {
+    let put = aws.dynamodb.put_item().table_name(NAME);
+    let put = put.item("pk", AttributeValue::S(pk.to_owned()));
+    put.item("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+}
+
+async fn put_object(aws: &Aws, key: &str, bytes: &'static [u8]) {
+    let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
+    let put = aws.s3.put_object().bucket(NAME).key(key).checksum_sha256(sha256);
+    put.body(bytes.to_vec().into()).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sound_feed_has_no_problems() {
+    let feed = Stopped::feed().await;
+    let (content, found) = feed.check(&["--read"]);
+    assert!(content, "{found}");
+    for (what, count) in [("versions", 3), ("objects", 6), ("changes", 3), ("keys", 1)] {
+        assert_eq!(found[what], count, "{what}");
+    }
+    assert_eq!(found["orphans"].as_array().unwrap().len(), 0);
+    let table = run(&["check"], feed.data.path());
+    let said = String::from_utf8_lossy(&table.stdout).into_owned();
+    assert_eq!(
+        said,
+        "3 versions, 0 deleted, 6 objects, 3 changes, 1 keys: 0 problems, 0 orphans\n"
+    );
+}
+
+#[tokio::test]
+async fn every_missing_or_broken_row_is_found() {
+    let feed = Stopped::feed().await;
+    let aws = feed.engines().await.aws();
+    delete_row(&aws, "PACKAGE#acme", "METADATA#1.0.0").await;
+    delete_row(&aws, "PACKAGE#acme", "XML#2.0.0").await;
+    delete_row(&aws, "PACKAGE#acme", "VERSION#3.0.0").await;
+    put_row(&aws, "PACKAGE#acme", "VERSION#4.0.0").await;
+    put_row(&aws, "ELSEWHERE", "x").await;
+    drop(aws);
+    let mut problems = feed.problems(&[]);
+    problems.sort();
+    assert_eq!(
+        problems,
+        [
+            "missing-row",
+            "missing-row",
+            "stray-row",
+            "stray-row",
+            "unreadable-row",
+            "unreadable-row"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn gaps_in_the_log_and_keys_without_records_are_found() {
+    let feed = Stopped::feed().await;
+    let engines = feed.engines().await;
+    let aws = engines.aws();
+    let rows = aws.dynamodb.scan().table_name(NAME).send().await.unwrap();
+    let text = |row: &std::collections::HashMap<String, AttributeValue>, name: &str| {
+        row[name].as_s().unwrap().clone()
+    };
+    let changes = rows.items().iter().filter(|row| text(row, "pk").starts_with("CHANGES#"));
+    let last = changes.max_by_key(|row| text(row, "sk")).unwrap();
+    delete_row(&aws, &text(last, "pk"), &text(last, "sk")).await;
+    let key = rows.items().iter().find(|row| text(row, "pk").starts_with("KEY#")).unwrap();
+    delete_row(&aws, &text(key, "pk"), &text(key, "sk")).await;
+    drop((aws, engines));
+    let problems = feed.problems(&[]);
+    // The last change is the package's stamp, too, for each of its versions.
+    assert_eq!(problems.iter().filter(|problem| *problem == "gap-in-log").count(), 4);
+    assert_eq!(problems.iter().filter(|problem| *problem == "missing-key").count(), 1);
+    assert_eq!(problems.len(), 5);
+}
+
+#[tokio::test]
+async fn missing_and_changed_objects_are_found() {
+    let feed = Stopped::feed().await;
+    let engines = feed.engines().await;
+    let aws = engines.aws();
+    let keys = object_keys(&aws).await;
+    let of = |version: &str, end: &str| -> String {
+        let key = keys.iter().find(|key| key.contains(version) && key.ends_with(end));
+        key.unwrap().clone()
+    };
+    aws.s3.delete_object().bucket(NAME).key(of("1.0.0", "nupkg")).send().await.unwrap();
+    aws.s3.delete_object().bucket(NAME).key(of("2.0.0", "readme")).send().await.unwrap();
+    put_object(&aws, &of("3.0.0", "nupkg"), b"something else").await;
+    drop((aws, engines));
+    let mut problems = feed.problems(&[]);
+    problems.sort();
+    assert_eq!(problems, ["missing-object", "missing-object", "wrong-size"]);
+}
+
+/// The files that hold objects.
+fn object_files(data: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(data.join("packages")).unwrap();
+    let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    folders
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_bit_that_has_flipped_on_the_disk_is_found_by_reading() {
+    let feed = Stopped::feed().await;
+    let files = object_files(feed.data.path());
+    let largest = files.iter().max_by_key(|file| file.metadata().unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(largest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(largest, bytes).unwrap();
+    assert_eq!(feed.problems(&[]), [""; 0]);
+    assert_eq!(feed.problems(&["--read"]), ["wrong-hash"]);
+}
+
+#[tokio::test]
+async fn what_nothing_points_to_is_removed_once_it_is_old_and_nothing_else() {
+    let feed = Stopped::feed().await;
+    let engines = feed.engines().await;
+    let aws = engines.aws();
+    let before = object_keys(&aws).await;
+    let old = "packages/acme/9.0.0/01ARZ3NDEKTSV4RRFFQ69G5FAV.nupkg".to_owned();
+    let young = format!("packages/acme/1.0.0/{}.nupkg", ulid::Ulid::new());
+    let strange = "packages/strange".to_owned();
+    for key in [&old, &young, &strange] {
+        put_object(&aws, key, b"x").await;
+    }
+    drop((aws, engines));
+    let removed = |found: &Value| -> Vec<String> {
+        let orphans = found["orphans"].as_array().unwrap().iter();
+        let removed = orphans.filter(|orphan| orphan["removed"] == true);
+        removed.map(|orphan| orphan["object"].as_str().unwrap().to_owned()).collect()
+    };
+    let (content, found) = feed.check(&[]);
+    assert!(content, "they do no harm");
+    assert_eq!(found["orphans"].as_array().unwrap().len(), 3);
+    assert_eq!(removed(&found), [""; 0]);
+    assert_eq!(removed(&feed.check(&["--repair"]).1), [old]);
+    assert_eq!(removed(&feed.check(&["--repair", "--older-than", "0h"]).1), [young]);
+    let engines = feed.engines().await;
+    let mut after = object_keys(&engines.aws()).await;
+    after.retain(|key| *key != strange);
+    assert_eq!(after, before);
+    drop(engines);
+    assert_eq!(feed.problems(&["--read"]), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lost_table_comes_back_out_of_the_bucket() {
+    let feed = Stopped::feed().await;
+    let refused = run(&["check", "--rebuild"], feed.data.path());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("for a table that is lost"), "{said}");
+    for file in ["table.db", "table.db-wal", "table.db-shm"] {
+        let _ = std::fs::remove_file(feed.data.path().join(file));
+    }
+    let (content, found) = feed.check(&["--rebuild", "--read"]);
+    assert!(content, "{found}");
+    assert_eq!(found["rebuilt"].as_array().unwrap().len(), 3);
+    assert!(found["unknown"].as_array().unwrap().len() > 2);
+    // Once more does no harm, as after a crash in the middle.
+    assert!(feed.check(&["--rebuild"]).0);
+    let server = Server::start(feed.data.path(), &[]);
+    let owner = server.owner.clone().unwrap();
+    assert_ne!(owner, feed.owner, "keys are not in the bucket");
+    let get = async |path: &str| {
+        server.send(Request::get(path).header("x-nuget-apikey", &owner), "").await
+    };
+    let nupkg = get("/v3/package/acme/2.0.0/acme.2.0.0.nupkg").await.expect(StatusCode::OK);
+    assert_eq!(nupkg.body, package("Acme", "2.0.0"));
+    assert_eq!(get("/v3/package/acme/2.0.0/readme").await.body, "# Acme");
+    assert_eq!(get("/v3/search?q=acme").await.json()["totalHits"], 1);
+}
+
+#[tokio::test]
+async fn a_feed_that_is_served_or_not_there_is_not_checked() {
+    let data = tempfile::tempdir().unwrap();
+    let nowhere = data.path().join("nowhere");
+    let said = |output: std::process::Output| {
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(said(run(&["check"], &nowhere)).contains("there is no feed"));
+    let _server = Server::start(data.path(), &[]);
+    assert!(said(run(&["check"], data.path())).contains("stop it"));
+    assert!(said(run(&["check", "--repair", "--older-than", "soon"], &nowhere)).contains("48h"));
+}
