@@ -22,5 +22,5 @@ pub use lambda::LambdaGateway;
 pub use large::{noise, write_large_package};
 pub use package::{Entry, PackageBuilder, nuspec};
 pub use recorder::{Meter, Recorder};
-pub use server::{Server, nuthatch, run, send_to};
+pub use server::{Server, nuthatch, run, send_to, try_send_to};
 pub use turns::{Order, Turns};

@@ -103,14 +103,22 @@ pub async fn send_to(
     request: http::request::Builder,
     body: impl Into<Bytes>,
 ) -> Answer {
-    let stream = TcpStream::connect(address).await.expect("a connection");
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+    try_send_to(address, request, body).await.expect("an answer")
+}
+
+/// Sends a request to `address`; none where there is no whole answer.
+pub async fn try_send_to(
+    address: &str,
+    request: http::request::Builder,
+    body: impl Into<Bytes>,
+) -> Option<Answer> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);
     let request = request.header("host", address).body(Full::new(body.into())).unwrap();
-    let (parts, body) = sender.send_request(request).await.expect("an answer").into_parts();
-    let body = body.collect().await.expect("a body").to_bytes();
-    Answer { status: parts.status, headers: parts.headers, body }
+    let (parts, body) = sender.send_request(request).await.ok()?.into_parts();
+    let body = body.collect().await.ok()?.to_bytes();
+    Some(Answer { status: parts.status, headers: parts.headers, body })
 }
 
 impl Drop for Server {
