@@ -1,6 +1,7 @@
 //! A feed in this process, in a folder of its own.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use ::push::Permits;
@@ -33,6 +34,9 @@ pub struct FeedOptions {
     pub pushes: usize,
     /// Which packages are stored in parts.
     pub parts: Parts,
+    /// Whether its folder is in memory, where the system has such folders: for tests
+    /// of very many small steps, each of which would wait for the disk.
+    pub quick: bool,
 }
 
 impl Default for FeedOptions {
@@ -45,6 +49,7 @@ impl Default for FeedOptions {
             in_memory: false,
             pushes: 100,
             parts: Parts::default(),
+            quick: false,
         }
     }
 }
@@ -72,7 +77,13 @@ impl TestFeed {
 
     /// A feed with these options.
     pub async fn with(options: FeedOptions) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let memory = Path::new("/dev/shm");
+        let folder = if options.quick && memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        let folder = Arc::new(folder.unwrap());
         let data = DataFolder::open(folder.path()).unwrap();
         let engines = data.start(RecyclePeriod::default()).await.unwrap();
         let settings = Settings {

@@ -49,8 +49,11 @@ impl Feeds {
 
     async fn next(&mut self) -> (TestFeed, Client, String) {
         if self.cases.is_multiple_of(SHARED) {
-            let options =
-                FeedOptions { delete_behavior: self.delete_behavior, ..FeedOptions::default() };
+            let options = FeedOptions {
+                delete_behavior: self.delete_behavior,
+                quick: true,
+                ..FeedOptions::default()
+            };
             let feed = TestFeed::with(options).await;
             let owner = feed.owner().await;
             self.current = Some((feed, owner));

@@ -3,6 +3,7 @@
 
 mod crashes;
 mod faults;
+mod histories;
 mod orders;
 mod verb;
 mod world;

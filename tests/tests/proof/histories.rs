@@ -1,0 +1,309 @@
+//! Random histories of several clients against a small pure model; every view is
+//! compared after every step, and proptest shrinks what differs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use feed::{DeleteBehavior, Scope};
+use http::StatusCode;
+use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// Histories in each test, unless `NUTHATCH_HISTORIES` says how many; and steps in each.
+const HISTORIES: u32 = 200;
+const STEPS: usize = 50;
+/// After how many steps search is compared, too: each time it indexes anew what the
+/// last minute changed.
+const SEARCHED: usize = 10;
+/// Histories that share a feed, each with a package of its own.
+const SHARED: usize = 1;
+
+const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0-rc.1", "3.0.0"];
+/// Other ways to write them.
+const SPELLINGS: [&str; 3] = ["1.0", "2.0.0-RC.1+build", "3.0.0.0"];
+
+/// What a client does.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    act: Act,
+    version: usize,
+    /// Which of two clients.
+    client: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    /// A push of one of two contents, in one of two sessions.
+    Push {
+        content: usize,
+        session: usize,
+    },
+    Delete,
+    Relist,
+    /// The instance is replaced by one that remembers nothing.
+    Restart,
+    /// Time passes, and a snapshot is written.
+    Compact,
+    /// The client's key is revoked.
+    Revoke,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let push = (0..2_usize, 0..2_usize);
+    let act = prop_oneof![
+        8 => push.prop_map(|(content, session)| Act::Push { content, session }),
+        5 => Just(Act::Delete),
+        4 => Just(Act::Relist),
+        2 => Just(Act::Restart),
+    ];
+    let rare = prop_oneof![Just(Act::Revoke), Just(Act::Compact)];
+    let act = prop_oneof![60 => act, 1 => rare];
+    (act, 0..VERSIONS.len(), 0..2_usize).prop_map(|(act, version, client)| Step {
+        act,
+        version,
+        client,
+    })
+}
+
+/// A version of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    content: usize,
+    session: usize,
+    client: usize,
+    listed: bool,
+    deleted: bool,
+}
+
+/// The model.
+#[derive(Debug, Default)]
+struct Model {
+    versions: BTreeMap<usize, Known>,
+    revoked: [bool; 2],
+    deletes: bool,
+}
+
+impl Model {
+    /// Does a step; gives the status that the client is told.
+    fn take(&mut self, step: Step) -> StatusCode {
+        let Step { act, version, client } = step;
+        if self.revoked[client] {
+            return StatusCode::FORBIDDEN;
+        }
+        let known = self.versions.get(&version).copied();
+        match act {
+            Act::Push { content, session } => {
+                let new = Known { content, session, client, listed: true, deleted: false };
+                match known {
+                    Some(known) if known.deleted && known.content == content => {}
+                    Some(known) => {
+                        let same = (known.content, known.session, known.client);
+                        let is_replay = !known.deleted && same == (content, session, client);
+                        return if is_replay { StatusCode::CREATED } else { StatusCode::CONFLICT };
+                    }
+                    None => {}
+                }
+                self.versions.insert(version, new);
+                StatusCode::CREATED
+            }
+            Act::Delete => match self.versions.get_mut(&version) {
+                None => StatusCode::NOT_FOUND,
+                Some(known) => {
+                    known.listed = false;
+                    known.deleted |= self.deletes;
+                    StatusCode::NO_CONTENT
+                }
+            },
+            Act::Relist => match self.versions.get_mut(&version) {
+                Some(known) if !known.deleted => {
+                    known.listed = true;
+                    StatusCode::OK
+                }
+                _ => StatusCode::NOT_FOUND,
+            },
+            Act::Restart | Act::Compact | Act::Revoke => StatusCode::OK,
+        }
+    }
+
+    fn visible(&self) -> impl Iterator<Item = (usize, Known)> {
+        let versions = self.versions.iter().filter(|(_, known)| !known.deleted);
+        versions.map(|(version, known)| (*version, *known))
+    }
+}
+
+/// A feed, and who uses it.
+struct World {
+    feed: TestFeed,
+    reader: Client,
+}
+
+/// A history of one package.
+struct History<'a> {
+    world: &'a World,
+    id: String,
+    feed: TestFeed,
+    clients: [Client; 2],
+    packages: BTreeMap<(usize, usize), Vec<u8>>,
+}
+
+impl History<'_> {
+    async fn take(&mut self, step: Step, model: &mut Model) {
+        let Step { act, version, client } = step;
+        let expected = model.take(step);
+        let path = format!("{}/{}", self.id, SPELLINGS[version]);
+        let at = self.clients[client].at(&self.feed);
+        let status = match act {
+            Act::Push { content, session } => {
+                let session = format!("session-{session}");
+                let bytes = self.package(version, content);
+                at.push_in_session(&bytes, Some(&session)).await.status
+            }
+            Act::Delete => at.delete(&path).await.status,
+            Act::Relist => at.relist(&path).await.status,
+            Act::Restart => {
+                self.feed = self.world.feed.another_instance();
+                return;
+            }
+            Act::Compact => {
+                self.feed.settle().await;
+                self.feed.compact().await;
+                return;
+            }
+            Act::Revoke => {
+                let name = format!("{}-{client}", self.id).parse().unwrap();
+                self.world.feed.table().revoke_key(&name).await.unwrap();
+                model.revoked[client] = true;
+                // Who remembers the key does so for a minute.
+                self.feed = self.world.feed.another_instance();
+                return;
+            }
+        };
+        assert_eq!(status, expected, "{step:?}");
+    }
+
+    fn package(&mut self, version: usize, content: usize) -> Vec<u8> {
+        let id = &self.id;
+        let made = self.packages.entry((version, content)).or_insert_with(|| {
+            let builder = PackageBuilder::new(id, VERSIONS[version]);
+            builder.file("a.txt", format!("{content}").as_bytes()).build()
+        });
+        made.clone()
+    }
+
+    /// Compares every view of the package with the model.
+    async fn compare(&mut self, touched: usize, model: &Model) {
+        let reader = self.world.reader.at(&self.feed);
+        let id = self.id.to_lowercase();
+        let visible: BTreeMap<&str, Known> =
+            model.visible().map(|(version, known)| (VERSIONS[version], known)).collect();
+        let versions: Vec<&str> = visible.keys().copied().collect();
+        assert_eq!(reader.versions(&id).await, versions);
+        let registration = reader.registration(&id).await;
+        let leaves = match registration.status {
+            StatusCode::NOT_FOUND => serde_json::json!([]),
+            _ => registration.json()["items"][0]["items"].take(),
+        };
+        let leaves = leaves.as_array().unwrap().iter();
+        let leaves: BTreeMap<String, bool> = leaves
+            .map(|leaf| {
+                let entry = &leaf["catalogEntry"];
+                let version = entry["version"].as_str().unwrap().to_owned();
+                (version, entry["listed"].as_bool().unwrap())
+            })
+            .collect();
+        let expected: BTreeMap<String, bool> =
+            visible.iter().map(|(version, known)| ((*version).to_owned(), known.listed)).collect();
+        assert_eq!(leaves, expected);
+        let nupkg = reader.nupkg(&id, VERSIONS[touched]).await;
+        match visible.get(VERSIONS[touched]) {
+            None => assert_eq!(nupkg.status, StatusCode::NOT_FOUND),
+            Some(known) => {
+                let content = known.content;
+                assert!(nupkg.body == self.package(touched, content), "not what was pushed");
+            }
+        }
+    }
+
+    /// Compares what search finds with the model.
+    async fn compare_search(&self, model: &Model) {
+        let reader = self.world.reader.at(&self.feed);
+        let id = self.id.to_lowercase();
+        let query = format!("q=packageid:{id}&prerelease=true&semVerLevel=2.0.0");
+        let found = reader.search(&query).await;
+        let found = found["data"].as_array().unwrap().iter();
+        let found: Vec<String> = found
+            .flat_map(|item| item["versions"].as_array().unwrap())
+            .map(|version| version["version"].as_str().unwrap().to_owned())
+            .collect();
+        let listed = model.visible().filter(|(_, known)| known.listed);
+        let listed: Vec<String> = listed.map(|(version, _)| VERSIONS[version].to_owned()).collect();
+        assert_eq!(found, listed);
+    }
+}
+
+async fn world(delete_behavior: DeleteBehavior) -> World {
+    let options = FeedOptions { delete_behavior, quick: true, ..FeedOptions::default() };
+    let feed = TestFeed::with(options).await;
+    let reader = feed.client("reader", &[Scope::Read], &["*"]).await;
+    World { feed, reader }
+}
+
+async fn live(world: &World, id: &str, steps: &[Step], delete_behavior: DeleteBehavior) {
+    let scopes = [Scope::Push, Scope::Unlist];
+    let clients = [
+        world.feed.client(&format!("{id}-0"), &scopes, &["History*"]).await,
+        world.feed.client(&format!("{id}-1"), &scopes, &[id]).await,
+    ];
+    let (id, packages) = (id.to_owned(), BTreeMap::new());
+    let mut history = History { world, id, feed: world.feed.clone(), clients, packages };
+    let deletes = delete_behavior == DeleteBehavior::Delete;
+    let mut model = Model { deletes, ..Model::default() };
+    for (at, step) in (1..).zip(steps) {
+        history.take(*step, &mut model).await;
+        history.compare(step.version, &model).await;
+        if at % SEARCHED == 0 {
+            history.compare_search(&model).await;
+        }
+    }
+}
+
+fn histories(delete_behavior: DeleteBehavior) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let cases =
+        std::env::var("NUTHATCH_HISTORIES").map_or(HISTORIES, |cases| cases.parse().unwrap());
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let (lived, current) = (Cell::new(0), RefCell::new(None));
+    let steps = prop::collection::vec(step(), STEPS);
+    let ran = runner.run(&steps, |steps| {
+        runtime.block_on(async {
+            let count = lived.get();
+            lived.set(count + 1);
+            let fresh = count % SHARED == 0;
+            let taken = current.borrow_mut().take().filter(|_| !fresh);
+            let world = match taken {
+                Some(world) => world,
+                None => world(delete_behavior).await,
+            };
+            live(&world, &format!("History{count}"), &steps, delete_behavior).await;
+            *current.borrow_mut() = Some(world);
+        });
+        Ok(())
+    });
+    ran.unwrap();
+    println!(
+        "{} histories of {STEPS} steps with DELETE that {delete_behavior}s, 0 violations",
+        lived.get()
+    );
+}
+
+#[test]
+fn histories_where_delete_unlists_are_as_the_model_has_them() {
+    histories(DeleteBehavior::Unlist);
+}
+
+#[test]
+fn histories_where_delete_deletes_are_as_the_model_has_them() {
+    histories(DeleteBehavior::Delete);
+}
