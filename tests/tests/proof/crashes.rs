@@ -110,6 +110,6 @@ async fn a_server_killed_200_times_loses_nothing_that_it_acknowledged() {
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.success(), "{said}");
     let last = said.lines().last().unwrap_or_default();
-    println!("{KILLS} kills, {acknowledged} pushes acknowledged, {open} interrupted; {last}");
+    crate::say!("{KILLS} kills, {acknowledged} pushes acknowledged, {open} interrupted; {last}");
     assert!(acknowledged > KILLS && open > KILLS, "{acknowledged} {open}");
 }

@@ -147,7 +147,7 @@ macro_rules! every_fault {
             for verb in $verbs {
                 cases += $how(verb).await;
             }
-            println!("{}: {cases} cases, 0 violations", stringify!($name));
+            crate::say!("{}: {cases} cases, 0 violations", stringify!($name));
             assert!(cases > 100, "{cases}");
         })+
     };

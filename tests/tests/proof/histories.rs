@@ -1,7 +1,7 @@
 //! Random histories of several clients against a small pure model; every view is
 //! compared after every step, and proptest shrinks what differs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use feed::{DeleteBehavior, Scope};
@@ -16,8 +16,6 @@ const STEPS: usize = 50;
 /// After how many steps search is compared, too: each time it indexes anew what the
 /// last minute changed.
 const SEARCHED: usize = 10;
-/// Histories that share a feed, each with a package of its own.
-const SHARED: usize = 1;
 
 const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0-rc.1", "3.0.0"];
 /// Other ways to write them.
@@ -274,25 +272,18 @@ fn histories(delete_behavior: DeleteBehavior) {
         std::env::var("NUTHATCH_HISTORIES").map_or(HISTORIES, |cases| cases.parse().unwrap());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new(config);
-    let (lived, current) = (Cell::new(0), RefCell::new(None));
+    let lived = Cell::new(0);
     let steps = prop::collection::vec(step(), STEPS);
     let ran = runner.run(&steps, |steps| {
         runtime.block_on(async {
-            let count = lived.get();
-            lived.set(count + 1);
-            let fresh = count % SHARED == 0;
-            let taken = current.borrow_mut().take().filter(|_| !fresh);
-            let world = match taken {
-                Some(world) => world,
-                None => world(delete_behavior).await,
-            };
-            live(&world, &format!("History{count}"), &steps, delete_behavior).await;
-            *current.borrow_mut() = Some(world);
+            lived.set(lived.get() + 1);
+            let world = world(delete_behavior).await;
+            live(&world, &format!("History{}", lived.get()), &steps, delete_behavior).await;
         });
         Ok(())
     });
     ran.unwrap();
-    println!(
+    crate::say!(
         "{} histories of {STEPS} steps with DELETE that {delete_behavior}s, 0 violations",
         lived.get()
     );

@@ -1,6 +1,16 @@
 //! No fault, crash or race loses, mixes or invents a package: tried at every step.
 //! Each test prints how much it tried.
 
+/// Prints what was tried, also where a test passes: that is what it is for.
+macro_rules! say {
+    ($($text:tt)+) => {{
+        use std::io::Write;
+        let line = format!($($text)+) + "\n";
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+    }};
+}
+use say;
+
 mod crashes;
 mod faults;
 mod histories;

@@ -195,10 +195,10 @@ async fn race_all(races: &[Race], most: usize) {
     let mut in_all = 0;
     for race in races {
         let (count, all) = orders(race, most).await;
-        println!("{}: {count} orders{}", race.name, if all { ", all there are" } else { "" });
+        crate::say!("{}: {count} orders{}", race.name, if all { ", all there are" } else { "" });
         in_all += count;
     }
-    println!("{in_all} orders, 0 violations");
+    crate::say!("{in_all} orders, 0 violations");
     assert!(in_all > 100, "{in_all}");
 }
 
