@@ -234,8 +234,9 @@ impl TestFeed {
         self.gateway.compact().await.unwrap();
     }
 
-    /// What happened to version 1.0.0 of a package since `since`, in its order.
-    pub async fn changes_of(&self, id: &str, since: ulid::Ulid) -> Vec<String> {
+    /// What happened to version 1.0.0 of a package since `since`, by the names of the
+    /// changes. Those of one millisecond are in no order.
+    pub async fn changes_of(&self, id: &str, since: ulid::Ulid) -> BTreeMap<String, String> {
         let time = time::OffsetDateTime::now_utc();
         let month = format!("CHANGES#{:04}-{:02}", time.year(), u8::from(time.month()));
         let text = |text: &str| AttributeValue::S(text.to_owned());
@@ -249,7 +250,7 @@ impl TestFeed {
             row[name].as_s().unwrap().clone()
         };
         rows.filter(|row| value(row, "id") == id && value(row, "version") == "1.0.0")
-            .map(|row| value(&row, "change"))
+            .map(|row| (value(&row, "sk"), value(&row, "change")))
             .collect()
     }
 

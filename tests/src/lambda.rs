@@ -137,7 +137,7 @@ fn single(headers: &HeaderMap) -> HashMap<String, String> {
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
-/// A REST API's event, as the gateway documents it.
+/// What a request carries besides its route.
 fn event(
     route: &Route,
     (path, query): (&str, &str),
@@ -155,15 +155,35 @@ fn event(
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.replace('+', " ")))
         .collect();
+    let parameters = json!(parameters);
+    let mut event = rest_event(route.method.as_str(), &route.path, path, &parameters, authorizer);
+    event["multiValueHeaders"] = json!(many(&headers));
+    event["headers"] = json!(headers);
+    event["multiValueQueryStringParameters"] = json!(many(&queries));
+    event["queryStringParameters"] = json!(queries);
+    event["body"] = json!(body);
+    event["isBase64Encoded"] = json!(true);
+    event
+}
+
+/// A REST API's event, as the gateway documents it: without a query and a body.
+#[must_use]
+pub fn rest_event(
+    method: &str,
+    resource: &str,
+    path: &str,
+    parameters: &Value,
+    authorizer: &Value,
+) -> Value {
     let domain = "x.execute-api.eu-west-1.amazonaws.com";
     json!({
-        "resource": route.path,
+        "resource": resource,
         "path": path,
-        "httpMethod": route.method.as_str(),
-        "headers": headers,
-        "multiValueHeaders": many(&headers),
-        "queryStringParameters": queries,
-        "multiValueQueryStringParameters": many(&queries),
+        "httpMethod": method,
+        "headers": { "Host": domain },
+        "multiValueHeaders": { "Host": [domain] },
+        "queryStringParameters": null,
+        "multiValueQueryStringParameters": null,
         "pathParameters": parameters,
         "stageVariables": null,
         "requestContext": {
@@ -171,15 +191,15 @@ fn event(
             "apiId": "x",
             "stage": "feed",
             "domainName": domain,
-            "httpMethod": route.method.as_str(),
-            "resourcePath": route.path,
+            "httpMethod": method,
+            "resourcePath": resource,
             "path": format!("/feed{path}"),
             "requestId": "r",
             "identity": { "sourceIp": "192.0.2.1" },
             "authorizer": authorizer
         },
-        "body": body,
-        "isBase64Encoded": true
+        "body": null,
+        "isBase64Encoded": false
     })
 }
 

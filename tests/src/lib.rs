@@ -18,7 +18,7 @@ pub use corpus::{CorpusPackage, corpus};
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};
-pub use lambda::LambdaGateway;
+pub use lambda::{LambdaGateway, rest_event};
 pub use large::{noise, write_large_package};
 pub use package::{Entry, PackageBuilder, nuspec};
 pub use recorder::{Meter, Recorder};

@@ -6,46 +6,11 @@ use base64::prelude::BASE64_STANDARD;
 use feed::{Aws, Environment, ReadAccess, Reply, lambda};
 use http::StatusCode;
 use lambda_http::IntoResponse;
-use nuthatch_tests::{PackageBuilder, TestFeed, framed, nuspec};
+use nuthatch_tests::{PackageBuilder, TestFeed, framed, nuspec, rest_event as event};
 use serde_json::{Value, json};
 
 fn setting(name: &str) -> Option<String> {
     matches!(name, "NUTHATCH_TABLE" | "NUTHATCH_BUCKET").then(|| "nuthatch".to_owned())
-}
-
-/// A REST API's event, as the gateway documents it.
-fn event(
-    method: &str,
-    resource: &str,
-    path: &str,
-    parameters: &Value,
-    authorizer: &Value,
-) -> Value {
-    json!({
-        "resource": resource,
-        "path": path,
-        "httpMethod": method,
-        "headers": { "Host": "x.execute-api.eu-west-1.amazonaws.com" },
-        "multiValueHeaders": { "Host": ["x.execute-api.eu-west-1.amazonaws.com"] },
-        "queryStringParameters": null,
-        "multiValueQueryStringParameters": null,
-        "pathParameters": parameters,
-        "stageVariables": null,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "x",
-            "stage": "feed",
-            "domainName": "x.execute-api.eu-west-1.amazonaws.com",
-            "httpMethod": method,
-            "resourcePath": resource,
-            "path": format!("/feed{path}"),
-            "requestId": "r",
-            "identity": { "sourceIp": "192.0.2.1" },
-            "authorizer": authorizer
-        },
-        "body": null,
-        "isBase64Encoded": false
-    })
 }
 
 fn request(event: &Value) -> feed::Request {

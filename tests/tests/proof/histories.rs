@@ -41,7 +41,7 @@ enum Act {
     Relist,
     /// The instance is replaced by one that remembers nothing.
     Restart,
-    /// Time passes, and a snapshot is written.
+    /// Time passes, a snapshot is written, and the instance is replaced.
     Compact,
     /// The client's key is revoked.
     Revoke,
@@ -164,7 +164,9 @@ impl History<'_> {
                 return;
             }
             Act::Compact => {
+                // Settling moves changes behind the back of who has read the log.
                 self.feed.settle().await;
+                self.feed = self.world.feed.another_instance();
                 self.feed.compact().await;
                 return;
             }
