@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -55,8 +56,17 @@ impl Turns {
         mut or_else: impl FnMut(usize) -> usize,
     ) -> (Order, Vec<String>) {
         let (mut order, mut log) = (Order::default(), Vec::new());
+        let (tick, mut ticks) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            while tick.send(()).is_ok() {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
         loop {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
+                () = self.stand_still(&mut ticks) => {}
+            }
             let next = {
                 let mut waiting = self.0.lock().unwrap();
                 waiting.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
@@ -77,6 +87,18 @@ impl Turns {
                 // Somebody waits for a clock.
                 None => tokio::time::sleep(Duration::from_millis(10)).await,
             }
+        }
+    }
+
+    /// Done when calls wait and no more come. A paused clock stands still as long as a
+    /// thread waits, such as one that inspects a package in the bucket.
+    async fn stand_still(&self, ticks: &mut UnboundedReceiver<()>) {
+        while ticks.try_recv().is_ok() {}
+        let (mut before, mut still) = (0, 0);
+        while still < 3 && ticks.recv().await.is_some() {
+            let waiting = self.0.lock().unwrap().len();
+            still = if waiting > 0 && waiting == before { still + 1 } else { 0 };
+            before = waiting;
         }
     }
 }

@@ -12,11 +12,13 @@
 
 mod range;
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use feed::{
-    AttachedFile, Aws, Body, BucketName, Caller, ConfigError, Environment, Lifetime, Objects,
-    PathParameters, RedirectLifetime, Refusal, Reply, Request, State, Table, TableName, VersionRow,
+    AttachedFile, Aws, Body, BucketName, Caller, ConfigError, Environment, Lifetime, ObjectError,
+    ObjectKey, Objects, PathParameters, RedirectLifetime, Refusal, Reply, Request, State, Table,
+    TableName, VersionRow,
 };
 use nupkg::{PackageId, Version};
 
@@ -119,7 +121,7 @@ impl Download {
             AskedRange::Part(part) => Some(part),
             AskedRange::Nowhere => return Ok(range::nowhere(row.size)),
         };
-        let body = self.objects.get(&row.object, part.clone()).await?;
+        let body = self.open(row, &row.object, part.clone()).await?;
         let reply = feed::stream(body, "application/octet-stream");
         let mut reply = feed::tagged(reply, &tag, Lifetime::Unchanging);
         range::describe(&mut reply, (name, &tag), part, row.size)
@@ -128,9 +130,32 @@ impl Download {
     }
 
     async fn attached(&self, row: &VersionRow, file: AttachedFile) -> Result<Reply, Refusal> {
-        let body = self.objects.get(&row.object.attached(file), None).await?;
+        let body = self.open(row, &row.object.attached(file), None).await?;
         let reply = feed::contained(feed::stream(body, file.content_type()));
         Ok(feed::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
+    }
+
+    /// An object of the version that was read as `row`.
+    async fn open(
+        &self,
+        row: &VersionRow,
+        object: &ObjectKey,
+        part: Option<Range<u64>>,
+    ) -> Result<Body, Refusal> {
+        let missing = match self.objects.get(object, part).await {
+            Err(missing @ ObjectError::Missing(_)) => missing,
+            got => return Ok(got?),
+        };
+        // Deleted, perhaps, since its row was read.
+        let (Ok(id), Ok(version)) = (PackageId::parse(&row.id), row.version.parse()) else {
+            return Err(missing.into());
+        };
+        match self.table.version(&id, &version).await? {
+            Some(now) if now.state == State::Visible && now.object == row.object => {
+                Err(missing.into())
+            }
+            _ => Err(Refusal::NoSuchVersion { id, version }),
+        }
     }
 
     async fn nuspec(&self, id: PackageId, version: Version) -> Result<Reply, Refusal> {

@@ -154,6 +154,11 @@ impl Verb {
 }
 
 impl Deed {
+    fn pushes(verb: Verb) -> bool {
+        use Verb::{Commit, CommitWithFiles, Push, PushWithFiles, Restore};
+        matches!(verb, Push | PushWithFiles | Restore | Commit | CommitWithFiles)
+    }
+
     /// What one of several actors does at once. Each pushes bytes of its own, unless
     /// it brings back what is there.
     pub(crate) async fn racing(
@@ -164,7 +169,9 @@ impl Deed {
         id: &str,
         same: Option<&[u8]>,
     ) -> Self {
-        let own = || verb.package(id, &format!("of {actor}"));
+        // Who reads gets what the first one pushes.
+        let pusher = if Self::pushes(verb) { actor } else { 0 };
+        let own = || verb.package(id, &format!("of {pusher}"));
         let bytes = same.map_or_else(own, <[u8]>::to_vec);
         let session = format!("session-of-{actor}");
         let mut deed = Self { verb, id: id.to_owned(), bytes, session, upload: None };
