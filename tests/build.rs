@@ -10,7 +10,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=NUGET_EXE");
     println!("cargo::rerun-if-env-changed=NODE_MODULES");
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/manifest.tsv");
+    // As it is when the script runs: one built for another checkout may be used again.
+    let checkout = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let corpus = checkout.join("../../shared/corpus/manifest.tsv");
     if found(&corpus) {
         println!("cargo::rustc-cfg=has_corpus");
     }

@@ -14,6 +14,7 @@ use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use nupkg::Source;
+use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 /// Where packages are kept while they are received.
@@ -109,6 +110,26 @@ impl Content {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File { size, .. } => *size,
         }
+    }
+
+    /// The SHA-256 of a part of the package. Blocks.
+    ///
+    /// # Errors
+    /// The part cannot be read, or ends too early.
+    pub fn sha256(&self, part: Range<u64>) -> io::Result<[u8; 32]> {
+        let mut buffer = vec![0; 256 * 1024];
+        let (mut sha256, mut at) = (Sha256::new(), part.start);
+        while at < part.end {
+            let most = usize::try_from(part.end - at).unwrap_or(usize::MAX).min(buffer.len());
+            let free = buffer.get_mut(..most).unwrap_or_default();
+            let read = self.read_at(free, at)?;
+            let Some(bytes) = free.get(..read).filter(|bytes| !bytes.is_empty()) else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            sha256.update(bytes);
+            at += read as u64;
+        }
+        Ok(sha256.finalize().into())
     }
 
     /// A part of the package as the SDK uploads it, as often as it has to.

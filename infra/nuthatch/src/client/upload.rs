@@ -12,9 +12,8 @@ use feed::{Content, FileBody, Stored};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use ingest::Declaration;
-use nupkg::{Limits, PackageError, Source as _};
+use nupkg::{Limits, PackageError};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::{Answer, ClientError, Feed, TRIES, UPLOAD, may_work_later};
@@ -54,7 +53,7 @@ impl Package {
             Err(PackageError::Unreadable(error)) => return Err(error.into()),
             Err(error) => return Err(PackageFileError::Invalid(error)),
         };
-        let sha256 = sha256(&content)?;
+        let sha256 = content.sha256(0..size)?;
         let stored = Stored { size, sha256 };
         let declaration = Declaration { id: nuspec.id, version: nuspec.version, stored };
         Ok(Self { declaration, file })
@@ -65,18 +64,6 @@ impl Package {
     pub fn declared(declaration: Declaration, file: Arc<File>) -> Self {
         Self { declaration, file }
     }
-}
-
-fn sha256(content: &Content) -> io::Result<[u8; 32]> {
-    let (mut sha256, mut at) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let read = content.read_at(&mut buffer, at)?;
-        let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
-        sha256.update(bytes);
-        at += read as u64;
-    }
-    Ok(sha256.finalize().into())
 }
 
 /// What the feed says of the next step.

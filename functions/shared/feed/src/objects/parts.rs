@@ -8,8 +8,6 @@ use std::ops::Range;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use nupkg::Source;
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use super::{ObjectError, ObjectKey, Objects, is_status, unavailable, waiting};
@@ -108,11 +106,12 @@ impl Objects {
         (number, range): (i32, Range<u64>),
     ) -> Result<CompletedPart, ObjectError> {
         let (same, part) = (content.clone(), range.clone());
-        let hashed = tokio::task::spawn_blocking(move || sha256(&same, part)).await;
+        let hashed = tokio::task::spawn_blocking(move || same.sha256(part)).await;
         let sha256 = hashed
             .map_err(io::Error::other)
             .flatten()
             .map_err(|error| unavailable("store a part", error))?;
+        let sha256 = BASE64_STANDARD.encode(sha256);
         let put = self
             .client
             .upload_part()
@@ -180,22 +179,6 @@ impl Objects {
 fn ranges(size: u64, part: u64) -> impl Iterator<Item = Range<u64>> {
     let starts = (0..size).step_by(usize::try_from(part.max(1)).unwrap_or(usize::MAX));
     starts.map(move |start| start..start.saturating_add(part).min(size))
-}
-
-fn sha256(content: &Content, range: Range<u64>) -> io::Result<String> {
-    let mut buffer = vec![0; 256 * 1024];
-    let (mut sha256, mut at) = (Sha256::new(), range.start);
-    while at < range.end {
-        let most = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
-        let free = buffer.get_mut(..most).unwrap_or_default();
-        let read = content.read_at(free, at)?;
-        let Some(bytes) = free.get(..read).filter(|bytes| !bytes.is_empty()) else {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        };
-        sha256.update(bytes);
-        at += read as u64;
-    }
-    Ok(BASE64_STANDARD.encode(sha256.finalize()))
 }
 
 #[cfg(test)]
