@@ -6,8 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_namespaces, has_nuget)");
+    println!(
+        "cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_engine, has_namespaces, has_nuget)"
+    );
     println!("cargo::rerun-if-env-changed=PATH");
+    println!("cargo::rerun-if-env-changed=NUTHATCH_TEST_TABLE");
+    println!("cargo::rerun-if-env-changed=NUTHATCH_TEST_BUCKET");
+    let named = ["NUTHATCH_TEST_TABLE", "NUTHATCH_TEST_BUCKET"];
+    if named.iter().all(|name| env::var_os(name).is_some()) {
+        println!("cargo::rustc-cfg=has_engine");
+    }
     println!("cargo::rerun-if-env-changed=NUGET_EXE");
     println!("cargo::rerun-if-env-changed=NODE_MODULES");
     // As it is when the script runs: one built for another checkout may be used again.

@@ -11,7 +11,7 @@ use feed::{
     Aws, BaseUrl, BucketName, DeleteBehavior, IdGlob, PackageBytes, Parts, ReadAccess, Scope,
     Spooling, Table, TableName,
 };
-use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
+use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::{Functions, Gateway, Settings};
 use tempfile::TempDir;
 
@@ -85,6 +85,7 @@ impl TestFeed {
         };
         let folder = Arc::new(folder.unwrap());
         let data = DataFolder::open(folder.path()).unwrap();
+        let data = if options.quick { data.waiting(Wait::InPlace) } else { data };
         let engines = data.start(RecyclePeriod::default()).await.unwrap();
         let settings = Settings {
             table: TableName::default(),

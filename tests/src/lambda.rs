@@ -26,22 +26,28 @@ pub struct LambdaGateway {
     template: Arc<Template>,
     authorize: Authorize,
     aws: Aws,
-}
-
-/// The settings that template.yaml gives every function.
-fn setting(name: &str) -> Option<String> {
-    matches!(name, "NUTHATCH_TABLE" | "NUTHATCH_BUCKET").then(|| "nuthatch".to_owned())
+    settings: HashMap<&'static str, String>,
 }
 
 impl LambdaGateway {
-    /// The functions on top of `aws`.
+    /// The functions on top of `aws`, with the settings of a feed on one machine.
     #[must_use]
     pub fn new(aws: &Aws) -> Self {
-        let environment = Environment::new(&setting);
+        let name = "nuthatch".to_owned();
+        let settings = [("NUTHATCH_TABLE", name.clone()), ("NUTHATCH_BUCKET", name)];
+        Self::with(aws, settings.into())
+    }
+
+    /// The functions on top of `aws`, with these settings.
+    #[must_use]
+    pub fn with(aws: &Aws, settings: HashMap<&'static str, String>) -> Self {
+        let lookup = |name: &str| settings.get(name).cloned();
+        let environment = Environment::new(&lookup);
         Self {
             template: Template::of_this_feed().unwrap(),
             authorize: Authorize::from_environment(&environment, aws.clone()).unwrap(),
             aws: aws.clone(),
+            settings,
         }
     }
 
@@ -110,7 +116,8 @@ impl LambdaGateway {
         macro_rules! answer {
             ($verb:ty) => {{
                 let verb = {
-                    let environment = Environment::new(&setting);
+                    let lookup = |name: &str| self.settings.get(name).cloned();
+                    let environment = Environment::new(&lookup);
                     <$verb>::from_environment(&environment, self.aws.clone()).unwrap()
                 };
                 Box::pin(verb.handle(request)).await

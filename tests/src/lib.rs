@@ -2,25 +2,24 @@
 //! process, and a look at every call that reaches its engines.
 
 mod client;
-mod corpus;
+mod engine_server;
 mod faults;
 mod feed;
 mod host;
 mod lambda;
 mod large;
-mod package;
 mod recorder;
 mod server;
 mod turns;
 
 pub use client::{Answer, Client, framed};
-pub use corpus::{CorpusPackage, corpus};
+pub use engine_server::EngineServer;
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};
 pub use lambda::{LambdaGateway, rest_event};
 pub use large::{noise, write_large_package};
-pub use package::{Entry, PackageBuilder, nuspec};
+pub use packages::{CorpusPackage, Entry, PackageBuilder, corpus, nuspec};
 pub use recorder::{Meter, Recorder};
 pub use server::{Server, nuthatch, run, send_to, try_send_to};
 pub use turns::{Order, Turns};

@@ -4,6 +4,7 @@
 mod dynamodb;
 mod s3;
 mod store;
+mod wait;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -23,10 +24,14 @@ use feed::{Aws, BaseUrl, BoxError, BucketName, TableName};
 pub use dynamodb::DynamoDb;
 pub use s3::S3;
 pub use store::{RecyclePeriod, Store, StoreError};
+pub use wait::Wait;
 
 /// A data folder: everything that a feed on one machine keeps.
 #[derive(Debug, Clone)]
-pub struct DataFolder(PathBuf);
+pub struct DataFolder {
+    path: PathBuf,
+    wait: Wait,
+}
 
 /// The data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +79,13 @@ impl DataFolder {
     /// It cannot be made.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         make_private(path).map_err(|source| unusable(path, source))?;
-        Ok(Self(path.to_owned()))
+        Ok(Self { path: path.to_owned(), wait: Wait::default() })
+    }
+
+    /// The folder, whose engines wait for it in this way.
+    #[must_use]
+    pub fn waiting(self, wait: Wait) -> Self {
+        Self { wait, ..self }
     }
 
     /// The engines, for the one server that may run on the folder.
@@ -82,16 +93,16 @@ impl DataFolder {
     /// # Errors
     /// Another server runs on it, or it cannot be used.
     pub async fn start(&self, recycle: RecyclePeriod) -> Result<Engines, EngineError> {
-        let path = self.0.join("serve.lock");
+        let path = self.path.join("serve.lock");
         let lock = File::create(&path).map_err(|source| unusable(&path, source))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(EngineError::InUse(self.0.clone())),
+            Err(TryLockError::WouldBlock) => return Err(EngineError::InUse(self.path.clone())),
             Err(TryLockError::Error(source)) => return Err(unusable(&path, source)),
         }
         let dynamodb = self.dynamodb().await?;
-        let store = Store::open(&self.0.join("packages"), recycle)?;
-        let s3 = S3::new(store.clone(), &BucketName::default());
+        let store = Store::open(&self.path.join("packages"), recycle)?;
+        let s3 = S3::new(store.clone(), &BucketName::default(), self.wait);
         Ok(Engines { dynamodb, s3, store, _lock: Arc::new(lock) })
     }
 
@@ -100,9 +111,9 @@ impl DataFolder {
     /// # Errors
     /// Its database cannot be opened.
     pub async fn dynamodb(&self) -> Result<DynamoDb, EngineError> {
-        let path = self.0.join("table.db");
-        let database = |source: BoxError| EngineError::Database { path: self.0.clone(), source };
-        let engine = DynamoDb::open(&path).map_err(database)?;
+        let path = self.path.join("table.db");
+        let database = |source: BoxError| EngineError::Database { path: self.path.clone(), source };
+        let engine = DynamoDb::open(&path, self.wait).map_err(database)?;
         create_table(&dynamodb_client(engine.clone())).await.map_err(database)?;
         Ok(engine)
     }
@@ -112,7 +123,7 @@ impl DataFolder {
     /// # Errors
     /// It cannot be made.
     pub fn spool(&self) -> Result<PathBuf, EngineError> {
-        let path = self.0.join("spool");
+        let path = self.path.join("spool");
         make_private(&path).map_err(|source| unusable(&path, source))?;
         Ok(path)
     }
@@ -156,10 +167,16 @@ pub fn dynamodb_client(transport: impl HttpConnector + 'static) -> aws_sdk_dynam
     Aws::new(&config(transport)).dynamodb
 }
 
+/// What the engines of this process take requests with.
+#[must_use]
+pub fn credentials() -> Credentials {
+    Credentials::new(s3::ACCESS_KEY, s3::secret_key(), None, None, "embedded")
+}
+
 /// The endpoint's name is never looked up: nothing leaves the process.
 fn config(transport: impl HttpConnector + 'static) -> SdkConfig {
     let transport = SharedHttpConnector::new(transport);
-    let credentials = Credentials::new(s3::ACCESS_KEY, s3::secret_key(), None, None, "embedded");
+    let credentials = credentials();
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("local"))

@@ -1,6 +1,7 @@
 //! The gateway: from an HTTP request to a verb, as API Gateway would.
 
 mod functions;
+mod pattern;
 mod route;
 mod template;
 

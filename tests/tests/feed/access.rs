@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use feed::{ReadAccess, Scope};
 use http::{Method, StatusCode};
+use nupkg::PackageId;
 use nuthatch_tests::{Answer, Client, FeedOptions, TestFeed};
 use time::OffsetDateTime;
 
@@ -194,4 +195,21 @@ async fn a_revoked_key_stops_within_a_minute() {
     tokio::time::advance(std::time::Duration::from_secs(61)).await;
     let answer = owner.push(&package("Acme", "2.0.0", "x")).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_glob_without_a_star_is_an_id(id in "[A-Za-z0-9_]{1,8}(\\.[A-Za-z0-9_]{1,8}){0,2}") {
+        let glob: feed::IdGlob = id.parse().unwrap();
+        proptest::prop_assert!(glob.matches(&PackageId::parse(&id.to_uppercase()).unwrap()));
+        let longer = format!("{id}x");
+        proptest::prop_assert!(!glob.matches(&PackageId::parse(&longer).unwrap()));
+    }
+
+    #[test]
+    fn no_text_makes_a_parser_panic(text in "\\PC*") {
+        let _ = text.parse::<feed::ApiKey>();
+        let _ = text.parse::<feed::IdGlob>();
+        let _ = feed::package_version(&text);
+    }
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use http::{Method, StatusCode};
-use nuthatch_tests::{FeedOptions, TestFeed};
+use nuthatch_tests::{FeedOptions, PackageBuilder, TestFeed};
 
 use crate::package;
 
@@ -215,4 +215,14 @@ impl hyper::body::Body for Unread {
     ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
         unreachable!("the body was read")
     }
+}
+
+#[tokio::test]
+async fn every_refusal_is_one_that_a_client_can_show() {
+    let feed = TestFeed::start().await;
+    let odd = PackageBuilder::new("Acme", "1.0.0").file("../\u{202e}ä\n", b"").build();
+    let refused = feed.owner().await.push(&odd).await.expect(StatusCode::BAD_REQUEST);
+    let line = refused.header("x-nuget-warning");
+    assert!(line.contains(".."), "{line}");
+    assert!(line.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{line}");
 }

@@ -19,6 +19,7 @@ mod links;
 mod memory;
 mod negotiation;
 mod objects;
+mod path;
 mod refusal;
 mod reply;
 mod request;
@@ -42,11 +43,12 @@ pub use objects::{
     ListedObject, ObjectError, ObjectKey, ObjectName, ObjectPage, Objects, Parts, RedirectLifetime,
     RemoteObject, Stored, UploadAddress, UploadLifetime,
 };
+pub use path::{package_version, path_version};
 pub use refusal::{Refusal, one_line};
 pub use reply::{
     Lifetime, Reply, contained, json, no_content, redirect, stamped, status, stream, tagged, warned,
 };
-pub use request::{BaseUrl, PathParameters, Request, package_version, path_version};
+pub use request::{BaseUrl, PathParameters, Request};
 pub use table::{
     Change, Changes, Commit, Deletion, Dependency, DependencyGroup, Listing, LoggedChange,
     Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, State, Table, TableError,

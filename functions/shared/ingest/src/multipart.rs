@@ -212,11 +212,15 @@ fn line(behind: &[u8]) -> Line {
         return Line::Close;
     }
     let padding = behind.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    // However the network cuts it: no more would be waited for.
+    if padding > LONGEST_PADDING {
+        return Line::Text;
+    }
     let rest = behind.get(padding..).unwrap_or_default();
     match rest {
         [b'\n', ..] => Line::Part(padding + 1),
         [b'\r', b'\n', ..] => Line::Part(padding + 2),
-        [] | [b'\r'] if padding <= LONGEST_PADDING => Line::Unfinished,
+        [] | [b'\r'] => Line::Unfinished,
         [b'-'] if padding == 0 => Line::Unfinished,
         _ => Line::Text,
     }
@@ -317,6 +321,18 @@ mod tests {
             }
             let bytes: Vec<&[u8]> = body.chunks(1).collect();
             assert_eq!(read(content_type, &bytes).as_deref(), Ok(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn white_space_behind_a_boundary_counts_alike_however_it_is_cut() {
+        for (spaces, expected) in [(64, Ok(b"x".to_vec())), (65, Err(MultipartError::NotClosed))] {
+            let padding = " ".repeat(spaces);
+            let body = format!("--bound{padding}\r\n\r\nx\r\n--bound--");
+            let content_type = "multipart/form-data; boundary=bound";
+            assert_eq!(read(content_type, &[body.as_bytes()]), expected, "{spaces}");
+            let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+            assert_eq!(read(content_type, &bytes), expected, "{spaces}");
         }
     }
 

@@ -10,9 +10,14 @@ use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, DynoxideError};
 use feed::BoxError;
 
+use super::Wait;
+
 /// A database that answers the SDK. Clones share it.
 #[derive(Clone)]
-pub struct DynamoDb(Arc<Database>);
+pub struct DynamoDb {
+    database: Arc<Database>,
+    wait: Wait,
+}
 
 impl DynamoDb {
     /// The database in the file at `path`, made where it is missing. Every
@@ -20,9 +25,9 @@ impl DynamoDb {
     ///
     /// # Errors
     /// The file cannot be opened, or is no database.
-    pub fn open(path: &Path) -> Result<Self, BoxError> {
+    pub fn open(path: &Path, wait: Wait) -> Result<Self, BoxError> {
         let path = path.to_str().ok_or("the path is not UTF-8")?;
-        Ok(Self(Arc::new(Database::new(path)?)))
+        Ok(Self { database: Arc::new(Database::new(path)?), wait })
     }
 
     /// Removes the items whose time has come, as AWS does by itself.
@@ -30,7 +35,7 @@ impl DynamoDb {
     /// # Errors
     /// The database cannot be written.
     pub fn sweep(&self) -> Result<usize, BoxError> {
-        Ok(self.0.sweep_ttl()?)
+        Ok(self.database.sweep_ttl()?)
     }
 }
 
@@ -42,16 +47,15 @@ impl std::fmt::Debug for DynamoDb {
 
 impl HttpConnector for DynamoDb {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let database = Arc::clone(&self.0);
+        let (database, wait) = (Arc::clone(&self.database), self.wait);
         HttpConnectorFuture::new(async move {
             let operation = request.headers().get("x-amz-target").unwrap_or_default();
             let operation = operation.rsplit('.').next().unwrap_or_default().to_owned();
             let body = request.body().bytes().unwrap_or_default().to_vec();
-            // The engine waits for its disk.
-            let answer =
-                tokio::task::spawn_blocking(move || dispatch(&database, &operation, &body))
-                    .await
-                    .map_err(|panic| ConnectorError::other(panic.into(), None))?;
+            let answer = wait
+                .on(move || dispatch(&database, &operation, &body))
+                .await
+                .map_err(|panic| ConnectorError::other(panic.into(), None))?;
             let (status, json) = match answer {
                 Ok(json) => (200, json),
                 Err(error) => (error.status_code(), error.to_json()),

@@ -30,6 +30,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::Wait;
 use super::store::{NewObject, Object, Store, StoreError};
 use parts::{Part, Uploads};
 
@@ -50,10 +51,10 @@ pub struct S3(S3Service);
 impl S3 {
     /// The bucket called `bucket`, kept in `store`.
     #[must_use]
-    pub fn new(store: Store, bucket: &BucketName) -> Self {
+    pub fn new(store: Store, bucket: &BucketName, wait: Wait) -> Self {
         let name = bucket.as_str().to_owned();
         let mut builder =
-            S3ServiceBuilder::new(Bucket { store, name, uploads: Uploads::default() });
+            S3ServiceBuilder::new(Bucket { store, name, uploads: Uploads::default(), wait });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret_key()));
         Self(builder.build())
     }
@@ -107,6 +108,7 @@ struct Bucket {
     store: Store,
     name: String,
     uploads: Uploads,
+    wait: Wait,
 }
 
 impl Bucket {
@@ -119,7 +121,7 @@ impl Bucket {
         work: impl FnOnce(Store) -> Result<T, StoreError> + Send + 'static,
     ) -> S3Result<T> {
         let store = self.store.clone();
-        let done = tokio::task::spawn_blocking(move || work(store)).await;
+        let done = self.wait.on(move || work(store)).await;
         done.map_err(S3Error::internal_error)?.map_err(S3Error::internal_error)
     }
 
@@ -138,7 +140,7 @@ impl Bucket {
         (length, checksum): (Option<i64>, Option<String>),
     ) -> S3Result<Part> {
         let (draft, file) = self.with_store(|store| store.draft()).await?;
-        let (size, sha256) = write(file, body).await?;
+        let (size, sha256) = write(file, body, self.wait).await?;
         if length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
             return Err(s3_error!(IncompleteBody));
         }
@@ -330,20 +332,25 @@ impl s3s::S3 for Bucket {
 
 /// Writes and syncs a body, each piece while the next one comes; gives its size and
 /// its SHA-256 in Base64.
-async fn write(file: std::fs::File, body: Option<StreamingBlob>) -> S3Result<(u64, String)> {
+async fn write(
+    file: std::fs::File,
+    body: Option<StreamingBlob>,
+    wait: Wait,
+) -> S3Result<(u64, String)> {
     let mut written = Written { file, sha256: Sha256::new(), size: 0 };
     if let Some(mut body) = body {
         let mut next = body.next().await;
         while let Some(piece) = next {
             let piece = piece.map_err(|_| s3_error!(IncompleteBody))?;
-            let writing = tokio::task::spawn_blocking(move || written.append(&piece));
-            next = body.next().await;
-            let done = writing.await.map_err(S3Error::internal_error)?;
+            let writing = wait.on(move || written.append(&piece));
+            let (done, following) = tokio::join!(writing, body.next());
+            next = following;
+            let done = done.map_err(S3Error::internal_error)?;
             written = done.map_err(S3Error::internal_error)?;
         }
     }
-    let synced = tokio::task::spawn_blocking(move || written.file.sync_all().map(|()| written));
-    let synced = synced.await.map_err(S3Error::internal_error)?;
+    let synced = wait.on(move || written.file.sync_all().map(|()| written)).await;
+    let synced = synced.map_err(S3Error::internal_error)?;
     let Written { sha256, size, .. } = synced.map_err(S3Error::internal_error)?;
     Ok((size, BASE64_STANDARD.encode(sha256.finalize())))
 }

@@ -7,7 +7,7 @@ mod nuspec;
 mod versions;
 
 use nupkg::{Limits, Package, PackageError, inspect};
-use nuthatch_tests::{PackageBuilder, corpus};
+use packages::{PackageBuilder, corpus};
 use time::macros::datetime;
 
 const NOW: time::OffsetDateTime = datetime!(2026-11-22 12:00 UTC);

@@ -4,7 +4,7 @@ use nupkg::Version;
 
 #[test]
 fn versions_are_read_as_the_real_library_reads_them() {
-    let vectors = include_str!("../../vectors/versions.tsv");
+    let vectors = include_str!("../../../vectors/versions.tsv");
     let mut rows = 0;
     for row in vectors.lines().skip(1) {
         let fields: Vec<&str> = row.split('\t').collect();
@@ -25,7 +25,7 @@ fn versions_are_read_as_the_real_library_reads_them() {
 
 #[test]
 fn versions_are_ordered_as_the_real_library_orders_them() {
-    let vectors = include_str!("../../vectors/version-order.tsv");
+    let vectors = include_str!("../../../vectors/version-order.tsv");
     let mut rows = 0;
     for row in vectors.lines().skip(1) {
         let fields: Vec<&str> = row.split('\t').collect();

@@ -55,16 +55,5 @@ proptest! {
         let _ = text.parse::<VersionRange>();
         let _ = PackageId::parse(&text);
         let _ = nupkg::is_dependency_id(&text);
-        let _ = text.parse::<feed::ApiKey>();
-        let _ = text.parse::<feed::IdGlob>();
-        let _ = feed::package_version(&text);
-    }
-
-    #[test]
-    fn a_glob_without_a_star_is_an_id(id in "[A-Za-z0-9_]{1,8}(\\.[A-Za-z0-9_]{1,8}){0,2}") {
-        let glob: feed::IdGlob = id.parse().unwrap();
-        prop_assert!(glob.matches(&PackageId::parse(&id.to_uppercase()).unwrap()));
-        let longer = format!("{id}x");
-        prop_assert!(!glob.matches(&PackageId::parse(&longer).unwrap()));
     }
 }

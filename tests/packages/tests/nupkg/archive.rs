@@ -1,7 +1,7 @@
 //! Rules for the archive.
 
 use nupkg::{ArchiveError, Limits, PackageError};
-use nuthatch_tests::{Entry, PackageBuilder, nuspec};
+use packages::{Entry, PackageBuilder, nuspec};
 
 use crate::{acme, judge, judge_with, refuses};
 

@@ -59,7 +59,7 @@ impl CorpusPackage {
 /// All packages of the corpus.
 #[must_use]
 pub fn corpus() -> Vec<CorpusPackage> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
     let manifest = std::fs::read_to_string(folder.join("manifest.tsv")).expect("the manifest");
     let packages: Vec<_> = manifest
         .lines()

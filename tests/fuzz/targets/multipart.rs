@@ -1,0 +1,47 @@
+//! The first part of a body is the same however the network cuts it.
+
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../../functions/shared/ingest/src/multipart.rs"]
+mod multipart;
+
+use multipart::{FirstPart, MultipartError};
+
+fn read<'a>(
+    content_type: &str,
+    chunks: impl Iterator<Item = &'a [u8]>,
+) -> Option<Result<Vec<u8>, MultipartError>> {
+    let mut part = match FirstPart::of(content_type) {
+        Ok(part) => part?,
+        Err(error) => return Some(Err(error)),
+    };
+    let mut content = Vec::new();
+    for chunk in chunks {
+        match part.next(Bytes::copy_from_slice(chunk)) {
+            Ok(piece) => content.extend(piece),
+            Err(error) => return Some(Err(error)),
+        }
+    }
+    Some(part.finish().map(|()| content))
+}
+
+// A content type, a line feed, how long the chunks are, and the body.
+fuzz_target!(|input: &[u8]| {
+    let Some(end) = memchr::memchr(b'\n', input) else { return };
+    let Ok(content_type) = std::str::from_utf8(&input[..end]) else { return };
+    let Some((length, body)) = input[end + 1..].split_first() else { return };
+    let whole = read(content_type, std::iter::once(body));
+    let pieces = read(content_type, body.chunks(usize::from(*length).max(1)));
+    match (&whole, &pieces) {
+        (Some(Ok(whole)), Some(Ok(pieces))) => assert_eq!(whole, pieces),
+        (Some(Err(_)), Some(Err(_))) | (None, None) => {}
+        _ => panic!("{whole:?} in one piece and {pieces:?} in many"),
+    }
+    if let Some(Ok(content)) = whole {
+        let is_there = content.is_empty() || memchr::memmem::find(body, &content).is_some();
+        assert!(is_there, "content that was not sent");
+    }
+});

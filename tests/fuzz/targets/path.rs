@@ -1,0 +1,41 @@
+//! Paths: what the gateway cuts out of them, and the package that they name.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../../infra/nuthatch/src/gateway/pattern.rs"]
+mod pattern;
+
+#[path = "../../../functions/shared/feed/src/path.rs"]
+mod path;
+
+/// As much of the feed's as a path can be refused with.
+#[derive(Debug)]
+enum Refusal {
+    NoSuchAddress,
+}
+
+const PATTERNS: [&str; 4] = [
+    "/api/v2/package/{proxy+}",
+    "/v3/package/{id}/index.json",
+    "/v3/package/{id}/{version}/{file}",
+    "/v3/registration/{proxy+}",
+];
+
+fuzz_target!(|path: &str| {
+    for pattern in PATTERNS {
+        let Some(parameters) = pattern::parameters(pattern, path) else { continue };
+        let written = pattern.matches('{').count();
+        assert_eq!(parameters.len(), written);
+        let Some(proxy) = parameters.get("proxy") else { continue };
+        let Ok((id, version)) = path::package_version(proxy) else { continue };
+        // What becomes part of a key of table and bucket.
+        let (id, version) = (id.key(), version.key());
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'#';
+        assert!(id.bytes().all(plain) && version.bytes().all(plain), "{id} {version}");
+        assert!(id.len() <= nupkg::MAX_ID_LENGTH && version.len() <= 300, "{id} {version}");
+        let named = path::package_version(&format!("{id}/{version}"));
+        assert!(named.is_ok_and(|(i, v)| i.key() == id && v.key() == version));
+    }
+});

@@ -1,0 +1,8 @@
+//! Packages to test with: built to order, and real ones. Apart from the other tests,
+//! so that those of `nupkg` are built in seconds, without the AWS SDK.
+
+mod corpus;
+mod package;
+
+pub use corpus::{CorpusPackage, corpus};
+pub use package::{Entry, PackageBuilder, nuspec};
