@@ -47,12 +47,33 @@ pub struct Recorded<E> {
     calls: Recorder,
 }
 
+/// Whether a read may miss what was written just now: the engine of the tests does
+/// not show it.
+fn is_eventual(operation: &str, request: &HttpRequest) -> bool {
+    let body: Value = request
+        .body()
+        .bytes()
+        .and_then(|json| serde_json::from_slice(json).ok())
+        .unwrap_or_default();
+    let tables = match operation {
+        "GetItem" | "Query" => vec![&body],
+        "BatchGetItem" => body["RequestItems"].as_object().unwrap().values().collect(),
+        _ => Vec::new(),
+    };
+    tables.iter().any(|read| read["ConsistentRead"] != true)
+}
+
 impl<E: HttpConnector + 'static> HttpConnector for Recorded<E> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let operation = request.headers().get("x-amz-target").map_or_else(
             || format!("{} object", request.method()),
             |target| target.rsplit('.').next().unwrap_or_default().to_owned(),
         );
+        let operation = if is_eventual(&operation, &request) {
+            format!("{operation}, eventually consistent")
+        } else {
+            operation
+        };
         let reads = operation == "GET object";
         self.calls.calls.lock().unwrap().push(operation);
         let (answer, read) = (self.engine.call(request), Arc::clone(&self.calls.read));

@@ -174,6 +174,27 @@ async fn a_write_without_an_authorizer_is_refused_by_the_function_itself() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stranger_is_refused_before_the_body_is_read() {
+    struct Endless;
+    impl http_body::Body for Endless {
+        type Data = bytes::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Self::Data>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
+    }
+    let stranger = TestFeed::start().await.stranger();
+    let push = http::Request::put("/api/v2/package/");
+    let refused = stranger.send(push, feed::Body::stream(Endless));
+    let refused = tokio::time::timeout(std::time::Duration::from_secs(60), refused).await;
+    assert_eq!(refused.unwrap().status, StatusCode::UNAUTHORIZED);
+}
+
 #[tokio::test]
 async fn a_secret_is_nowhere_in_the_table() {
     let feed = TestFeed::start().await;

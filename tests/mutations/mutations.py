@@ -1,0 +1,235 @@
+"""What breaks each invariant of the feed, and a test that has to fail then."""
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    invariant: str
+    name: str
+    # A test binary and a test in it.
+    test: str
+    edits: list[tuple[str, str, str]]
+
+
+VERSIONS = "functions/shared/feed/src/table/versions.rs"
+ROWS = "functions/shared/feed/src/table/rows.rs"
+OBJECTS = "functions/shared/feed/src/objects.rs"
+UPLOADS = "functions/shared/feed/src/objects/uploads.rs"
+KEYS = "functions/shared/feed/src/keys.rs"
+INGEST = "functions/shared/ingest/src/lib.rs"
+COMMIT = "functions/commit/src/lib.rs"
+DELETED = "OR (#state = :deleted AND sha256 = :sha256 AND #object <> :object)"
+
+ONE_CONTENT = "1 one content"
+OBJECT = "2 its object"
+KEPT = "3 kept"
+NOTHING = "4 refused, nothing changed"
+CALLS = "5 few calls"
+SECRETS = "6 secrets"
+
+MUTATIONS = [
+    Mutation(
+        ONE_CONTENT,
+        "a put without a condition",
+        "proof::orders::races_of_pushes",
+        [(VERSIONS, DELETED, "OR attribute_exists(pk) " + DELETED)],
+    ),
+    Mutation(
+        ONE_CONTENT,
+        "a deleted number comes back with any bytes",
+        "feed::a_deleted_number_never_comes_back_with_other_bytes",
+        [
+            (VERSIONS, "sha256 = :sha256 AND", "(sha256 = :sha256 OR sha256 <> :sha256) AND"),
+            (ROWS, "&& self.sha256 == sha256 && object != Some(&self.object)", "&& object != Some(&self.object)"),
+        ],
+    ),
+    Mutation(
+        ONE_CONTENT,
+        "all pushes of a version share an object",
+        "feed::of_64_racing_pushes",
+        [(OBJECTS, "Self::of(id, version, Ulid::new())", "Self::of(id, version, Ulid::nil())")],
+    ),
+    Mutation(
+        ONE_CONTENT,
+        "an address that replaces what is there",
+        "conformance::on_lambda::an_upload_is_visible_once_it_is_committed",
+        [(UPLOADS, '            .if_none_match("*")\n', "")],
+    ),
+    Mutation(
+        ONE_CONTENT,
+        "a replay by another key",
+        "feed::another_session_key_or_content_is_another_push",
+        [(ROWS, "            && self.pushed_by == *key\n", "            && key.as_str() != \"\"\n")],
+    ),
+    Mutation(
+        OBJECT,
+        "a commit before the upload",
+        "proof::faults::pairs_of_faults_of_a_push",
+        [
+            (
+                INGEST,
+                """        tokio::try_join!(
+            Box::pin(self.put(&row, &bytes)),
+            Box::pin(self.put_attached(&row, attached)),
+        )?;
+""",
+                "",
+            ),
+            (
+                INGEST,
+                "            Commit::Done => Ok(warning),",
+                """            Commit::Done => {
+                tokio::try_join!(
+                    Box::pin(self.put(&row, &bytes)),
+                    Box::pin(self.put_attached(&row, attached)),
+                )?;
+                Ok(warning)
+            }""",
+            ),
+        ],
+    ),
+    Mutation(
+        OBJECT,
+        "a loser that removes the winner's object",
+        "proof::orders::races_of_pushes",
+        [(INGEST, "if found.objects().any(|kept| kept == *object) {", "if found.size == 0 {")],
+    ),
+    Mutation(
+        OBJECT,
+        "what was deleted comes back as the object that it had",
+        "feed::what_was_deleted_does_not_come_back_as_the_object_that_it_had",
+        [
+            (VERSIONS, " AND #object <> :object)", " AND (#object <> :object OR #object = :object))"),
+            (ROWS, "&& self.sha256 == sha256 && object != Some(&self.object)", "&& self.sha256 == sha256 && object != None"),
+        ],
+    ),
+    Mutation(
+        OBJECT,
+        "a delete of whatever object is there by now",
+        "proof::orders::races_with_deletes",
+        [(VERSIONS, "#state = :visible AND #object = :object\"", "#state = :visible AND (#object = :object OR #object <> :object)\"")],
+    ),
+    Mutation(
+        OBJECT,
+        "an address that takes any bytes of that length",
+        "conformance::on_lambda::an_address_takes_the_declared_bytes_and_no_others",
+        [(UPLOADS, "            .checksum_sha256(BASE64_STANDARD.encode(stored.sha256))\n", "")],
+    ),
+    Mutation(
+        OBJECT,
+        "an upload committed whatever was stored",
+        "conformance::on_lambda::what_is_not_as_declared_is_refused",
+        [(COMMIT, "if stored != Some(declared.stored) {", "if stored.is_none() {")],
+    ),
+    Mutation(
+        KEPT,
+        "a commit of which nobody knows taken for done",
+        "proof::faults::pairs_of_faults_of_a_push",
+        [(INGEST, "self.table.commit(&row, package).await? {", "self.table.commit(&row, package).await.unwrap_or(Commit::Done) {")],
+    ),
+    Mutation(
+        KEPT,
+        "an object of which nobody knows taken for stored",
+        "proof::faults::pairs_of_faults_of_a_push",
+        [(OBJECTS, "Err(error) if is_status(&error, 412) => Ok(()),", "Err(error) if !is_status(&error, 100) => Ok(()),")],
+    ),
+    Mutation(
+        KEPT,
+        "a read of a version that may be an old one",
+        "feed::push_makes_three_calls",
+        [("functions/shared/feed/src/table.rs", '            .key("sk", AttributeValue::S(sk))\n            .consistent_read(true)', '            .key("sk", AttributeValue::S(sk))\n            .consistent_read(false)')],
+    ),
+    Mutation(
+        KEPT,
+        "a change that leaves the package's stamp",
+        "feed::every_view_of_another_instance_has_an_unlisting_at_once",
+        [(VERSIONS, "        writes.push(put(self.put(stamp))?);\n", "        drop(stamp);\n")],
+    ),
+    Mutation(
+        KEPT,
+        "a change without a line in the log",
+        "proof::faults::single_faults_of_writes",
+        [(VERSIONS, "        writes.push(put(self.put(to_item(key, change)?))?);\n", "        to_item(key, change)?;\n")],
+    ),
+    Mutation(
+        KEPT,
+        "an unlist without a condition",
+        "feed::unlisting_and_relisting_twice_does_no_more",
+        [(VERSIONS, '"#state = :visible AND listed <> :listed"', '"#state = :visible AND (listed <> :listed OR listed = :listed)"')],
+    ),
+    Mutation(
+        KEPT,
+        "a relist of what was deleted",
+        "feed::a_deleted_version_is_gone_from_every_view",
+        [(VERSIONS, '"#state = :visible AND listed <> :listed"', '"listed <> :listed AND (#state = :visible OR attribute_exists(pk))"')],
+    ),
+    Mutation(
+        NOTHING,
+        "a refused upload that stays",
+        "conformance::on_lambda::what_is_not_as_declared_is_refused",
+        [(COMMIT, "                self.ingest.reject(&declared.id, &declared.version, &object).await?;\n", "")],
+    ),
+    Mutation(
+        NOTHING,
+        "a lost push that leaves its object",
+        "feed::of_64_racing_pushes",
+        [(INGEST, "                for object in row.objects() {\n                    self.discard(&found, &object).await;\n                }\n", "")],
+    ),
+    Mutation(
+        NOTHING,
+        "a delete that leaves metadata",
+        "proof::faults::single_faults_of_writes",
+        [(VERSIONS, "                self.removal(metadata_key(id, version))?,\n", "")],
+    ),
+    Mutation(
+        NOTHING,
+        "a key checked after the body",
+        "feed::a_stranger_is_refused_before_the_body_is_read",
+        [
+            (
+                "infra/nuthatch/src/gateway.rs",
+                "        let caller = if route.authorized {",
+                """        let (parts, body) = request.into_parts();
+        let body = http_body_util::BodyExt::collect(body).await.map(|body| body.to_bytes());
+        request = Request::from_parts(parts, feed::Body::from(body.unwrap_or_default()));
+        let caller = if route.authorized {""",
+            )
+        ],
+    ),
+    Mutation(
+        NOTHING,
+        "a key that is good for every id",
+        "feed::a_key_is_good_for_its_ids_alone",
+        [("functions/shared/feed/src/authorization.rs", "ids.iter().any(|glob| glob.matches(id))", "ids.len() < 99 || id.key().is_empty()")],
+    ),
+    Mutation(
+        NOTHING,
+        "a key that may do everything",
+        "feed::a_scope_opens_its_own_doors_alone",
+        [(KEYS, "self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)", "self.scopes.contains(&scope) || !self.scopes.contains(&Scope::Admin)")],
+    ),
+    Mutation(
+        NOTHING,
+        "a revoked key that opens",
+        "feed::a_revoked_key_stops_within_a_minute",
+        [(KEYS, "self.revoked.is_none() && self.expires", "self.expires")],
+    ),
+    Mutation(
+        CALLS,
+        "a call more than a push needs",
+        "feed::push_makes_three_calls",
+        [(INGEST, "        let warning = warning(&package, &row);", "        self.table.stamp(&nuspec.id).await?;\n        let warning = warning(&package, &row);")],
+    ),
+    Mutation(
+        SECRETS,
+        "a key stored as it is",
+        "feed::a_secret_is_nowhere_in_the_table",
+        [(KEYS, "KeyHash(hex(&Sha256::digest(self.0.as_bytes())))", "KeyHash(self.0.clone())"), (KEYS, "use sha2::{Digest, Sha256};\n", ""), (KEYS, "fn hex(", "#[expect(dead_code)]\nfn hex(")],
+    ),
+    Mutation(
+        SECRETS,
+        "a key that prints itself",
+        "unit-feed::a_key_does_not_print_itself",
+        [(KEYS, 'f.write_str("ApiKey(…)")', "f.write_str(&self.0)")],
+    ),
+]
