@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use tempfile::TempDir;
 
 use crate::lambda::{ADDRESS, LambdaGateway};
-use crate::{Answer, Server, TestFeed, nuthatch, run, send_to};
+use crate::{Answer, EngineServer, Sandboxes, Server, TestFeed, nuthatch, run, send_to};
 
 /// A feed, however it is reached.
 pub struct Host {
@@ -24,7 +24,16 @@ pub struct Host {
 
 enum Stage {
     Lambda(Box<(TestFeed, LambdaGateway)>),
-    Served { server: Server, data: TempDir, relay: Option<Relay> },
+    /// The binaries, which reach the engines over TCP.
+    Deployed {
+        lambda: Box<(TestFeed, LambdaGateway)>,
+        _engines: EngineServer,
+    },
+    Served {
+        server: Server,
+        data: TempDir,
+        relay: Option<Relay>,
+    },
 }
 
 /// A running `nuthatch relay`, killed when it is dropped.
@@ -72,6 +81,17 @@ impl Host {
         Self { address: ADDRESS.to_owned(), owner, stage }
     }
 
+    /// The binaries of the functions, as AWS runs them.
+    pub async fn deployed() -> Self {
+        let feed = TestFeed::start().await;
+        let owner = feed.owner().await.key().to_owned();
+        let engines = EngineServer::start(&feed.engines).await;
+        let sandboxes = Sandboxes::new(engines.environment());
+        let gateway = LambdaGateway::before_sandboxes(sandboxes);
+        let stage = Stage::Deployed { lambda: Box::new((feed, gateway)), _engines: engines };
+        Self { address: ADDRESS.to_owned(), owner, stage }
+    }
+
     /// A server.
     #[must_use]
     pub fn serve() -> Self {
@@ -94,13 +114,15 @@ impl Host {
     /// Whether packages are given out by redirects.
     #[must_use]
     pub fn redirects(&self) -> bool {
-        matches!(self.stage, Stage::Lambda(_))
+        matches!(self.stage, Stage::Lambda(_) | Stage::Deployed { .. })
     }
 
     /// A new key.
     pub async fn key(&self, name: &str, scope: Scope, ids: &str) -> String {
         match &self.stage {
-            Stage::Lambda(lambda) => lambda.0.client(name, &[scope], &[ids]).await.key().to_owned(),
+            Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
+                lambda.0.client(name, &[scope], &[ids]).await.key().to_owned()
+            }
             Stage::Served { data, .. } => {
                 let scope = scope.to_string();
                 let create = ["key", "create", name, "--scope", &scope, "--id", ids];
@@ -126,7 +148,9 @@ impl Host {
             map.insert("x-nuget-apikey", key.parse().unwrap());
         }
         match &self.stage {
-            Stage::Lambda(lambda) => lambda.1.answer(method, path, map, body.into()).await,
+            Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
+                lambda.1.answer(method, path, map, body.into()).await
+            }
             Stage::Served { server, relay, .. } => {
                 let address = relay.as_ref().map_or(&server.address, |relay| &relay.address);
                 let mut request = http::Request::builder().method(method).uri(path);
@@ -167,7 +191,7 @@ impl Host {
                 let body = body.collect().await.unwrap().to_bytes();
                 Answer { status: parts.status, headers: parts.headers, body }
             }
-            Stage::Served { .. } => send_to(host, request, body).await,
+            Stage::Deployed { .. } | Stage::Served { .. } => send_to(host, request, body).await,
         }
     }
 
@@ -186,7 +210,9 @@ impl Host {
     /// The keys of all objects in the bucket; none where it cannot be looked into.
     pub async fn objects(&self) -> Option<Vec<String>> {
         match &self.stage {
-            Stage::Lambda(lambda) => Some(lambda.0.objects().await),
+            Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
+                Some(lambda.0.objects().await)
+            }
             Stage::Served { .. } => None,
         }
     }

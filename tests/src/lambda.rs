@@ -1,8 +1,10 @@
-//! API Gateway and the functions behind it, in this process: requests become the
-//! events that it documents, and answers go back the same way.
+//! API Gateway: requests become the events that it documents, and the functions' answers
+//! go back the same way. The functions behind it are in this process, or are the
+//! binaries that AWS runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use authorize::{Authorize, Event};
 use base64::Engine;
@@ -15,15 +17,33 @@ use lambda_http::IntoResponse;
 use nuthatch::gateway::{Route, Template, Verb};
 use serde_json::{Value, json};
 
-use crate::Answer;
+use crate::{Answer, Sandboxes};
 
-/// What a function's event may have (AWS quota), its body in Base64.
+/// What a request's body may have (AWS quota of API Gateway).
+const BODY_BYTES: usize = 10 * 1024 * 1024;
+/// What an event and an answer may have (AWS quota of Lambda), bodies in Base64.
 const EVENT_BYTES: usize = 6 * 1024 * 1024;
+/// How long the gateway waits for a function (AWS quota).
+const PATIENCE: Duration = Duration::from_secs(29);
 
 /// A deployed stack, as far as HTTP can tell.
 #[derive(Debug)]
 pub struct LambdaGateway {
     template: Arc<Template>,
+    functions: Functions,
+    /// The host that clients know it by.
+    domain: String,
+}
+
+#[derive(Debug)]
+enum Functions {
+    Here(Box<Here>),
+    Apart(Sandboxes),
+}
+
+/// Functions in this process; each request meets a new instance.
+#[derive(Debug)]
+struct Here {
     authorize: Authorize,
     aws: Aws,
     settings: HashMap<&'static str, String>,
@@ -43,12 +63,26 @@ impl LambdaGateway {
     pub fn with(aws: &Aws, settings: HashMap<&'static str, String>) -> Self {
         let lookup = |name: &str| settings.get(name).cloned();
         let environment = Environment::new(&lookup);
-        Self {
-            template: Template::of_this_feed().unwrap(),
-            authorize: Authorize::from_environment(&environment, aws.clone()).unwrap(),
-            aws: aws.clone(),
-            settings,
-        }
+        let authorize = Authorize::from_environment(&environment, aws.clone()).unwrap();
+        let here = Here { authorize, aws: aws.clone(), settings };
+        Self::before(Functions::Here(Box::new(here)), DOMAIN)
+    }
+
+    /// The binaries, which run apart.
+    #[must_use]
+    pub fn before_sandboxes(sandboxes: Sandboxes) -> Self {
+        Self::before(Functions::Apart(sandboxes), DOMAIN)
+    }
+
+    fn before(functions: Functions, domain: &str) -> Self {
+        let template = Template::of_this_feed().unwrap();
+        Self { template, functions, domain: domain.to_owned() }
+    }
+
+    /// The same, known by this host.
+    #[must_use]
+    pub fn at(self, domain: &str) -> Self {
+        Self { domain: domain.to_owned(), ..self }
     }
 
     /// Answers a request.
@@ -63,20 +97,38 @@ impl LambdaGateway {
         let Some((route, parameters)) = self.template.routes.find(&method, path) else {
             return self.own("MISSING_AUTHENTICATION_TOKEN").await;
         };
-        let encoded = BASE64_STANDARD.encode(&body);
-        if encoded.len() > EVENT_BYTES {
+        if body.len() > BODY_BYTES {
             return self.own("REQUEST_TOO_LARGE").await;
         }
+        let headers = headers::to_function(&headers);
         let context = match self.authorize(route, &method, &headers).await {
             Ok(context) => context,
             Err(response) => return self.own(response).await,
         };
-        let event = event(route, (path, query), &headers, &parameters.0, &context, &encoded);
-        let event = lambda_http::request::from_str(&event.to_string()).unwrap();
-        let answer = lambda::answer(event, |request| self.call(route.verb, request)).await;
-        let (parts, body) = answer.unwrap().into_response().await.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let encoded = BASE64_STANDARD.encode(&body);
+        let request = (path, query, self.domain.as_str());
+        let event = event(route, request, &headers, &parameters.0, &context, &encoded);
+        if event.to_string().len() > EVENT_BYTES {
+            return self.own("REQUEST_TOO_LARGE").await;
+        }
+        let answer = match &self.functions {
+            Functions::Here(here) => here.answer(route.verb, &event).await,
+            Functions::Apart(sandboxes) => {
+                let invoked = sandboxes.invoke(folder(route.verb), &event);
+                match tokio::time::timeout(PATIENCE, invoked).await {
+                    Err(_) => return self.own("INTEGRATION_TIMEOUT").await,
+                    Ok(Err(error)) => {
+                        println!("{} {path}: {error:?}", route.method);
+                        return self.own("DEFAULT_5XX").await;
+                    }
+                    Ok(Ok(answer)) if answer.to_string().len() > EVENT_BYTES => {
+                        return self.own("DEFAULT_5XX").await;
+                    }
+                    Ok(Ok(answer)) => proxied(&answer),
+                }
+            }
+        };
+        Answer { headers: headers::to_client(&answer.headers), ..answer }
     }
 
     /// What the gateway itself answers.
@@ -95,21 +147,45 @@ impl LambdaGateway {
         if !route.authorized {
             return Ok(Value::Null);
         }
-        let event: Event = serde_json::from_value(json!({
+        let event = json!({
             "type": "REQUEST",
             "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/GET/x",
             "httpMethod": method.as_str(),
             "resource": route.path,
             "headers": single(headers),
-        }))
-        .unwrap();
-        // Its error is a word that makes the gateway answer 401.
-        let policy = self.authorize.handle(event).await.map_err(|_| "UNAUTHORIZED")?;
-        let policy = serde_json::to_value(policy).unwrap();
+        });
+        // One word makes the gateway answer 401.
+        let refused = |error: &str| match error {
+            "Unauthorized" => "UNAUTHORIZED",
+            _ => "AUTHORIZER_FAILURE",
+        };
+        let policy = match &self.functions {
+            Functions::Here(here) => {
+                let event: Event = serde_json::from_value(event).unwrap();
+                let policy = here.authorize.handle(event).await;
+                policy
+                    .map(|policy| serde_json::to_value(policy).unwrap())
+                    .map_err(|error| refused(&error.to_string()))?
+            }
+            Functions::Apart(sandboxes) => {
+                let policy = sandboxes.invoke("authorize", &event).await;
+                policy.map_err(|error| refused(error.0["errorMessage"].as_str().unwrap_or("")))?
+            }
+        };
         match policy["policyDocument"]["Statement"][0]["Effect"].as_str() {
             Some("Allow") => Ok(policy["context"].clone()),
             _ => Err("ACCESS_DENIED"),
         }
+    }
+}
+
+impl Here {
+    async fn answer(&self, verb: Verb, event: &Value) -> Answer {
+        let event = lambda_http::request::from_str(&event.to_string()).unwrap();
+        let answer = lambda::answer(event, |request| self.call(verb, request)).await;
+        let (parts, body) = answer.unwrap().into_response().await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
     }
 
     async fn call(&self, verb: Verb, request: Request) -> Reply {
@@ -139,6 +215,83 @@ impl LambdaGateway {
     }
 }
 
+/// The folder of a verb's function.
+fn folder(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Push => "push",
+        Verb::Upload => "upload",
+        Verb::Commit => "commit",
+        Verb::Unlist => "unlist",
+        Verb::Relist => "relist",
+        Verb::Index => "index",
+        Verb::Versions => "versions",
+        Verb::Download => "download",
+        Verb::Registration => "registration",
+        Verb::Search => "search",
+        Verb::Web => "web",
+    }
+}
+
+/// The answer that a function's output stands for.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html>
+fn proxied(output: &Value) -> Answer {
+    let mut headers = HeaderMap::new();
+    for (name, values) in output["multiValueHeaders"].as_object().unwrap() {
+        for value in values.as_array().unwrap() {
+            let name: http::HeaderName = name.parse().unwrap();
+            headers.append(name, value.as_str().unwrap().parse().unwrap());
+        }
+    }
+    let body = output["body"].as_str().unwrap_or_default();
+    let body = match output["isBase64Encoded"].as_bool() {
+        Some(true) => BASE64_STANDARD.decode(body).unwrap().into(),
+        _ => Bytes::copy_from_slice(body.as_bytes()),
+    };
+    let status = u16::try_from(output["statusCode"].as_u64().unwrap()).unwrap();
+    Answer { status: status.try_into().unwrap(), headers, body }
+}
+
+/// What the gateway does to headers. A client's connection is not the function's, and
+/// what the gateway says itself, it lets no function say.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
+mod headers {
+    use http::{HeaderMap, HeaderName};
+
+    const DROPPED: [&str; 8] = [
+        "connection",
+        "expect",
+        "proxy-authenticate",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-md5",
+    ];
+    const RENAMED: [&str; 6] =
+        ["connection", "content-length", "content-md5", "date", "server", "www-authenticate"];
+
+    pub(super) fn to_function(headers: &HeaderMap) -> HeaderMap {
+        let kept = headers.iter().filter(|(name, _)| !DROPPED.contains(&name.as_str()));
+        kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    pub(super) fn to_client(headers: &HeaderMap) -> HeaderMap {
+        let renamed = headers.iter().map(|(name, value)| {
+            let name = if RENAMED.contains(&name.as_str()) {
+                format!("x-amzn-remapped-{name}").parse::<HeaderName>().unwrap()
+            } else {
+                name.clone()
+            };
+            (name, value.clone())
+        });
+        let mut headers = HeaderMap::new();
+        for (name, value) in renamed {
+            headers.append(name, value);
+        }
+        headers
+    }
+}
+
 fn single(headers: &HeaderMap) -> HashMap<String, String> {
     let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
@@ -147,7 +300,7 @@ fn single(headers: &HeaderMap) -> HashMap<String, String> {
 /// What a request carries besides its route.
 fn event(
     route: &Route,
-    (path, query): (&str, &str),
+    (path, query, domain): (&str, &str, &str),
     headers: &HeaderMap,
     parameters: &HashMap<String, String>,
     authorizer: &Value,
@@ -164,6 +317,7 @@ fn event(
         .collect();
     let parameters = json!(parameters);
     let mut event = rest_event(route.method.as_str(), &route.path, path, &parameters, authorizer);
+    event["requestContext"]["domainName"] = json!(domain);
     event["multiValueHeaders"] = json!(many(&headers));
     event["headers"] = json!(headers);
     event["multiValueQueryStringParameters"] = json!(many(&queries));
@@ -182,7 +336,7 @@ pub fn rest_event(
     parameters: &Value,
     authorizer: &Value,
 ) -> Value {
-    let domain = "x.execute-api.eu-west-1.amazonaws.com";
+    let domain = DOMAIN;
     json!({
         "resource": resource,
         "path": path,
@@ -210,5 +364,7 @@ pub fn rest_event(
     })
 }
 
+/// The stack's own domain.
+const DOMAIN: &str = "x.execute-api.eu-west-1.amazonaws.com";
 /// The stack's own address, which its links begin with.
 pub(crate) const ADDRESS: &str = "https://x.execute-api.eu-west-1.amazonaws.com/feed";

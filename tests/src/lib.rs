@@ -9,6 +9,7 @@ mod host;
 mod lambda;
 mod large;
 mod recorder;
+mod sandboxes;
 mod server;
 mod turns;
 
@@ -21,5 +22,6 @@ pub use lambda::{LambdaGateway, rest_event};
 pub use large::{noise, write_large_package};
 pub use packages::{CorpusPackage, Entry, PackageBuilder, corpus, nuspec};
 pub use recorder::{Meter, Recorder};
+pub use sandboxes::{FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions};
 pub use server::{Server, nuthatch, run, send_to, try_send_to};
 pub use turns::{Order, Turns};

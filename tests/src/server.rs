@@ -1,7 +1,7 @@
 //! The command as a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -133,20 +133,27 @@ impl Drop for Server {
 #[must_use]
 pub fn nuthatch() -> Command {
     static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["nuthatch".to_owned()]));
+    Command::new(profile_folder().join("nuthatch"))
+}
+
+/// The folder that this test was built into.
+pub(crate) fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    let folder = test.ancestors().nth(2).expect("the profile's folder");
-    BUILT.get_or_init(|| {
-        // `cargo test` builds it for its own package's tests alone.
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-        let profile = if folder.ends_with("release") { "release" } else { "dev" };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "nuthatch", "--profile", profile])
-            .args(["--manifest-path", manifest])
-            .status()
-            .expect("cargo");
-        assert!(built.success(), "the command does not build");
-    });
-    Command::new(folder.join("nuthatch"))
+    test.ancestors().nth(2).expect("the profile's folder").to_owned()
+}
+
+/// Builds the binaries of packages as this test was built: `cargo test` builds those of
+/// the package under test alone.
+pub(crate) fn build(packages: &[String]) {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let profile = if profile_folder().ends_with("release") { "release" } else { "dev" };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", profile, "--manifest-path", manifest])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .status()
+        .expect("cargo");
+    assert!(built.success(), "{packages:?} do not build");
 }
 
 /// Runs the command to its end.

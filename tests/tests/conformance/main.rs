@@ -1,5 +1,6 @@
-//! One protocol, three hosts: what a client may rely on, tested alike on the
-//! functions behind API Gateway, on `nuthatch serve`, and on `nuthatch relay`.
+//! One protocol, four hosts: what a client may rely on, tested alike on the functions
+//! behind API Gateway, in this process and as the binaries that AWS runs; on `nuthatch
+//! serve`, and on `nuthatch relay`.
 
 mod publish;
 mod read;
@@ -15,6 +16,12 @@ macro_rules! on_every_host {
             $(#[tokio::test]
             async fn $test() {
                 super::$module::$test(&nuthatch_tests::Host::lambda().await).await;
+            })+
+        }
+        mod on_binaries {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$module::$test(&nuthatch_tests::Host::deployed().await).await;
             })+
         }
         mod on_serve {

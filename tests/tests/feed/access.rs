@@ -191,7 +191,7 @@ async fn a_stranger_is_refused_before_the_body_is_read() {
     let stranger = TestFeed::start().await.stranger();
     let push = http::Request::put("/api/v2/package/");
     let refused = stranger.send(push, feed::Body::stream(Endless));
-    let refused = tokio::time::timeout(std::time::Duration::from_secs(60), refused).await;
+    let refused = tokio::time::timeout(std::time::Duration::from_mins(1), refused).await;
     assert_eq!(refused.unwrap().status, StatusCode::UNAUTHORIZED);
 }
 
