@@ -2,6 +2,7 @@
 //! process, and a look at every call that reaches its engines.
 
 mod client;
+mod deployed;
 mod engine_server;
 mod faults;
 mod feed;
@@ -14,6 +15,7 @@ mod server;
 mod turns;
 
 pub use client::{Answer, Client, framed};
+pub use deployed::Deployed;
 pub use engine_server::EngineServer;
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};

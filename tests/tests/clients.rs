@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nuthatch_tests::{
-    CorpusPackage, PackageBuilder, Relay, Server, corpus, noise, nuspec, write_large_package,
+    CorpusPackage, Deployed, PackageBuilder, Relay, Server, corpus, noise, nuspec,
+    write_large_package,
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -14,7 +15,13 @@ use tempfile::TempDir;
 /// nuget.exe with a home, a configuration and a feed of its own.
 struct NuGet {
     folder: TempDir,
-    server: Server,
+    feed: Feed,
+}
+
+/// Where the feed runs.
+enum Feed {
+    Served(Server),
+    Deployed(Deployed),
 }
 
 /// What nuget.exe said, and whether it was content.
@@ -29,9 +36,15 @@ impl NuGet {
         let folder = tempfile::tempdir().unwrap();
         let options = ["--read-access", "anonymous"];
         let server = Server::start(&folder.path().join("data"), &options);
-        let nuget = Self { folder, server };
+        let nuget = Self { folder, feed: Feed::Served(server) };
         nuget.configure("");
         nuget
+    }
+
+    /// A feed of the functions' binaries, that has its owner's key as the source's
+    /// credentials.
+    fn deployed() -> Self {
+        Self::with_credentials(tempfile::tempdir().unwrap(), Feed::Deployed(Deployed::start()))
     }
 
     /// A feed that has its owner's key as the source's credentials.
@@ -42,7 +55,11 @@ impl NuGet {
     fn start_with(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(&folder.path().join("data"), options);
-        let nuget = Self { folder, server };
+        Self::with_credentials(folder, Feed::Served(server))
+    }
+
+    fn with_credentials(folder: TempDir, feed: Feed) -> Self {
+        let nuget = Self { folder, feed };
         let key = nuget.key();
         nuget.configure(&format!(
             "<packageSourceCredentials><feed><add key=\"Username\" value=\"any\" />\
@@ -61,11 +78,21 @@ impl NuGet {
     }
 
     fn key(&self) -> &str {
-        self.server.owner.as_deref().unwrap()
+        match &self.feed {
+            Feed::Served(server) => server.owner.as_deref().unwrap(),
+            Feed::Deployed(deployed) => &deployed.owner,
+        }
+    }
+
+    fn address(&self) -> &str {
+        match &self.feed {
+            Feed::Served(server) => &server.address,
+            Feed::Deployed(deployed) => &deployed.address,
+        }
     }
 
     fn source(&self) -> String {
-        format!("http://{}/v3/index.json", self.server.address)
+        format!("http://{}/v3/index.json", self.address())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -169,11 +196,36 @@ impl Said {
     }
 }
 
-#[test]
-#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
-#[cfg_attr(not(has_corpus), ignore = "the corpus of real packages is not beside this checkout")]
-fn every_real_package_is_pushed_and_installed_back_byte_by_byte() {
-    let nuget = NuGet::start();
+/// Runs each test on a server and on the functions' binaries.
+macro_rules! on_both {
+    ($($(#[$needs:meta])* $test:ident;)+) => {
+        mod on_serve {
+            $($(#[$needs])*
+            #[test]
+            #[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+            fn $test() {
+                super::$test(&super::NuGet::start());
+            })+
+        }
+        mod on_binaries {
+            $($(#[$needs])*
+            #[test]
+            #[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+            fn $test() {
+                super::$test(&super::NuGet::deployed());
+            })+
+        }
+    };
+}
+
+on_both! {
+    #[cfg_attr(not(has_corpus), ignore = "the corpus of real packages is not beside this checkout")]
+    every_real_package_is_pushed_and_installed_back_byte_by_byte;
+    a_second_push_is_a_conflict_that_can_be_skipped;
+    a_deleted_package_can_still_be_installed_by_its_version;
+}
+
+fn every_real_package_is_pushed_and_installed_back_byte_by_byte(nuget: &NuGet) {
     let (taken, refused): (Vec<_>, Vec<_>) =
         corpus().into_iter().partition(CorpusPackage::is_taken);
     assert!(taken.len() > 100 && refused.len() > 10, "{} {}", taken.len(), refused.len());
@@ -213,10 +265,7 @@ fn every_real_package_is_pushed_and_installed_back_byte_by_byte() {
     println!("{} pushed and installed back, {} refused", first.len(), refused.count());
 }
 
-#[test]
-#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
-fn a_second_push_is_a_conflict_that_can_be_skipped() {
-    let nuget = NuGet::start();
+fn a_second_push_is_a_conflict_that_can_be_skipped(nuget: &NuGet) {
     nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0"));
     nuget.push_with_key("a.nupkg", &[]).is_success("Your package was pushed.");
     let said = nuget.push_with_key("a.nupkg", &[]);
@@ -225,10 +274,7 @@ fn a_second_push_is_a_conflict_that_can_be_skipped() {
     nuget.push_with_key("a.nupkg", &["-SkipDuplicate"]).is_success("already exists at feed");
 }
 
-#[test]
-#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
-fn a_deleted_package_can_still_be_installed_by_its_version() {
-    let nuget = NuGet::start();
+fn a_deleted_package_can_still_be_installed_by_its_version(nuget: &NuGet) {
     nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0-RC.1+build"));
     nuget.push_with_key("a.nupkg", &[]).is_success("Your package was pushed.");
     let (source, key) = (nuget.source(), nuget.key());
@@ -303,7 +349,7 @@ fn a_source_in_the_old_style_works_too() {
     let nuget = NuGet::start();
     nuget.pack("a.nupkg", &PackageBuilder::new("Acme", "1.0.0"));
     for (source, said) in [("", "Your package was pushed."), ("api/v2/package", "409 (Conflict)")] {
-        let source = format!("http://{}/{source}", nuget.server.address);
+        let source = format!("http://{}/{source}", nuget.address());
         let pushed = nuget.run(&["push", "a.nupkg", "-Source", &source, "-ApiKey", nuget.key()]);
         assert!(pushed.text.contains(said), "{}", pushed.text);
     }
