@@ -105,9 +105,18 @@ MUTATIONS = [
     ),
     Mutation(
         OBJECT,
-        "a delete of whatever object is there by now",
-        "proof::orders::races_with_deletes",
-        [(VERSIONS, "#state = :visible AND #object = :object\"", "#state = :visible AND (#object = :object OR #object <> :object)\"")],
+        "a delete of the bytes before their row",
+        "proof::faults::single_faults_of_writes",
+        [
+            (
+                "functions/unlist/src/lib.rs",
+                "        let row = match self.table.delete(&id, &version, key).await? {",
+                """        if let Some(row) = self.table.version(&id, &version).await? {
+            objects.delete(&row.object).await?;
+        }
+        let row = match self.table.delete(&id, &version, key).await? {""",
+            )
+        ],
     ),
     Mutation(
         OBJECT,
@@ -118,7 +127,7 @@ MUTATIONS = [
     Mutation(
         OBJECT,
         "an upload committed whatever was stored",
-        "conformance::on_lambda::what_is_not_as_declared_is_refused",
+        "conformance::on_lambda::what_was_not_uploaded_cannot_be_committed",
         [(COMMIT, "if stored != Some(declared.stored) {", "if stored.is_none() {")],
     ),
     Mutation(

@@ -1,8 +1,9 @@
 //! The embedded engines on a socket: for what reaches AWS over TCP, such as
 //! functions in processes of their own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
@@ -11,12 +12,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use feed::Aws;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use nuthatch::engines::{Engines, credentials};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -26,7 +28,13 @@ pub struct EngineServer {
     /// Where it listens.
     pub url: String,
     serving: JoinHandle<()>,
+    uses: Uses,
 }
+
+/// What a client of AWS does to what: IAM's name of the action, and the partition key
+/// or the object's key.
+pub type Use = (String, String);
+type Uses = Arc<Mutex<BTreeSet<Use>>>;
 
 impl EngineServer {
     /// Serves `engines` at a free port.
@@ -34,19 +42,28 @@ impl EngineServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let engines = engines.clone();
+        let uses = Uses::default();
+        let seen = Arc::clone(&uses);
         let serving = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let engines = engines.clone();
-                let service = service_fn(move |request| answer(engines.clone(), request));
+                let (engines, seen) = (engines.clone(), Arc::clone(&seen));
+                let service =
+                    service_fn(move |request| answer(engines.clone(), Arc::clone(&seen), request));
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service);
                 // Who is killed hangs up.
                 tokio::spawn(async move { drop(connection.await) });
             }
         });
-        Self { url, serving }
+        Self { url, serving, uses }
+    }
+
+    /// All that its clients did, also through addresses that they signed.
+    #[must_use]
+    pub fn uses(&self) -> BTreeSet<Use> {
+        self.uses.lock().unwrap().clone()
     }
 
     /// The environment in which the SDK finds it.
@@ -83,12 +100,64 @@ impl Drop for EngineServer {
     }
 }
 
+/// What a call to `DynamoDB` does, each part of a transaction for itself.
+fn table_uses(operation: &str, call: &Value) -> Vec<Use> {
+    let partition = |key: &Value| key["pk"]["S"].as_str().unwrap_or("?").to_owned();
+    let one = |action: &str, name: String| vec![(format!("dynamodb:{action}"), name)];
+    match operation {
+        "PutItem" => one(operation, partition(&call["Item"])),
+        "Query" => {
+            let values = call["ExpressionAttributeValues"].as_object().unwrap();
+            let condition = call["KeyConditionExpression"].as_str().unwrap();
+            let pk = condition.strip_prefix("pk = ").and_then(|rest| rest.split(' ').next());
+            one(operation, values[pk.unwrap()]["S"].as_str().unwrap().to_owned())
+        }
+        "BatchGetItem" => {
+            let tables = call["RequestItems"].as_object().unwrap().values();
+            let keys = tables.flat_map(|table| table["Keys"].as_array().unwrap());
+            keys.flat_map(|key| one(operation, partition(key))).collect()
+        }
+        "TransactWriteItems" => {
+            let parts = call["TransactItems"].as_array().unwrap().iter();
+            parts
+                .flat_map(|part| {
+                    let (name, part) = part.as_object().unwrap().iter().next().unwrap();
+                    let key = if name == "Put" { &part["Item"] } else { &part["Key"] };
+                    let action = if name == "ConditionCheck" { "" } else { "Item" };
+                    one(&format!("{name}{action}"), partition(key))
+                })
+                .collect()
+        }
+        _ => one(operation, partition(&call["Key"])),
+    }
+}
+
+/// What a request to S3 does.
+fn bucket_uses(method: &Method, path: &str) -> Use {
+    let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
+    let action = match *method {
+        _ if key.is_empty() => "s3:ListBucket",
+        Method::GET | Method::HEAD => "s3:GetObject",
+        Method::PUT => "s3:PutObject",
+        Method::DELETE => "s3:DeleteObject",
+        _ => "s3:?",
+    };
+    (action.to_owned(), key.to_owned())
+}
+
 async fn answer(
     engines: Engines,
+    seen: Uses,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let operation = parts.headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+    let uses = match operation.and_then(|target| target.rsplit('.').next()) {
+        Some(operation) => table_uses(operation, &serde_json::from_slice(&body).unwrap()),
+        None => vec![bucket_uses(&parts.method, parts.uri.path())],
+    };
+    seen.lock().unwrap().extend(uses);
     let response = if parts.headers.contains_key("x-amz-target") {
         let request = Request::from_parts(parts, SdkBody::from(body));
         let request = HttpRequest::try_from(request).unwrap();

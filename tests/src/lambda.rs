@@ -38,7 +38,7 @@ pub struct LambdaGateway {
 #[derive(Debug)]
 enum Functions {
     Here(Box<Here>),
-    Apart(Sandboxes),
+    Apart(Box<Sandboxes>),
 }
 
 /// Functions in this process; each request meets a new instance.
@@ -71,7 +71,7 @@ impl LambdaGateway {
     /// The binaries, which run apart.
     #[must_use]
     pub fn before_sandboxes(sandboxes: Sandboxes) -> Self {
-        Self::before(Functions::Apart(sandboxes), DOMAIN)
+        Self::before(Functions::Apart(Box::new(sandboxes)), DOMAIN)
     }
 
     fn before(functions: Functions, domain: &str) -> Self {
@@ -114,7 +114,7 @@ impl LambdaGateway {
         let answer = match &self.functions {
             Functions::Here(here) => here.answer(route.verb, &event).await,
             Functions::Apart(sandboxes) => {
-                let invoked = sandboxes.invoke(folder(route.verb), &event);
+                let invoked = sandboxes.invoke(route.verb.name(), &event);
                 match tokio::time::timeout(PATIENCE, invoked).await {
                     Err(_) => return self.own("INTEGRATION_TIMEOUT").await,
                     Ok(Err(error)) => {
@@ -182,7 +182,8 @@ impl LambdaGateway {
 impl Here {
     async fn answer(&self, verb: Verb, event: &Value) -> Answer {
         let event = lambda_http::request::from_str(&event.to_string()).unwrap();
-        let answer = lambda::answer(event, |request| self.call(verb, request)).await;
+        let answer =
+            lambda::answer(verb.name(), event, |request| self.call(verb, request), |_| ()).await;
         let (parts, body) = answer.unwrap().into_response().await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
@@ -212,23 +213,6 @@ impl Here {
             Verb::Web => answer!(web::Web),
             Verb::Index => index::Index::default().handle(request).await,
         }
-    }
-}
-
-/// The folder of a verb's function.
-fn folder(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Push => "push",
-        Verb::Upload => "upload",
-        Verb::Commit => "commit",
-        Verb::Unlist => "unlist",
-        Verb::Relist => "relist",
-        Verb::Index => "index",
-        Verb::Versions => "versions",
-        Verb::Download => "download",
-        Verb::Registration => "registration",
-        Verb::Search => "search",
-        Verb::Web => "web",
     }
 }
 

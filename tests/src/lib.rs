@@ -16,7 +16,7 @@ mod turns;
 
 pub use client::{Answer, Client, framed};
 pub use deployed::Deployed;
-pub use engine_server::EngineServer;
+pub use engine_server::{EngineServer, Use};
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};
@@ -24,6 +24,8 @@ pub use lambda::{LambdaGateway, rest_event};
 pub use large::{noise, write_large_package};
 pub use packages::{CorpusPackage, Entry, PackageBuilder, corpus, nuspec};
 pub use recorder::{Meter, Recorder};
-pub use sandboxes::{FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions};
+pub use sandboxes::{
+    FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions, variables_of,
+};
 pub use server::{Server, nuthatch, run, send_to, try_send_to};
 pub use turns::{Order, Turns};

@@ -1,8 +1,9 @@
 //! Functions as AWS runs them: each binary in processes of its own, in the environment
 //! that the template gives it, behind Lambda's runtime API.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -27,6 +28,10 @@ pub struct Sandboxes {
     aws: HashMap<&'static str, String>,
     /// Settings besides those of the template.
     settings: HashMap<&'static str, String>,
+    /// The endpoints of functions that have one of their own.
+    endpoints: HashMap<String, String>,
+    /// The file that their logs go to.
+    log: Option<PathBuf>,
     idle: Mutex<HashMap<String, Vec<Sandbox>>>,
 }
 
@@ -38,7 +43,15 @@ impl Sandboxes {
     /// The functions, which find AWS by these variables.
     #[must_use]
     pub fn new(aws: HashMap<&'static str, String>) -> Self {
-        Self { aws, settings: HashMap::new(), idle: Mutex::default() }
+        let (settings, endpoints) = (HashMap::new(), HashMap::new());
+        Self { aws, settings, endpoints, log: None, idle: Mutex::default() }
+    }
+
+    /// The same, where one function has an endpoint of its own.
+    #[must_use]
+    pub fn reaching(mut self, function: &str, url: &str) -> Self {
+        self.endpoints.insert(function.to_owned(), url.to_owned());
+        self
     }
 
     /// The same with another value of a setting.
@@ -46,6 +59,12 @@ impl Sandboxes {
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());
         self
+    }
+
+    /// The same, with all logs in this file.
+    #[must_use]
+    pub fn logging_to(self, log: PathBuf) -> Self {
+        Self { log: Some(log), ..self }
     }
 
     /// Lets the function in this folder handle an event, in a process that is idle or in
@@ -73,7 +92,13 @@ impl Sandboxes {
         let mut environment = environment_of(function);
         let more = self.aws.iter().chain(&self.settings);
         environment.extend(more.map(|(name, value)| ((*name).to_owned(), value.clone())));
-        Sandbox::start(function, &environment).await
+        if let Some(url) = self.endpoints.get(function) {
+            environment.insert("AWS_ENDPOINT_URL".to_owned(), url.clone());
+        }
+        let log = self.log.as_ref().map_or_else(Stdio::null, |log| {
+            File::options().create(true).append(true).open(log).unwrap().into()
+        });
+        Sandbox::start(function, &environment, log).await
     }
 }
 
@@ -88,7 +113,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    async fn start(function: &str, environment: &HashMap<String, String>) -> Self {
+    async fn start(function: &str, environment: &HashMap<String, String>, log: Stdio) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, taken) = mpsc::unbounded_channel();
@@ -100,7 +125,7 @@ impl Sandbox {
         });
         let serving = tokio::spawn(serve(listener, runtime));
         let started = Instant::now();
-        let process = Command::new(bootstrap(function))
+        let mut process = Command::new(bootstrap(function))
             .env_clear()
             .envs(environment)
             .env("AWS_LAMBDA_RUNTIME_API", &address)
@@ -111,11 +136,19 @@ impl Sandbox {
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "stream")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "group")
             .env("_HANDLER", "bootstrap")
-            .stdout(Stdio::null())
+            .stdout(log)
             .stderr(Stdio::null())
             .spawn()
             .expect("the function starts");
-        is_ready.await.expect("the function asks for an event");
+        let ended = async {
+            while process.try_wait().unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            ready = is_ready => ready.expect("the function asks for an event"),
+            () = ended => panic!("the function {function} ends as it starts"),
+        }
         let ready_after = started.elapsed();
         Self { process: Mutex::new(process), events, serving, ready_after }
     }
@@ -229,10 +262,10 @@ impl Runtime {
 /// that `NUTHATCH_BOOTSTRAPS` names, or else one built as this test was.
 #[must_use]
 pub fn bootstrap(function: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
     if let Some(folder) = std::env::var_os("NUTHATCH_BOOTSTRAPS") {
         return PathBuf::from(folder).join(function).join("bootstrap");
     }
-    static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| crate::server::build(&functions()));
     crate::server::profile_folder().join(function)
 }
@@ -256,11 +289,9 @@ pub fn functions() -> Vec<String> {
     folders.map(|folder| folder.trim_start_matches("functions/").to_owned()).collect()
 }
 
-/// The settings that the template gives the function in this folder, parameters at their
-/// defaults.
-#[must_use]
-pub fn environment_of(function: &str) -> HashMap<String, String> {
-    let (resources, parameters) = (section("Resources"), section("Parameters"));
+/// The variables that the template gives the function in this folder, as written.
+fn variables(function: &str) -> Vec<(String, Yaml<'static>)> {
+    let resources = section("Resources");
     let folder = format!("functions/{function}");
     let properties = resources.as_mapping().unwrap().values().find_map(|resource| {
         let properties = resource.as_mapping_get("Properties")?;
@@ -269,8 +300,22 @@ pub fn environment_of(function: &str) -> HashMap<String, String> {
     let variables = properties
         .unwrap()
         .as_mapping_get("Environment")
-        .and_then(|environment| environment.as_mapping_get("Variables"));
-    let Some(variables) = variables.and_then(Yaml::as_mapping) else { return HashMap::new() };
+        .and_then(|environment| environment.as_mapping_get("Variables")?.as_mapping());
+    let variables = variables.into_iter().flatten();
+    variables.map(|(name, value)| (name.as_str().unwrap().to_owned(), value.clone())).collect()
+}
+
+/// The names of the settings that the template gives the function in this folder.
+#[must_use]
+pub fn variables_of(function: &str) -> BTreeSet<String> {
+    variables(function).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The settings that the template gives the function in this folder, parameters at their
+/// defaults.
+#[must_use]
+pub fn environment_of(function: &str) -> HashMap<String, String> {
+    let parameters = section("Parameters");
     let value = |value: &Yaml<'_>| match value {
         Yaml::Tagged(tag, name) if tag.suffix == "Ref" => match name.as_str()? {
             "Table" | "Bucket" => Some("nuthatch".to_owned()),
@@ -283,6 +328,6 @@ pub fn environment_of(function: &str) -> HashMap<String, String> {
         Yaml::Tagged(..) => None,
         written => written.as_str().map(str::to_owned),
     };
-    let variables = variables.iter();
-    variables.filter_map(|(name, of)| Some((name.as_str()?.to_owned(), value(of)?))).collect()
+    let variables = variables(function).into_iter();
+    variables.filter_map(|(name, of)| Some((name, value(&of)?))).collect()
 }

@@ -15,8 +15,8 @@
 //! as of a push, 1 for each readme, icon and license. What is refused is removed.
 
 use feed::{
-    Aws, BucketName, Caller, ConfigError, Environment, ObjectKey, Objects, PathParameters, Refusal,
-    RemoteObject, Reply, Request, Table, TableName,
+    Aws, BucketName, Caller, ConfigError, Environment, KeyName, ObjectKey, Objects, PathParameters,
+    Refusal, RemoteObject, Reply, Request, Subject, Table, TableName,
 };
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Declaration, Ingest};
@@ -51,42 +51,62 @@ impl Commit {
 
     /// Answers a commit.
     pub async fn handle(&self, request: Request) -> Reply {
-        match self.commit(request).await {
+        let mut subject = Subject::default();
+        let reply = match self.commit(request, &mut subject).await {
             Ok(warning) => feed::warned(feed::status(StatusCode::CREATED), warning),
             Err(refusal) => refusal.into(),
-        }
+        };
+        subject.of_reply(reply)
     }
 
     /// Commits; gives what the client should hear even so.
-    async fn commit(&self, request: Request) -> Result<Option<&'static str>, Refusal> {
+    async fn commit(
+        &self,
+        request: Request,
+        subject: &mut Subject,
+    ) -> Result<Option<&'static str>, Refusal> {
         let caller = Caller::of(&request);
         let name = PathParameters::of(&request).get("upload").to_owned();
         let upload: Ulid = name.parse().map_err(|_| Refusal::NoSuchAddress)?;
         let (parts, body) = request.into_parts();
         let declared = Declaration::read(body).await?;
+        *subject = Subject::new(&declared.id, &declared.version);
         let pushed_by = caller.key_for(&declared.id)?.clone();
         let object = ObjectKey::of(&declared.id, &declared.version, upload);
         let session = ingest::session(&parts.headers);
         let stored = self.ingest.objects.stored(&object).await?;
+        let gone = || self.gone(&declared, upload, &pushed_by, session.as_deref());
         if stored != Some(declared.stored) {
-            // It may be gone because it was refused, and the client did not hear so.
-            if let Some(found) = self.ingest.table.version(&declared.id, &declared.version).await? {
-                declared.judge(&found, &pushed_by, session.as_deref())?;
-                return Ok(None);
-            }
-            return Err(Refusal::NoSuchUpload(upload.to_string()));
+            return gone().await;
         }
         let package = match self.inspect(&object, &declared).await {
             Err(refusal) if refusal.status().is_client_error() => {
                 self.ingest.reject(&declared.id, &declared.version, &object).await?;
                 return Err(refusal);
             }
+            // The same upload may have been committed, and deleted, meanwhile.
+            Err(_) if self.ingest.objects.stored(&object).await?.is_none() => return gone().await,
             inspected => inspected?,
         };
         let bytes = Bytes::Uploaded(declared.stored);
         self.ingest
             .store(Arrival { package, object, bytes, pushed_by, session, published: None })
             .await
+    }
+
+    /// What is to be said of an upload that is not there: it may be gone because it was
+    /// refused, and the client did not hear so.
+    async fn gone(
+        &self,
+        declared: &Declaration,
+        upload: Ulid,
+        pushed_by: &KeyName,
+        session: Option<&str>,
+    ) -> Result<Option<&'static str>, Refusal> {
+        match self.ingest.table.version(&declared.id, &declared.version).await? {
+            Some(found) => declared.judge(&found, pushed_by, session).map(|()| None),
+            None => Err(Refusal::NoSuchUpload(upload.to_string())),
+        }
     }
 
     async fn inspect(

@@ -9,5 +9,5 @@ async fn main() -> Result<(), Error> {
     lambda::start_log();
     let verb =
         &Index::from_environment(&Environment::of_process()).map_err(|error| error.to_string())?;
-    lambda::run(|request| verb.handle(request)).await
+    lambda::run(env!("CARGO_PKG_NAME"), |request| verb.handle(request)).await
 }

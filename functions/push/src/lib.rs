@@ -19,7 +19,7 @@ mod permits;
 
 use feed::{
     Aws, Caller, ConfigError, Environment, ObjectKey, Objects, PackageBytes, PathParameters,
-    Refusal, Reply, Request, Spooling, Table,
+    Refusal, Reply, Request, Spooling, Subject, Table,
 };
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Ingest};
@@ -61,14 +61,20 @@ impl Push {
 
     /// Answers a push.
     pub async fn handle(&self, request: Request) -> Reply {
-        match self.push(request).await {
+        let mut subject = Subject::default();
+        let reply = match self.push(request, &mut subject).await {
             Ok(warning) => feed::warned(feed::status(StatusCode::CREATED), warning),
             Err(refusal) => refusal.into(),
-        }
+        };
+        subject.of_reply(reply)
     }
 
     /// Pushes; gives what the client should hear even so.
-    async fn push(&self, request: Request) -> Result<Option<&'static str>, Refusal> {
+    async fn push(
+        &self,
+        request: Request,
+        subject: &mut Subject,
+    ) -> Result<Option<&'static str>, Refusal> {
         let caller = Caller::of(&request);
         let Caller::Key { name, .. } = &caller else { return Err(Refusal::NoKey) };
         // Clients push to the address and a slash, which the route with the
@@ -81,6 +87,7 @@ impl Push {
         let limit = self.package_bytes.0;
         let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
         let package = self.ingest.inspect(received.content.clone()).await?;
+        *subject = Subject::new(&package.nuspec.id, &package.nuspec.version);
         let arrival = Arrival {
             pushed_by: caller.key_for(&package.nuspec.id)?.clone(),
             object: ObjectKey::unique(&package.nuspec.id, &package.nuspec.version),

@@ -10,5 +10,5 @@ async fn main() -> Result<(), Error> {
     let aws = Aws::from_environment().await;
     let verb = &Web::from_environment(&Environment::of_process(), aws)
         .map_err(|error| error.to_string())?;
-    lambda::run(|request| verb.handle(request)).await
+    lambda::run(env!("CARGO_PKG_NAME"), |request| verb.handle(request)).await
 }

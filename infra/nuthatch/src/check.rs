@@ -15,6 +15,7 @@ use feed::{BucketName, ObjectError, Objects, Refusal, Table, TableError, TableNa
 use crate::command::CheckOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::keys;
+use crate::stack::{Stack, StackError};
 use findings::Findings;
 
 /// Versions looked at at once.
@@ -26,6 +27,9 @@ pub enum CheckError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The stack cannot be found out about.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// There is no feed to look into.
     #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
     NoFeed(PathBuf),
@@ -90,10 +94,17 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
 /// servers as long as it is checked.
 async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>), CheckError> {
     let place = &options.place;
-    if let Some(table) = &place.table {
-        let bucket = options.bucket.clone().ok_or(CheckError::NoBucket)?;
+    let names = match (Stack::at(place).await?, &place.table) {
+        (Some(stack), _) => Some((stack.table, stack.bucket)),
+        (None, Some(table)) => {
+            let bucket = options.bucket.clone().ok_or(CheckError::NoBucket)?;
+            Some((table.clone(), bucket))
+        }
+        (None, None) => None,
+    };
+    if let Some((table, bucket)) = names {
         let aws = keys::aws(place.endpoint_url.as_deref()).await;
-        return Ok((Table::new(aws.dynamodb, table.clone()), Objects::new(aws.s3, bucket), None));
+        return Ok((Table::new(aws.dynamodb, table), Objects::new(aws.s3, bucket), None));
     }
     if !place.data.exists() {
         return Err(CheckError::NoFeed(place.data.clone()));

@@ -65,6 +65,10 @@ pub struct ServeOptions {
     /// How many of them with one key
     #[arg(long, value_name = "N", default_value = "16")]
     pub max_pushes_per_key: NonZeroUsize,
+    /// Tell monitoring at this address, under /metrics, how many requests there are and how
+    /// long they take, such as 127.0.0.1:9090; no key is asked for
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
     /// Where the feed is.
     #[command(flatten)]
     pub place: Place,
@@ -150,13 +154,16 @@ pub struct CheckOptions {
 #[derive(Debug, Args)]
 pub struct Place {
     /// The folder that holds the feed
-    #[arg(long, value_name = "DIR", default_value = "nuthatch-data", conflicts_with = "table")]
+    #[arg(long, value_name = "DIR", default_value = "nuthatch-data", conflicts_with = "aws")]
     pub data: PathBuf,
+    /// The stack on AWS, whose table and bucket it is
+    #[arg(long, value_name = "NAME", group = "aws")]
+    pub stack: Option<String>,
     /// The table that holds the feed on AWS.
-    #[arg(long, help = "The DynamoDB table that holds the feed on AWS")]
+    #[arg(long, group = "aws", help = "The DynamoDB table that holds the feed on AWS")]
     pub table: Option<TableName>,
     /// Another endpoint than AWS's own
-    #[arg(long, value_name = "URL", requires = "table")]
+    #[arg(long, value_name = "URL", requires = "aws")]
     pub endpoint_url: Option<String>,
 }
 

@@ -6,12 +6,12 @@ mod route;
 mod template;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use authorize::Decision;
-use feed::{Asked, BaseUrl, BoxError, Caller, Reply, Request};
+use feed::{Asked, BaseUrl, BoxError, Caller, Observation, Reply, Request};
 use http::Method;
 
+use crate::metrics::Metrics;
 use crate::socket::Service;
 
 pub use functions::{Functions, Settings, Verb};
@@ -24,6 +24,7 @@ pub struct Gateway {
     template: Arc<Template>,
     functions: Arc<Functions>,
     base_url: BaseUrl,
+    metrics: Metrics,
 }
 
 impl Service for Gateway {
@@ -39,7 +40,12 @@ impl Gateway {
     /// # Errors
     /// The template cannot be read: a fault of the build.
     pub fn new(functions: Functions, base_url: BaseUrl) -> Result<Self, TemplateError> {
-        Ok(Self { template: Template::of_this_feed()?, functions: Arc::new(functions), base_url })
+        Ok(Self {
+            template: Template::of_this_feed()?,
+            functions: Arc::new(functions),
+            base_url,
+            metrics: Metrics::default(),
+        })
     }
 
     /// Does what AWS does on a schedule.
@@ -51,48 +57,65 @@ impl Gateway {
         Ok(())
     }
 
-    /// Answers a request, and logs a line about it.
-    pub async fn handle(&self, request: Request) -> Reply {
-        let start = Instant::now();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let asked = Asked::of(&request);
-        let (caller, reply) = self.route(request).await;
-        let reply = asked.shape(reply).await;
-        let duration = start.elapsed().as_secs_f64() * 1000.0;
-        tracing::info!(
-            http.status = reply.status().as_u16(),
-            duration_ms = (duration * 10.0).round() / 10.0,
-            key = caller.as_ref().map(Caller::name),
-            "{method} {path}",
-        );
-        reply
+    /// What was answered so far.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
-    async fn route(&self, mut request: Request) -> (Option<Caller>, Reply) {
-        let found = self.template.routes.find(request.method(), request.uri().path());
-        let Some((route, parameters)) = found else {
-            return (None, self.template.respond("MISSING_AUTHENTICATION_TOKEN"));
-        };
-        let caller = if route.authorized {
-            match self.authorize(&route.path, &request).await {
-                Ok(caller) => caller,
-                Err(response) => return (None, self.template.respond(response)),
+    /// Answers a request, and logs a line about it.
+    pub async fn handle(&self, mut request: Request) -> Reply {
+        let asked = Asked::of(&request);
+        let observation = Observation::begin("gateway", &request);
+        let reply = match self.open(&mut request).await {
+            Ok(verb) => {
+                let observation = Observation::begin(verb.name(), &request);
+                let reply = self.call(verb, request).await;
+                let observed = observation.end(&reply);
+                observed.log();
+                self.metrics.count(&observed);
+                reply
             }
+            Err(response) => {
+                let reply = self.template.respond(response);
+                let observed = observation.end(&reply);
+                let (method, path) = (request.method(), request.uri().path());
+                tracing::info!(
+                    http.status = observed.status.as_u16(),
+                    "{method} {path}: {response}"
+                );
+                self.metrics.count(&observed);
+                reply
+            }
+        };
+        asked.shape(reply).await
+    }
+
+    /// The verb that `request` is for, with what it should know besides in its
+    /// extensions; or the name of the gateway response that refuses it.
+    async fn open(&self, request: &mut Request) -> Result<Verb, &'static str> {
+        let found = self.template.routes.find(request.method(), request.uri().path());
+        let (route, parameters) = found.ok_or("MISSING_AUTHENTICATION_TOKEN")?;
+        let caller = if route.authorized {
+            self.authorize(&route.path, request).await?
         } else {
             Caller::Anonymous
         };
-        let verb = route.verb;
-        request.extensions_mut().insert(parameters);
-        request.extensions_mut().insert(caller.clone());
-        request.extensions_mut().insert(self.base_url.clone());
+        let extensions = request.extensions_mut();
+        extensions.insert(parameters);
+        extensions.insert(caller);
+        extensions.insert(self.base_url.clone());
+        Ok(route.verb)
+    }
+
+    async fn call(&self, verb: Verb, request: Request) -> Reply {
         // A panic is one failed request, here as behind the Lambda runtime.
         let functions = Arc::clone(&self.functions);
         let answered = tokio::spawn(async move { functions.call(verb, request).await }).await;
-        let reply = answered.unwrap_or_else(|panic| {
+        answered.unwrap_or_else(|panic| {
             tracing::error!("a handler panicked: {panic}");
             self.template.respond("DEFAULT_5XX")
-        });
-        (Some(caller), reply)
+        })
     }
 
     /// The caller, or the name of the gateway response that refuses it.

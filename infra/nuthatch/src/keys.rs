@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use aws_config::SdkConfig;
 use feed::{
     ApiKey, Aws, IdGlob, KeyName, KeyRecord, Scope, Table, TableError, TableName, timestamp,
 };
@@ -13,6 +14,7 @@ use time::{Date, Duration, OffsetDateTime};
 
 use crate::command::{KeyAction, Place};
 use crate::engines::{DataFolder, EngineError, dynamodb_client};
+use crate::stack::{Stack, StackError};
 
 /// A key command failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,9 @@ pub enum KeyError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The stack cannot be found out about.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// There is no feed to look into.
     #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
     NoFeed(PathBuf),
@@ -157,7 +162,7 @@ pub async fn create(
 
 /// The table of a feed that is there: a mistyped folder is not made.
 async fn existing_table(place: &Place) -> Result<Table, KeyError> {
-    if place.table.is_none() && !place.data.exists() {
+    if place.table.is_none() && place.stack.is_none() && !place.data.exists() {
         return Err(KeyError::NoFeed(place.data.clone()));
     }
     table(place).await
@@ -165,9 +170,10 @@ async fn existing_table(place: &Place) -> Result<Table, KeyError> {
 
 /// The feed's table, where the options say it is.
 async fn table(place: &Place) -> Result<Table, KeyError> {
-    if let Some(name) = &place.table {
+    let of_stack = Stack::at(place).await?.map(|stack| stack.table);
+    if let Some(name) = of_stack.or_else(|| place.table.clone()) {
         let aws = aws(place.endpoint_url.as_deref()).await;
-        return Ok(Table::new(aws.dynamodb, name.clone()));
+        return Ok(Table::new(aws.dynamodb, name));
     }
     let engine = DataFolder::open(&place.data)?.dynamodb().await?;
     Ok(Table::new(dynamodb_client(engine), TableName::default()))
@@ -176,11 +182,16 @@ async fn table(place: &Place) -> Result<Table, KeyError> {
 /// Clients for the account that the environment names, at another endpoint
 /// where one is given.
 pub(crate) async fn aws(endpoint_url: Option<&str>) -> Aws {
+    Aws::new(&aws_config(endpoint_url).await)
+}
+
+/// What the environment says of the account, with another endpoint where one is given.
+pub(crate) async fn aws_config(endpoint_url: Option<&str>) -> SdkConfig {
     let mut config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
     if let Some(url) = endpoint_url {
         config = config.endpoint_url(url);
     }
-    Aws::new(&config.load().await)
+    config.load().await
 }
 
 /// The keys as a table to read.

@@ -17,6 +17,7 @@ use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Functions, Gateway, Settings, TemplateError};
 use crate::keys::{self, KeyError};
 use crate::socket::{Patience, accept, told_to_stop};
+use crate::stack::{Stack, StackError};
 
 pub use host::Host;
 
@@ -29,6 +30,9 @@ pub enum ServeError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The stack cannot be found out about.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// The first key cannot be made.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -61,19 +65,27 @@ pub enum ServeError {
 /// # Errors
 /// The server cannot start.
 pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let listener = listen(options.listen).await?;
     let base_url = base_url(options.url.as_ref(), listener.local_addr()?)?;
-    match options.place.table.clone() {
-        None => on_this_machine(&options, listener, base_url).await,
-        Some(table) => on_aws(&options, table, listener, base_url).await,
+    let metrics = match options.metrics {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    match (Stack::at(&options.place).await?, options.place.table.clone()) {
+        (Some(Stack { table, bucket }), _) => {
+            on_aws(&options, (table, bucket), (listener, metrics), base_url).await
+        }
+        (None, Some(table)) => {
+            let bucket = options.bucket.clone().ok_or(ServeError::NoBucket)?;
+            on_aws(&options, (table, bucket), (listener, metrics), base_url).await
+        }
+        (None, None) => on_this_machine(&options, (listener, metrics), base_url).await,
     }
 }
 
 async fn on_this_machine(
     options: &ServeOptions,
-    listener: TcpListener,
+    (listener, metrics): (TcpListener, Option<TcpListener>),
     base_url: BaseUrl,
 ) -> Result<(), ServeError> {
     let folder = DataFolder::open(&options.place.data)?;
@@ -91,6 +103,7 @@ async fn on_this_machine(
     let is_first_start = table.keys().await.map_err(KeyError::from)?.is_empty();
     let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
+    tell(&gateway, metrics);
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
     let host =
         Host::from(gateway.clone()).with_bucket(engines.s3.clone(), &base_url, options.max_pushes);
@@ -102,20 +115,33 @@ async fn on_this_machine(
 
 async fn on_aws(
     options: &ServeOptions,
-    table: TableName,
-    listener: TcpListener,
+    names: (TableName, BucketName),
+    (listener, metrics): (TcpListener, Option<TcpListener>),
     base_url: BaseUrl,
 ) -> Result<(), ServeError> {
-    let bucket = options.bucket.clone().ok_or(ServeError::NoBucket)?;
     let aws: Aws = keys::aws(options.place.endpoint_url.as_deref()).await;
     let spooling = Spooling::Folder(std::env::temp_dir());
-    let settings =
-        Settings { parts: Parts::for_aws(), ..settings(options, (table, bucket), spooling) };
+    let settings = Settings { parts: Parts::for_aws(), ..settings(options, names, spooling) };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
+    tell(&gateway, metrics);
     tracing::info!("serving {}", base_url.0);
     let patience = Patience::with_a_load_balancer();
     accept(listener, Host::from(gateway), patience, told_to_stop()).await?;
     Ok(())
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Tells whoever asks at `listener` how the feed does.
+fn tell(gateway: &Gateway, listener: Option<TcpListener>) {
+    if let Some(listener) = listener {
+        let metrics = gateway.metrics().clone();
+        let patience = Patience::with_clients();
+        tokio::spawn(accept(listener, metrics, patience, std::future::pending()));
+    }
 }
 
 fn settings(

@@ -9,6 +9,7 @@
 
 mod contract;
 mod races;
+mod stack;
 mod stage;
 
 use stage::Stage;

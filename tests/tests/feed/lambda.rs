@@ -3,11 +3,17 @@
 use authorize::{Authorize, Event};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use feed::{Aws, Environment, ReadAccess, Reply, lambda};
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode};
 use lambda_http::IntoResponse;
-use nuthatch_tests::{PackageBuilder, TestFeed, framed, nuspec, rest_event as event};
+use nuthatch_tests::{
+    EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TestFeed, framed, nuspec,
+    rest_event as event,
+};
 use serde_json::{Value, json};
+
+use crate::package;
 
 fn setting(name: &str) -> Option<String> {
     matches!(name, "NUTHATCH_TABLE" | "NUTHATCH_BUCKET").then(|| "nuthatch".to_owned())
@@ -204,4 +210,53 @@ async fn the_schedule_writes_the_snapshot() {
         assert_eq!(done.written, written);
     }
     assert!(feed.objects().await.contains(&"search/snapshot".to_owned()));
+}
+
+#[tokio::test]
+async fn a_request_is_a_line_of_the_log_that_can_be_read_alone_and_keeps_secrets() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await.key().to_owned();
+    let engines = EngineServer::start(&feed.engines).await;
+    let log = feed.folder().join("log");
+    let sandboxes = Sandboxes::new(engines.environment()).logging_to(log.clone());
+    let gateway = LambdaGateway::before_sandboxes(sandboxes);
+    let (content_type, body) = framed(&package("Acme", "1.0.0", "x"));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-nuget-apikey", owner.parse().unwrap());
+    headers.insert("content-type", content_type.parse().unwrap());
+    for status in [StatusCode::CREATED, StatusCode::CONFLICT] {
+        let push = (Method::PUT, "/api/v2/package/");
+        let answer = gateway.answer(push.0, push.1, headers.clone(), body.clone().into()).await;
+        assert_eq!(answer.status, status);
+    }
+    let search = format!("/v3/search?q={owner}");
+    let answer = gateway.answer(Method::GET, &search, headers, Bytes::new()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    drop(gateway);
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(!log.contains(&owner["nuthatch_".len()..][..20]), "{log}");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (metrics, lines): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| !line["_aws"].is_null());
+    let outcomes: Vec<_> = metrics.iter().map(|line| line["Outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["done", "refused", "done"]);
+    let messages: Vec<&str> =
+        lines.iter().filter_map(|line| line["fields"]["message"].as_str()).collect();
+    let said = |start: &str| {
+        let found = messages.iter().position(|message| message.starts_with(start));
+        &lines[found.unwrap_or_else(|| panic!("no {start} in {messages:?}"))]
+    };
+    let refused = said("push Acme 1.0.0 by owner: 409 in ");
+    for (field, value) in [
+        ("verb", json!("push")),
+        ("http.status", json!(409)),
+        ("key.name", json!("owner")),
+        ("package.id", json!("Acme")),
+        ("package.version", json!("1.0.0")),
+    ] {
+        assert_eq!(refused["fields"][field], value, "{refused}");
+    }
+    assert!(refused["fields"]["duration_ms"].is_number());
+    assert!(refused.to_string().contains("1-5759e988-bd862e3fe1be46a994272793"), "{refused}");
+    said("search by owner: 200 in ");
 }

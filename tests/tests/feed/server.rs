@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use nuthatch::socket::Patience;
-use nuthatch_tests::{Server, TestFeed, framed, run};
+use nuthatch_tests::{Server, TestFeed, framed, run, send_to};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
@@ -254,4 +254,25 @@ async fn what_cannot_be_done_says_what_to_do() {
     let said = run(&["key", "list"], &nowhere).stderr;
     assert!(String::from_utf8_lossy(&said).contains("there is no feed"));
     assert!(!nowhere.exists());
+}
+
+#[tokio::test]
+async fn monitoring_is_told_what_was_answered() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let monitored = free.to_string();
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &["--metrics", &monitored]);
+    server.send(Request::get("/v3/index.json"), "").await.expect(StatusCode::OK);
+    server.send(Request::get("/v3/package/acme/index.json"), "").await;
+    let answer = send_to(&monitored, Request::get("/metrics"), "").await.expect(StatusCode::OK);
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    for line in [
+        "nuthatch_requests_total{verb=\"index\",status=\"200\"} 1",
+        "nuthatch_requests_total{verb=\"gateway\",status=\"401\"} 1",
+        "nuthatch_request_duration_seconds_count{verb=\"index\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    // The feed itself tells nobody.
+    server.send(Request::get("/metrics"), "").await.expect(StatusCode::NOT_FOUND);
 }

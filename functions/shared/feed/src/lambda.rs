@@ -2,19 +2,22 @@
 //! runtime and API Gateway.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::pin::Pin;
 
 use http::Response;
 use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
 use lambda_http::{IntoResponse, RequestExt, lambda_runtime, service_fn, tracing};
+use time::OffsetDateTime;
 
-use crate::{Asked, BaseUrl, Body, Caller, PathParameters, Reply, Request};
+use crate::{Asked, BaseUrl, Body, Caller, Observation, Observed, PathParameters, Reply, Request};
 
 /// An error that ends a function before or while it runs.
 pub use lambda_http::Error;
 
-/// Starts the log: JSON lines, as Lambda's logging configuration asks for.
+/// Starts the log: JSON lines, as Lambda's logging configuration asks for. The runtime
+/// adds the ids of request and trace.
 pub fn start_log() {
     tracing::init_default_subscriber();
 }
@@ -23,28 +26,44 @@ pub fn start_log() {
 ///
 /// # Errors
 /// The Lambda runtime cannot be reached.
-pub async fn run<F>(handle: impl Fn(Request) -> F) -> Result<(), Error>
+pub async fn run<F>(verb: &'static str, handle: impl Fn(Request) -> F) -> Result<(), Error>
 where
     F: Future<Output = Reply> + Send,
 {
-    lambda_http::run(service_fn(|event| answer(event, &handle))).await
+    // One of Lambda's own variables, and no setting.
+    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
+    let count = |observed: &Observed| {
+        let metrics = observed.to_metrics(&function, OffsetDateTime::now_utc());
+        // Where the log cannot be written, nobody could be told.
+        let _ = writeln!(std::io::stdout(), "{metrics}");
+    };
+    lambda_http::run(service_fn(|event| answer(verb, event, &handle, count))).await
 }
 
-/// Answers one REST API event with `handle`.
+/// Answers one REST API event with `handle`, and lets `count` know.
 ///
 /// # Errors
 /// The reply's body cannot be read.
 pub fn answer<F>(
+    verb: &'static str,
     event: lambda_http::Request,
     handle: impl Fn(Request) -> F,
+    count: impl Fn(&Observed),
 ) -> impl Future<Output = Result<Answer, Error>>
 where
     F: Future<Output = Reply> + Send,
 {
     let request = request(event);
+    let observation = Observation::begin(verb, &request);
     let asked = Asked::of(&request);
     let reply = handle(request);
-    async { Answer::of(asked.shape(reply.await).await).await }
+    async move {
+        let reply = reply.await;
+        let observed = observation.end(&reply);
+        observed.log();
+        count(&observed);
+        Answer::of(asked.shape(reply).await).await
+    }
 }
 
 /// Answers plain events (an authorizer's) with `handle`.

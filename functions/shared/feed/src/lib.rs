@@ -19,6 +19,7 @@ mod links;
 mod memory;
 mod negotiation;
 mod objects;
+mod observation;
 mod path;
 mod refusal;
 mod reply;
@@ -43,6 +44,7 @@ pub use objects::{
     ListedObject, ObjectError, ObjectKey, ObjectName, ObjectPage, Objects, Parts, RedirectLifetime,
     RemoteObject, Stored, UploadAddress, UploadLifetime,
 };
+pub use observation::{Observation, Observed, Subject};
 pub use path::{package_version, path_version};
 pub use refusal::{Refusal, one_line};
 pub use reply::{

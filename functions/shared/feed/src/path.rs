@@ -27,8 +27,23 @@ pub fn path_version(text: &str) -> Result<Version, Refusal> {
     // A key of the table has room for 1,024 bytes (AWS quota), a pushed
     // version for 64 and any number of leading zeros.
     const LONGEST: usize = 255;
-    match text.parse() {
-        Ok(version) if text.len() <= LONGEST => Ok(version),
+    match text.parse::<Version>() {
+        Ok(version) if version.key().len() <= LONGEST => Ok(version),
         _ => Err(Refusal::NoSuchAddress),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_is_found_is_found_by_its_normalized_spelling_too() {
+        let labels = "c".repeat(249);
+        let (short, normalized) = (format!("6.0-{labels}"), format!("6.0.0-{labels}"));
+        assert_eq!(path_version(&short).unwrap(), path_version(&normalized).unwrap());
+        assert!(path_version(&format!("{short}c")).is_err());
+        assert!(path_version(&format!("{normalized}c")).is_err());
+        assert!(path_version(&format!("{}6", "0".repeat(1000))).is_ok());
     }
 }

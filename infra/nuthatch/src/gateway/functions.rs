@@ -48,23 +48,44 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// All verbs.
+    pub const ALL: [Self; 11] = [
+        Self::Push,
+        Self::Upload,
+        Self::Commit,
+        Self::Unlist,
+        Self::Relist,
+        Self::Index,
+        Self::Versions,
+        Self::Download,
+        Self::Registration,
+        Self::Search,
+        Self::Web,
+    ];
+
+    /// The name of its folder under functions/.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Push => "push",
+            Self::Upload => "upload",
+            Self::Commit => "commit",
+            Self::Unlist => "unlist",
+            Self::Relist => "relist",
+            Self::Index => "index",
+            Self::Versions => "versions",
+            Self::Download => "download",
+            Self::Registration => "registration",
+            Self::Search => "search",
+            Self::Web => "web",
+        }
+    }
+
     /// The verb whose code stands in this folder of the repository.
     #[must_use]
     pub fn of_folder(folder: &str) -> Option<Self> {
-        match folder {
-            "functions/push" => Some(Self::Push),
-            "functions/upload" => Some(Self::Upload),
-            "functions/commit" => Some(Self::Commit),
-            "functions/unlist" => Some(Self::Unlist),
-            "functions/relist" => Some(Self::Relist),
-            "functions/index" => Some(Self::Index),
-            "functions/versions" => Some(Self::Versions),
-            "functions/download" => Some(Self::Download),
-            "functions/registration" => Some(Self::Registration),
-            "functions/search" => Some(Self::Search),
-            "functions/web" => Some(Self::Web),
-            _ => None,
-        }
+        let name = folder.strip_prefix("functions/")?;
+        Self::ALL.into_iter().find(|verb| verb.name() == name)
     }
 }
 

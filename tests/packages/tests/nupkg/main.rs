@@ -2,6 +2,7 @@
 //! the corpus, and laws.
 
 mod archive;
+mod edges;
 mod laws;
 mod nuspec;
 mod versions;

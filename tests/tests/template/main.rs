@@ -1,14 +1,16 @@
 //! template.yaml: routes have verbs, verbs have routes, refusals have words,
 //! and no role can do more than its verb.
 
+mod roles;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Parser;
 use nuthatch::gateway::Template;
 use saphyr::{LoadableYamlNode, Yaml};
 
-const TEMPLATE: &str = include_str!("../../template.yaml");
-const PUSH_HOST: &str = include_str!("../../infra/push-host.yaml");
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+const PUSH_HOST: &str = include_str!("../../../infra/push-host.yaml");
 
 /// Every text anywhere under a node, tags left off.
 fn texts(node: &Yaml<'_>) -> Vec<String> {

@@ -1,0 +1,72 @@
+//! What a server has answered, for Prometheus.
+
+use std::sync::Arc;
+
+use feed::{Body, Observed, Reply, Request};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::socket::Service;
+
+/// The format that Prometheus is answered in.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answers {
+    verb: &'static str,
+    status: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Durations {
+    verb: &'static str,
+}
+
+/// Requests by verb and status, and how long they took. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    answers: Family<Answers, Counter>,
+    durations: Family<Durations, Histogram>,
+    registry: Arc<Registry>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let answers = Family::<Answers, Counter>::default();
+        // From a millisecond to about a quarter of an hour.
+        let histogram = || Histogram::new(exponential_buckets(0.001, 4.0, 11));
+        let durations = Family::<Durations, Histogram>::new_with_constructor(histogram);
+        let mut registry = Registry::with_prefix("nuthatch");
+        registry.register("requests", "Requests that were answered", answers.clone());
+        let help = "How long requests took";
+        registry.register_with_unit("request_duration", help, Unit::Seconds, durations.clone());
+        Self { answers, durations, registry: Arc::new(registry) }
+    }
+}
+
+impl Metrics {
+    /// Counts a request.
+    pub(crate) fn count(&self, observed: &Observed) {
+        let (verb, status) = (observed.verb, observed.status.as_u16().into());
+        self.answers.get_or_create(&Answers { verb, status }).inc();
+        let seconds = observed.milliseconds / 1000.0;
+        self.durations.get_or_create(&Durations { verb }).observe(seconds);
+    }
+}
+
+impl Service for Metrics {
+    async fn answer(&self, request: Request) -> Reply {
+        if request.uri().path() != "/metrics" {
+            return feed::status(http::StatusCode::NOT_FOUND);
+        }
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => feed::stream(Body::from(text), OPEN_METRICS),
+            Err(error) => feed::Refusal::Broken(error.into()).into(),
+        }
+    }
+}

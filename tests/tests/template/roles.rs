@@ -1,0 +1,297 @@
+//! What functions are given, held against what they use: settings and permissions,
+//! neither more nor less.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use feed::Environment;
+use http::{HeaderMap, Method, StatusCode};
+use nuthatch_tests::{
+    Answer, EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TestFeed, Use, framed,
+    functions, nuspec, send_to, variables_of,
+};
+use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::TEMPLATE;
+
+/// What a statement allows: actions on partition keys or object keys, by patterns. A
+/// statement about transactions names all keys that they touch.
+struct Allowance {
+    actions: Vec<String>,
+    patterns: Vec<String>,
+}
+
+/// What a role allows.
+fn allowed(function: &str) -> Vec<Allowance> {
+    let documents = Yaml::load_from_str(TEMPLATE).unwrap();
+    let resources = documents[0].as_mapping_get("Resources").unwrap().as_mapping().unwrap();
+    let folder = format!("functions/{function}");
+    let of_folder = |resource: &Yaml<'_>| {
+        let properties = resource.as_mapping_get("Properties")?;
+        Some(properties.as_mapping_get("CodeUri")?.as_str()? == folder)
+    };
+    let (name, _) =
+        resources.iter().find(|(_, resource)| of_folder(resource) == Some(true)).unwrap();
+    let role = name.as_str().unwrap().replace("Function", "Role");
+    let role = resources.iter().find(|(name, _)| name.as_str() == Some(&role)).unwrap().1;
+    let policies = role.as_mapping_get("Properties").unwrap().as_mapping_get("Policies").unwrap();
+    let document = policies.as_vec().unwrap()[0].as_mapping_get("PolicyDocument").unwrap();
+    let statements = document.as_mapping_get("Statement").unwrap().as_vec().unwrap();
+    statements.iter().map(Allowance::of).filter(|of| !of.actions.is_empty()).collect()
+}
+
+impl Allowance {
+    fn allows(&self, (action, name): &Use) -> bool {
+        self.actions.contains(action) && self.patterns.iter().any(|of| matches(of, name))
+    }
+
+    fn of(statement: &Yaml<'_>) -> Self {
+        let statement = match statement {
+            // `!If`: as where its condition holds.
+            Yaml::Tagged(_, branches) => &branches.as_vec().unwrap()[1],
+            plain => plain,
+        };
+        let get = |name: &str| statement.as_mapping_get(name);
+        let texts = |list: &Yaml<'_>| -> Vec<String> {
+            list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+        };
+        let keys = get("Condition").map(|condition| {
+            let like = condition.as_mapping_get("ForAllValues:StringLike").unwrap();
+            texts(like.as_mapping_get("dynamodb:LeadingKeys").unwrap())
+        });
+        let resource = match get("Resource").unwrap() {
+            Yaml::Tagged(_, resource) => resource.as_str().unwrap(),
+            plain => plain.as_str().unwrap(),
+        };
+        let patterns = keys.unwrap_or_else(|| vec![resource.replace("${Bucket.Arn}/", "")]);
+        let actions = texts(get("Action").unwrap()).into_iter();
+        let actions = actions.filter(|action| !action.starts_with("logs:")).collect();
+        Self { actions, patterns }
+    }
+}
+
+/// Whether `name` matches a pattern of one star.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+        None => name == pattern,
+    }
+}
+
+/// The binaries, each of which reaches the engines by itself, and may be watched.
+struct Watched {
+    gateway: LambdaGateway,
+    key: String,
+}
+
+impl Watched {
+    async fn send(&self, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-nuget-apikey", self.key.parse().unwrap());
+        headers.insert("cookie", format!("__Host-nuthatch={}", self.key).parse().unwrap());
+        headers.insert("content-type", kind.parse().unwrap());
+        Box::pin(self.gateway.answer(method, path, headers, body.into())).await
+    }
+
+    async fn push(&self, package: &[u8]) -> StatusCode {
+        let (kind, body) = framed(package);
+        self.send(Method::PUT, "/api/v2/package/", kind, body).await.status
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        let answer = self.send(Method::GET, path, "text/plain", "").await;
+        let location = answer.header("location").to_owned();
+        let Some((host, path)) =
+            location.strip_prefix("http://").and_then(|url| url.split_once('/'))
+        else {
+            return answer;
+        };
+        send_to(host, http::Request::get(format!("/{path}")), "").await.expect(StatusCode::OK)
+    }
+
+    /// Declares, uploads and commits; gives what the commit was answered.
+    async fn upload(&self, id: &str, bytes: &[u8]) -> StatusCode {
+        let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
+        let declaration =
+            json!({ "id": id, "version": "1.0.0", "size": bytes.len(), "sha256": sha256 });
+        let declaration = declaration.to_string();
+        let declared =
+            self.send(Method::POST, "/api/v2/upload", "application/json", declaration.clone());
+        let invitation: Value = declared.await.expect(StatusCode::OK).json();
+        let url = invitation["url"].as_str().unwrap().strip_prefix("http://").unwrap();
+        let (host, path) = url.split_once('/').unwrap();
+        let mut put = http::Request::put(format!("/{path}"));
+        for (name, value) in invitation["headers"].as_object().unwrap() {
+            put = put.header(name, value.as_str().unwrap());
+        }
+        send_to(host, put, bytes.to_vec()).await.expect(StatusCode::OK);
+        let path = format!("/api/v2/upload/{}/commit", invitation["upload"].as_str().unwrap());
+        self.send(Method::POST, &path, "application/json", declaration).await.status
+    }
+}
+
+/// A package with all files that a package can attach.
+fn package(id: &str, content: &str) -> Vec<u8> {
+    let attached = "<readme>R.md</readme><icon>i.png</icon><license type=\"file\">L.txt</license>";
+    PackageBuilder::default()
+        .nuspec(&nuspec(id, "1.0.0", attached))
+        .file("R.md", b"# R")
+        .file("i.png", b"\x89PNG\r\n\x1a\n")
+        .file("L.txt", b"free")
+        .file("content.txt", content.as_bytes())
+        .build()
+}
+
+/// Does all that a feed can be asked to do.
+async fn live(feed: &TestFeed, watched: &Watched) {
+    let acme = package("Acme", "x");
+    assert_eq!(watched.push(&acme).await, StatusCode::CREATED);
+    assert_eq!(watched.upload("Uploaded", &package("Uploaded", "x")).await, StatusCode::CREATED);
+    assert_eq!(watched.upload("Broken", b"nonsense").await, StatusCode::BAD_REQUEST);
+    for (method, status) in
+        [(Method::DELETE, StatusCode::NO_CONTENT), (Method::POST, StatusCode::OK)]
+    {
+        let answer = watched.send(method, "/api/v2/package/Acme/1.0.0", "text/plain", "").await;
+        assert_eq!(answer.status, status);
+    }
+    // Only what is settled is remembered.
+    feed.settle().await;
+    for path in [
+        "/v3/index.json",
+        "/v3/package/acme/index.json",
+        "/v3/package/acme/1.0.0/acme.1.0.0.nupkg",
+        "/v3/package/acme/1.0.0/acme.nuspec",
+        "/v3/package/acme/1.0.0/readme",
+        "/v3/registration/acme/index.json",
+        "/v3/registration/acme/1.0.0.json",
+        "/v3/search?q=acme",
+        "/?q=acme",
+        "/packages/Acme",
+        "/packages/Acme/1.0.0",
+    ] {
+        // At first, and when the function remembers.
+        for _ in 0..2 {
+            assert_eq!(watched.get(path).await.status, StatusCode::OK, "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
+    let feed = TestFeed::start().await;
+    let key = feed.owner().await.key().to_owned();
+    let mut servers = BTreeMap::new();
+    for function in functions() {
+        servers.insert(function, EngineServer::start(&feed.engines).await);
+    }
+    let some = servers.values().next().unwrap().environment();
+    let sandboxes = |delete_behavior: &str| {
+        let all = Sandboxes::new(some.clone()).with("NUTHATCH_DELETE_BEHAVIOR", delete_behavior);
+        servers.iter().fold(all, |all, (function, server)| all.reaching(function, &server.url))
+    };
+    let unlisting = LambdaGateway::before_sandboxes(sandboxes("unlist"));
+    let watched = Watched { gateway: unlisting, key: key.clone() };
+    live(&feed, &watched).await;
+    // Of many at once, some lose after they have stored.
+    for round in 0..20 {
+        let used = servers["push"].uses();
+        if used.iter().any(|(action, _)| action == "s3:DeleteObject") {
+            break;
+        }
+        let (one, other) =
+            (package(&format!("Race{round}"), "1"), package(&format!("Race{round}"), "2"));
+        tokio::join!(watched.push(&one), watched.push(&other), watched.push(&one));
+    }
+    // The schedule, twice: it writes a snapshot, and reads it.
+    let sandboxes_of_compact = sandboxes("unlist");
+    for _ in 0..2 {
+        sandboxes_of_compact.start("compact").await.invoke(&json!({})).await.unwrap();
+    }
+    watched.get("/v3/search?q=acme").await;
+    let deleting = sandboxes("delete").with("NUTHATCH_BUCKET", "nuthatch");
+    let deleting = LambdaGateway::before_sandboxes(deleting);
+    let watched = Watched { gateway: deleting, key };
+    let path = "/api/v2/package/Acme/1.0.0";
+    let deleted = watched.send(Method::DELETE, path, "text/plain", "").await;
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    for (function, server) in &servers {
+        let (allowed, used) = (allowed(function), server.uses());
+        for does in &used {
+            let may = allowed.iter().any(|allowance| allowance.allows(does));
+            assert!(may, "the role of {function} does not allow {does:?}");
+        }
+        for allowance in &allowed {
+            for action in &allowance.actions {
+                let is_used = used.iter().any(|does| does.0 == *action && allowance.allows(does));
+                assert!(is_used, "{function} never does {action}, which its role allows");
+            }
+            for of in &allowance.patterns {
+                let is_used = used.iter().any(|(_, name)| matches(of, name));
+                assert!(is_used, "{function} never touches {of}, which its role allows");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_variable_of_a_function_is_read_and_there_are_no_others() {
+    let feed = TestFeed::start().await;
+    let read = RefCell::new(BTreeSet::new());
+    let lookup = |name: &str| {
+        read.borrow_mut().insert(name.to_owned());
+        match name {
+            "NUTHATCH_TABLE" | "NUTHATCH_BUCKET" => Some("nuthatch".to_owned()),
+            // Where it needs the most.
+            "NUTHATCH_DELETE_BEHAVIOR" => Some("delete".to_owned()),
+            _ => None,
+        }
+    };
+    let environment = Environment::new(&lookup);
+    for function in functions() {
+        read.borrow_mut().clear();
+        macro_rules! configure {
+            ($function:ty) => {
+                drop(<$function>::from_environment(&environment, feed.aws.clone()).unwrap())
+            };
+        }
+        match function.as_str() {
+            "authorize" => configure!(authorize::Authorize),
+            "commit" => configure!(commit::Commit),
+            "compact" => configure!(compact::Compact),
+            "download" => configure!(download::Download),
+            "index" => drop(index::Index::from_environment(&environment).unwrap()),
+            "push" => configure!(push::Push),
+            "registration" => configure!(registration::Registration),
+            "relist" => configure!(relist::Relist),
+            "search" => configure!(search::Search),
+            "unlist" => configure!(unlist::Unlist),
+            "upload" => configure!(upload::Upload),
+            "versions" => configure!(versions::Versions),
+            "web" => configure!(web::Web),
+            other => panic!("the template has a function '{other}' that nobody knows"),
+        }
+        assert_eq!(*read.borrow(), variables_of(&function), "{function}");
+    }
+}
+
+#[test]
+fn every_function_has_a_folder_and_every_folder_a_function() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
+    let folders = std::fs::read_dir(folder).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
+    let folders: BTreeSet<String> = folders.filter(|folder| folder != "shared").collect();
+    assert_eq!(functions().into_iter().collect::<BTreeSet<_>>(), folders);
+}
+
+#[test]
+fn every_verb_has_a_route() {
+    let routes = &nuthatch::gateway::Template::of_this_feed().unwrap().routes.0;
+    for verb in nuthatch::gateway::Verb::ALL {
+        assert!(routes.iter().any(|route| route.verb == verb), "{verb:?} has no route");
+    }
+}
