@@ -28,13 +28,36 @@ pub struct EngineServer {
     /// Where it listens.
     pub url: String,
     serving: JoinHandle<()>,
-    uses: Uses,
+    seen: Seen,
+}
+
+/// What its clients did, and what AWS would bill of it.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    uses: Arc<Mutex<BTreeSet<Use>>>,
+    bill: Arc<Mutex<Bill>>,
+}
+
+/// What AWS bills of calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bill {
+    /// Calls to `DynamoDB`.
+    pub table_calls: u32,
+    /// Read units of the table.
+    pub reads: f64,
+    /// Write units of the table.
+    pub writes: f64,
+    /// GETs and HEADs of objects.
+    pub gets: u32,
+    /// PUTs of objects; DELETEs are free.
+    pub puts: u32,
+    /// DELETEs of objects.
+    pub deletes: u32,
 }
 
 /// What a client of AWS does to what: IAM's name of the action, and the partition key
 /// or the object's key.
 pub type Use = (String, String);
-type Uses = Arc<Mutex<BTreeSet<Use>>>;
 
 impl EngineServer {
     /// Serves `engines` at a free port.
@@ -42,28 +65,34 @@ impl EngineServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let engines = engines.clone();
-        let uses = Uses::default();
-        let seen = Arc::clone(&uses);
+        let seen = Seen::default();
+        let seen_here = seen.clone();
         let serving = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let (engines, seen) = (engines.clone(), Arc::clone(&seen));
+                let (engines, seen) = (engines.clone(), seen_here.clone());
                 let service =
-                    service_fn(move |request| answer(engines.clone(), Arc::clone(&seen), request));
+                    service_fn(move |request| answer(engines.clone(), seen.clone(), request));
                 let connection = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service);
                 // Who is killed hangs up.
                 tokio::spawn(async move { drop(connection.await) });
             }
         });
-        Self { url, serving, uses }
+        Self { url, serving, seen }
     }
 
     /// All that its clients did, also through addresses that they signed.
     #[must_use]
     pub fn uses(&self) -> BTreeSet<Use> {
-        self.uses.lock().unwrap().clone()
+        self.seen.uses.lock().unwrap().clone()
+    }
+
+    /// What its clients cost since the last time this was asked.
+    #[must_use]
+    pub fn take_bill(&self) -> Bill {
+        std::mem::take(&mut *self.seen.bill.lock().unwrap())
     }
 
     /// The environment in which the SDK finds it.
@@ -97,6 +126,27 @@ impl EngineServer {
 impl Drop for EngineServer {
     fn drop(&mut self) {
         self.serving.abort();
+    }
+}
+
+impl Bill {
+    fn add(&mut self, uses: &[Use]) {
+        match uses.first().map(|(action, _)| action.as_str()) {
+            Some("s3:GetObject" | "s3:ListBucket") => self.gets += 1,
+            Some("s3:PutObject") => self.puts += 1,
+            Some("s3:DeleteObject") => self.deletes += 1,
+            _ => self.table_calls += 1,
+        }
+    }
+
+    fn add_capacity(&mut self, is_write: bool, answer: &[u8]) {
+        let said: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let costs = match &said["ConsumedCapacity"] {
+            Value::Array(tables) => tables.clone(),
+            table => vec![table.clone()],
+        };
+        let units: f64 = costs.iter().filter_map(|cost| cost["CapacityUnits"].as_f64()).sum();
+        if is_write { self.writes += units } else { self.reads += units }
     }
 }
 
@@ -147,23 +197,31 @@ fn bucket_uses(method: &Method, path: &str) -> Use {
 
 async fn answer(
     engines: Engines,
-    seen: Uses,
+    seen: Seen,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let operation = parts.headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+    let is_write = operation.is_some_and(|operation| {
+        ["Put", "Update", "Delete", "Write"].iter().any(|word| operation.contains(word))
+    });
     let uses = match operation.and_then(|target| target.rsplit('.').next()) {
         Some(operation) => table_uses(operation, &serde_json::from_slice(&body).unwrap()),
         None => vec![bucket_uses(&parts.method, parts.uri.path())],
     };
-    seen.lock().unwrap().extend(uses);
+    seen.bill.lock().unwrap().add(&uses);
+    seen.uses.lock().unwrap().extend(uses);
     let response = if parts.headers.contains_key("x-amz-target") {
-        let request = Request::from_parts(parts, SdkBody::from(body));
+        let mut call: Value = serde_json::from_slice(&body).unwrap();
+        call["ReturnConsumedCapacity"] = "TOTAL".into();
+        let request = Request::from_parts(parts, SdkBody::from(call.to_string()));
         let request = HttpRequest::try_from(request).unwrap();
         let response = engines.dynamodb.call(request).await.unwrap();
         let response = response.try_into_http1x().unwrap();
-        response.map(|body| Bytes::copy_from_slice(body.bytes().unwrap()))
+        let response = response.map(|body| Bytes::copy_from_slice(body.bytes().unwrap()));
+        seen.bill.lock().unwrap().add_capacity(is_write, response.body());
+        response
     } else {
         let body = s3s::Body::http_body(Full::new(body));
         let response = engines.s3.call(Request::from_parts(parts, body)).await.unwrap();

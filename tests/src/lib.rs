@@ -16,7 +16,7 @@ mod turns;
 
 pub use client::{Answer, Client, framed};
 pub use deployed::Deployed;
-pub use engine_server::{EngineServer, Use};
+pub use engine_server::{Bill, EngineServer, Use};
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nuthatch_tests::{
-    CorpusPackage, Deployed, PackageBuilder, Relay, Server, corpus, noise, nuspec,
+    CorpusPackage, Deployed, PackageBuilder, Relay, Server, corpus, noise, nuspec, nuthatch,
     write_large_package,
 };
 use sha2::{Digest, Sha256};
@@ -424,4 +424,22 @@ fn who_lists_in_the_old_way_is_told_that_it_does_not_work() {
     let source = nuget.source();
     let said = nuget.run(&["list", "-Source", &source, "-ConfigFile", "nuget.config"]);
     assert!(said.text.contains("does not support listing packages"), "{}", said.text);
+}
+
+#[test]
+fn the_smoke_script_finds_a_deployed_feed_well() {
+    let deployed = Deployed::start();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/smoke");
+    let source = format!("http://{}/v3/index.json", deployed.address);
+    let smoke = |key: &str| {
+        let nuthatch = nuthatch();
+        let mut smoke = Command::new(&script);
+        smoke.args([&source, key]).env("NUTHATCH", nuthatch.get_program()).output().unwrap()
+    };
+    let output = smoke(&deployed.owner);
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}");
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("NOTE  a push of 5 MB is answered 413: the package is too large"));
+    assert!(!smoke("wrong").status.success());
 }

@@ -1,4 +1,4 @@
-//! A stack of CloudFormation's, as far as the command asks for one.
+//! A stack of `CloudFormation`'s, as far as the command asks for one.
 
 use nuthatch_tests::nuthatch;
 use serde_json::json;
@@ -28,11 +28,8 @@ async fn make(url: &str, name: &str) {
         ("StackName", name),
         ("TemplateBody", &template.to_string()),
     ];
-    let form = form.map(|(name, value)| {
-        let value: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        format!("{name}={value}")
-    });
-    let request = reqwest::Client::new().post(url).body(form.join("&"));
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = reqwest::Client::new().post(url).body(form);
     let scope = "Credential=moto/20261122/us-east-1/cloudformation/aws4_request";
     let signed = format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0");
     let request = request.header("authorization", signed);
@@ -45,10 +42,8 @@ async fn make(url: &str, name: &str) {
 fn key(arguments: &[&str], url: &str) -> Result<String, String> {
     let output = nuthatch().arg("key").args(arguments).args(["--endpoint-url", url]).output();
     let output = output.unwrap();
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout).unwrap()),
-        false => Err(String::from_utf8(output.stderr).unwrap()),
-    }
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 #[tokio::test]

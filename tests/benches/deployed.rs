@@ -1,0 +1,360 @@
+//! What a deployed feed costs: sizes, cold starts, times, memory, calls, money.
+//!
+//! `cargo bench -p nuthatch-tests --bench deployed [-- flat [PACKAGES]]` prints tables of
+//! the binaries that cargo-lambda built into the folder that `NUTHATCH_BOOTSTRAPS` names,
+//! or else of those of this machine's release build. The engines are the embedded ones,
+//! over TCP: what AWS's own network takes comes on top.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use feed::{AttachedFile, KeyName, ObjectKey, State, VersionRow, timestamp};
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use nupkg::{Limits, Nuspec};
+use nuthatch_tests::{
+    Bill, EngineServer, FeedOptions, PackageBuilder, Sandbox, Sandboxes, TestFeed, bootstrap,
+    framed, functions, noise, nuspec, rest_event,
+};
+use serde_json::{Value, json};
+
+/// Fresh processes of each function.
+const STARTS: usize = 15;
+/// Warm invocations of each function.
+const WARM: usize = 200;
+
+/// List prices of us-east-1 for a million: requests of the REST API and of Lambda, GB-s of
+/// Lambda on arm64, read and write units on demand, GETs and PUTs of S3.
+const API: f64 = 3.50;
+const LAMBDA: f64 = 0.20;
+const GB_SECONDS: f64 = 13.3334;
+const READS: f64 = 0.125;
+const WRITES: f64 = 0.625;
+const GETS: f64 = 0.40;
+const PUTS: f64 = 5.00;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    runtime.block_on(async {
+        if arguments.next().as_deref() == Some("flat") {
+            let packages = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+            flat(packages).await;
+        } else {
+            costs().await;
+            memory().await;
+        }
+    });
+}
+
+/// A feed with its engines over TCP, and the binaries.
+struct Stage {
+    feed: TestFeed,
+    engines: EngineServer,
+    sandboxes: Sandboxes,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
+        let engines = EngineServer::start(&feed.engines).await;
+        let sandboxes = Sandboxes::new(engines.environment());
+        Self { feed, engines, sandboxes }
+    }
+
+    /// Writes this many packages of three versions each.
+    async fn fill(&self, packages: usize) {
+        let (table, limits) = (self.feed.table(), Limits::default());
+        for number in 0..packages {
+            for version in ["1.0.0", "1.1.0", "2.0.0"] {
+                let xml = nuspec(&format!("Filled.Package{number}"), version, "<tags>a b</tags>");
+                let nuspec = Nuspec::parse(xml.as_bytes(), &limits).unwrap();
+                let attached = nupkg::Attached::default();
+                let row = row(&nuspec);
+                let nuspec_zlib = xml.into_bytes();
+                let package = nupkg::Package { nuspec, nuspec_zlib, attached };
+                table.commit(&row, package).await.unwrap();
+            }
+        }
+    }
+
+    /// Waits until what was written is settled, and may be remembered.
+    async fn settle() {
+        tokio::time::sleep(Duration::from_secs(70)).await;
+    }
+}
+
+fn row(nuspec: &Nuspec) -> VersionRow {
+    VersionRow {
+        id: nuspec.id.to_string(),
+        version: nuspec.version.full(),
+        listed: true,
+        state: State::Visible,
+        object: ObjectKey::unique(&nuspec.id, &nuspec.version),
+        size: 1,
+        sha256: BASE64_STANDARD.encode([0; 32]),
+        sha512: None,
+        published: timestamp(),
+        pushed_by: KeyName::owner(),
+        session: None,
+        changed: None,
+        files: Vec::<AttachedFile>::new(),
+    }
+}
+
+/// An event as the gateway makes it once the key was judged.
+fn event(method: &str, resource: &str, path: &str, parameters: Value) -> Value {
+    rest_event(method, resource, path, &parameters, &json!({ "key": "owner", "ids": "*" }))
+}
+
+fn push(package: &[u8]) -> Value {
+    let (content_type, body) = framed(package);
+    let path = "/api/v2/package/";
+    let mut event = event("PUT", "/api/v2/package/{proxy+}", path, json!({ "proxy": "" }));
+    event["headers"]["content-type"] = content_type.into();
+    event["multiValueHeaders"]["content-type"] = json!([content_type]);
+    event["body"] = BASE64_STANDARD.encode(body).into();
+    event["isBase64Encoded"] = true.into();
+    event
+}
+
+/// The `number`th request to a function.
+fn request(function: &str, number: usize, key: &str) -> Value {
+    let (listing, package) = ("/api/v2/package/{proxy+}", "Filled.Package1/1.0.0");
+    match function {
+        "authorize" => json!({
+            "type": "REQUEST",
+            "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/GET/x",
+            "httpMethod": "GET",
+            "resource": "/v3/package/{id}/index.json",
+            "headers": { "x-nuget-apikey": key },
+        }),
+        "push" => {
+            push(&PackageBuilder::new(&format!("Pushed{}", ulid::Ulid::new()), "1.0.0").build())
+        }
+        "upload" | "commit" => {
+            let declaration = json!({
+                "id": "Declared", "version": "1.0.0", "size": 1000,
+                "sha256": BASE64_STANDARD.encode([0; 32]),
+            });
+            let path = "/api/v2/upload/01ARZ3NDEKTSV4RRFFQ69G5FAV/commit";
+            let mut event = if function == "upload" {
+                event("POST", "/api/v2/upload", "/api/v2/upload", json!({}))
+            } else {
+                let upload = json!({ "upload": "01ARZ3NDEKTSV4RRFFQ69G5FAV" });
+                event("POST", "/api/v2/upload/{upload}/commit", path, upload)
+            };
+            event["body"] = declaration.to_string().into();
+            event
+        }
+        "unlist" | "relist" => {
+            let method = if function == "unlist" { "DELETE" } else { "POST" };
+            // Each changes something once; afterwards it finds it changed.
+            let package = format!("Filled.Package{}/1.0.0", number % 90);
+            event(
+                method,
+                listing,
+                &format!("/api/v2/package/{package}"),
+                json!({ "proxy": package }),
+            )
+        }
+        "index" => event("GET", "/v3/index.json", "/v3/index.json", json!({})),
+        "versions" => {
+            let id = format!("filled.package{}", number % 90);
+            let path = format!("/v3/package/{id}/index.json");
+            event("GET", "/v3/package/{id}/index.json", &path, json!({ "id": id }))
+        }
+        "download" => {
+            let (id, version, file) = ("filled.package1", "1.0.0", "filled.package1.1.0.0.nupkg");
+            let parameters = json!({ "id": id, "version": version, "file": file });
+            let path = format!("/v3/package/{package}/{file}").to_lowercase();
+            event("GET", "/v3/package/{id}/{version}/{file}", &path, parameters)
+        }
+        "registration" => {
+            let id = format!("filled.package{}", number % 90);
+            let path = format!("/v3/registration/{id}/index.json");
+            event("GET", "/v3/registration/{id}/index.json", &path, json!({ "id": id }))
+        }
+        "search" => {
+            let mut event = event("GET", "/v3/search", "/v3/search", json!({}));
+            let query = format!("Filled.Package{}", number % 90);
+            event["queryStringParameters"] = json!({ "q": query });
+            event["multiValueQueryStringParameters"] = json!({ "q": [query] });
+            event
+        }
+        "web" => {
+            let mut event = event(
+                "GET",
+                "/packages/{id}",
+                "/packages/Filled.Package1",
+                json!({ "id": "Filled.Package1" }),
+            );
+            let cookie = format!("__Host-nuthatch={key}");
+            event["headers"]["cookie"] = cookie.clone().into();
+            event["multiValueHeaders"]["cookie"] = json!([cookie]);
+            event
+        }
+        _ => json!({}),
+    }
+}
+
+/// How long an invocation took, which was not to fail.
+async fn invoke(sandbox: &Sandbox, event: &Value) -> Duration {
+    let started = Instant::now();
+    let answer = sandbox.invoke(event).await.unwrap();
+    let took = started.elapsed();
+    let status = answer["statusCode"].as_u64().unwrap_or(200);
+    assert!(status < 500, "{answer}");
+    took
+}
+
+fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort();
+    durations[durations.len() / 2]
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1000.0)
+}
+
+/// KB of memory that a process has, or had at most.
+fn memory_of(process: u32, what: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// MB of a function's binary, and deflated.
+fn size(function: &str) -> (f64, f64) {
+    let bytes = std::fs::read(bootstrap(function)).unwrap();
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
+    deflate.write_all(&bytes).unwrap();
+    let mb = |length: usize| f64::from(u32::try_from(length).unwrap()) / 1e6;
+    (mb(bytes.len()), mb(deflate.finish().unwrap().len()))
+}
+
+/// Dollars for a million requests: gateway, authorizer, function, table, bucket.
+fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
+    let gb = if ["search", "web", "compact"].contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
+    // A key is remembered for a minute, so the authorizer has no calls worth naming.
+    let authorizer =
+        if ["index", "web"].contains(&function) { 0.0 } else { LAMBDA + 0.5 * 0.001 * GB_SECONDS };
+    API + authorizer
+        + LAMBDA
+        + gb * warm.as_secs_f64() * GB_SECONDS
+        + bill.reads * READS
+        + bill.writes * WRITES
+        + f64::from(bill.gets) * GETS
+        + f64::from(bill.puts) * PUTS
+}
+
+/// One line for each function.
+async fn costs() {
+    let stage = Stage::start().await;
+    let key = stage.feed.owner().await.key().to_owned();
+    stage.fill(100).await;
+    Stage::settle().await;
+    println!(
+        "| function | MB | MB deflated | start ms | first call ms | warm ms | memory MB | table calls | RRU | WRU | S3 GET | S3 PUT | $ per million |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    for function in functions() {
+        let (mut ready, mut first) = (Vec::new(), Vec::new());
+        for number in 0..STARTS {
+            let sandbox = stage.sandboxes.start(&function).await;
+            ready.push(sandbox.ready_after);
+            first.push(invoke(&sandbox, &request(&function, number, &key)).await);
+        }
+        let sandbox = stage.sandboxes.start(&function).await;
+        let mut warm = Vec::new();
+        for number in 0..WARM {
+            // So that each listing changes something.
+            let number = STARTS + number;
+            drop(stage.engines.take_bill());
+            warm.push(invoke(&sandbox, &request(&function, number, &key)).await);
+            if number == STARTS + 20 {
+                break;
+            }
+        }
+        let bill = stage.engines.take_bill();
+        for number in 0..WARM {
+            warm.push(invoke(&sandbox, &request(&function, number, &key)).await);
+        }
+        let warm = median(warm);
+        let (mb, deflated) = size(&function);
+        println!(
+            "| {function} | {mb:.1} | {deflated:.1} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {} | {:.2} |",
+            milliseconds(median(ready)),
+            milliseconds(median(first)),
+            milliseconds(warm),
+            f64::from(u32::try_from(memory_of(sandbox.id(), "VmRSS")).unwrap()) / 1000.0,
+            bill.table_calls,
+            bill.reads,
+            bill.writes,
+            bill.gets,
+            bill.puts,
+            price(&function, warm, bill),
+        );
+    }
+    println!(
+        "\nA million requests: {API} for the REST API, {LAMBDA} for the function and {LAMBDA} for the \
+         authorizer, {GB_SECONDS} for a million GB-s on arm64 (512 MB, and 1,769 MB of search, web and \
+         compact, for as long as a warm invocation), {READS} and {WRITES} for read and write units, \
+         {GETS} for GETs and {PUTS} for PUTs: list prices of us-east-1 in dollars."
+    );
+}
+
+/// What a process keeps after a hundred pushes of a MB.
+async fn memory() {
+    let stage = Stage::start().await;
+    let sandbox = stage.sandboxes.start("push").await;
+    let content = noise(1_000_000);
+    for number in 0..100 {
+        let package = PackageBuilder::new(&format!("Large{number}"), "1.0.0").file("a", &content);
+        invoke(&sandbox, &push(&package.build())).await;
+    }
+    let (now, most) = (memory_of(sandbox.id(), "VmRSS"), memory_of(sandbox.id(), "VmHWM"));
+    println!("\nA push function after 100 pushes of 1 MB: {now} kB, {most} kB at most.");
+}
+
+/// The same requests to a feed of 100 packages and to one of very many, in turns.
+async fn flat(packages: usize) {
+    let (small, large) = (Stage::start().await, Stage::start().await);
+    let key = small.feed.owner().await.key().to_owned();
+    let started = Instant::now();
+    small.fill(100).await;
+    large.fill(packages).await;
+    println!("filled in {:.0?}", started.elapsed());
+    Stage::settle().await;
+    for stage in [&small, &large] {
+        let compact = stage.sandboxes.start("compact").await;
+        let started = Instant::now();
+        compact.invoke(&json!({})).await.unwrap();
+        println!("compacted in {:.0?}", started.elapsed());
+    }
+    println!(
+        "| function | p50 ms with 100 packages | with {packages} | ratio |\n|---|---|---|---|"
+    );
+    for function in ["push", "unlist", "relist", "versions", "registration", "download", "search"] {
+        let (one, other) =
+            (small.sandboxes.start(function).await, large.sandboxes.start(function).await);
+        let (mut few, mut many) = (Vec::new(), Vec::new());
+        for number in 0..WARM + 20 {
+            let event = request(function, number, &key);
+            let (short, long) = (invoke(&one, &event).await, invoke(&other, &event).await);
+            if number >= 20 {
+                few.push(short);
+                many.push(long);
+            }
+        }
+        let (few, many) = (median(few), median(many));
+        println!(
+            "| {function} | {} | {} | {:.2} |",
+            milliseconds(few),
+            milliseconds(many),
+            many.as_secs_f64() / few.as_secs_f64()
+        );
+    }
+}
