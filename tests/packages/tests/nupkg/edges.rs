@@ -15,10 +15,10 @@ use crate::{NOW, acme, judge, judge_with};
 
 /// A package is taken with `limits`, and no longer with `less`.
 #[track_caller]
-fn is_the_edge(package: &PackageBuilder, limits: Limits, less: Limits) {
+fn is_the_edge(package: &PackageBuilder, limits: &Limits, less: &Limits) {
     let package = package.build();
-    judge_with(&package, &limits).unwrap();
-    judge_with(&package, &less).unwrap_err();
+    judge_with(&package, limits).unwrap();
+    judge_with(&package, less).unwrap_err();
 }
 
 macro_rules! edges {
@@ -26,7 +26,7 @@ macro_rules! edges {
         $(#[test]
         fn $test() {
             let with = |$field| Limits { $field, ..Limits::default() };
-            is_the_edge(&$package, with($value), with($value - 1));
+            is_the_edge(&$package, &with($value), &with($value - 1));
         })+
     };
 }
@@ -68,7 +68,7 @@ edges! {
 fn a_nuspec_that_deflates_as_far_as_the_limit_is_taken() {
     let deflated = judge(&acme()).unwrap().nuspec_zlib.len() as u64;
     let limits = |deflated_nuspec_bytes| Limits { deflated_nuspec_bytes, ..Limits::default() };
-    is_the_edge(&acme(), limits(deflated), limits(deflated - 1));
+    is_the_edge(&acme(), &limits(deflated), &limits(deflated - 1));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn only_what_inflates_both_far_and_steeply_is_suspicious() {
     for (far, steep) in [(inflated, 1), (0, ratio), (inflated, ratio)] {
         judge_with(&package.build(), &limits(far, steep)).unwrap();
     }
-    is_the_edge(&package, limits(inflated - 1, ratio), limits(inflated - 1, ratio - 1));
+    is_the_edge(&package, &limits(inflated - 1, ratio), &limits(inflated - 1, ratio - 1));
 }
 
 #[test]
