@@ -326,13 +326,14 @@ mod tests {
 
     #[test]
     fn white_space_behind_a_boundary_counts_alike_however_it_is_cut() {
-        for (spaces, expected) in [(64, Ok(b"x".to_vec())), (65, Err(MultipartError::NotClosed))] {
+        // One more is text, and so part of what stands before the first boundary.
+        for (spaces, expected) in [(64, b"x".to_vec()), (65, Vec::new())] {
             let padding = " ".repeat(spaces);
             let body = format!("--bound{padding}\r\n\r\nx\r\n--bound--");
             let content_type = "multipart/form-data; boundary=bound";
-            assert_eq!(read(content_type, &[body.as_bytes()]), expected, "{spaces}");
+            assert_eq!(read(content_type, &[body.as_bytes()]).as_ref(), Ok(&expected), "{spaces}");
             let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
-            assert_eq!(read(content_type, &bytes), expected, "{spaces}");
+            assert_eq!(read(content_type, &bytes).as_ref(), Ok(&expected), "{spaces}");
         }
     }
 
