@@ -7,7 +7,7 @@ use std::process::Command;
 
 fn main() {
     println!(
-        "cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_engine, has_namespaces, has_nuget)"
+        "cargo::rustc-check-cfg=cfg(has_browser, has_corpus, has_engine, has_namespaces, has_nuget, has_smoke)"
     );
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=NUTHATCH_TEST_TABLE");
@@ -26,6 +26,10 @@ fn main() {
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let mono = env::split_paths(&path).map(|folder| folder.join("mono")).find(|mono| mono.exists());
+    let has = |tool: &str| env::split_paths(&path).any(|folder| folder.join(tool).exists());
+    if ["bash", "curl", "python3", "sha256sum"].into_iter().all(has) {
+        println!("cargo::rustc-cfg=has_smoke");
+    }
     let nuget = env::var_os("NUGET_EXE").map(PathBuf::from);
     if mono.is_some_and(|mono| found(&mono)) && nuget.is_some_and(|nuget| found(&nuget)) {
         println!("cargo::rustc-cfg=has_nuget");

@@ -151,8 +151,9 @@ fn request(function: &str, number: usize, key: &str) -> Value {
         }
         "unlist" | "relist" => {
             let method = if function == "unlist" { "DELETE" } else { "POST" };
-            // Each changes something once; afterwards it finds it changed.
-            let package = format!("Filled.Package{}/1.0.0", number % 90);
+            // Each changes another version, 300 times.
+            let version = ["1.0.0", "1.1.0", "2.0.0"][number / 100 % 3];
+            let package = format!("Filled.Package{}/{version}", number % 100);
             event(
                 method,
                 listing,
@@ -237,11 +238,19 @@ fn size(function: &str) -> (f64, f64) {
 
 /// Dollars for a million requests: gateway, authorizer, function, table, bucket.
 fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
-    let gb = if ["search", "web", "compact"].contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
+    let large = ["commit", "search", "web", "compact"];
+    let gb = if large.contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
+    let is_asked = !["authorize", "compact"].contains(&function);
+    let api = if is_asked { API } else { 0.0 };
     // A key is remembered for a minute, so the authorizer has no calls worth naming.
-    let authorizer =
-        if ["index", "web"].contains(&function) { 0.0 } else { LAMBDA + 0.5 * 0.001 * GB_SECONDS };
-    API + authorizer
+    let authorizer = if !is_asked {
+        0.0
+    } else if ["index", "web"].contains(&function) {
+        0.0
+    } else {
+        LAMBDA + 0.5 * 0.001 * GB_SECONDS
+    };
+    api + authorizer
         + LAMBDA
         + gb * warm.as_secs_f64() * GB_SECONDS
         + bill.reads * READS

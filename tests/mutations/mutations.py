@@ -198,9 +198,10 @@ MUTATIONS = [
             (
                 "infra/nuthatch/src/gateway.rs",
                 "        let caller = if route.authorized {",
-                """        let (parts, body) = request.into_parts();
+                """        let whole = std::mem::replace(request, Request::new(feed::Body::empty()));
+        let (parts, body) = whole.into_parts();
         let body = http_body_util::BodyExt::collect(body).await.map(|body| body.to_bytes());
-        request = Request::from_parts(parts, feed::Body::from(body.unwrap_or_default()));
+        *request = Request::from_parts(parts, feed::Body::from(body.unwrap_or_default()));
         let caller = if route.authorized {""",
             )
         ],

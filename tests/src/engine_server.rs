@@ -173,8 +173,7 @@ fn table_uses(operation: &str, call: &Value) -> Vec<Use> {
                 .flat_map(|part| {
                     let (name, part) = part.as_object().unwrap().iter().next().unwrap();
                     let key = if name == "Put" { &part["Item"] } else { &part["Key"] };
-                    let action = if name == "ConditionCheck" { "" } else { "Item" };
-                    one(&format!("{name}{action}"), partition(key))
+                    one(&format!("{name}Item"), partition(key))
                 })
                 .collect()
         }

@@ -160,3 +160,47 @@ fn a_template_with_a_route_to_nowhere_is_refused() {
     let wordless = TEMPLATE.replace("Method: DELETE", "Method: ''");
     assert!(Template::parse(&wordless).is_err());
 }
+
+#[test]
+fn a_changed_parameter_makes_new_versions_of_the_functions_that_read_it() {
+    let documents = Yaml::load_from_str(TEMPLATE).unwrap();
+    let section = |name: &str| documents[0].as_mapping_get(name).unwrap();
+    let is_parameter = |name: &String| section("Parameters").as_mapping_get(name).is_some();
+    for resource in section("Resources").as_mapping().unwrap().values() {
+        let Some(properties) = resource.as_mapping_get("Properties") else { continue };
+        let Some(folder) = properties.as_mapping_get("CodeUri").and_then(Yaml::as_str) else {
+            continue;
+        };
+        let environment = properties.as_mapping_get("Environment").map(texts).unwrap_or_default();
+        // What a condition asks for counts, too.
+        let asked =
+            environment.iter().filter_map(|text| section("Conditions").as_mapping_get(text));
+        let asked: Vec<String> = asked.flat_map(texts).collect();
+        let read: BTreeSet<String> =
+            environment.into_iter().chain(asked).filter(is_parameter).collect();
+        let described = properties.as_mapping_get("VersionDescription").map(texts);
+        let described = described.unwrap_or_default().join(" ");
+        let described = described.split("${").skip(1).filter_map(|rest| rest.split('}').next());
+        let described: BTreeSet<String> = described.map(str::to_owned).collect();
+        assert_eq!(described, read, "{folder}");
+    }
+}
+
+#[test]
+fn no_alarm_rings_for_a_client_without_a_key() {
+    let documents = Yaml::load_from_str(TEMPLATE).unwrap();
+    let resources = documents[0].as_mapping_get("Resources").unwrap().as_mapping().unwrap();
+    let of_type = |wanted: &str, resource: &Yaml<'_>| {
+        resource.as_mapping_get("Type").unwrap().as_str() == Some(wanted)
+    };
+    let alarms = resources.iter().filter(|(_, of)| of_type("AWS::CloudWatch::Alarm", of));
+    let mut watched = 0;
+    for (name, alarm) in alarms {
+        let said = texts(alarm.as_mapping_get("Properties").unwrap());
+        watched += 1;
+        let errors = said.iter().any(|text| text == "Errors");
+        let of_authorizer = said.iter().any(|text| text == "AuthorizeFunction");
+        assert!(!(errors && of_authorizer), "{name:?}");
+    }
+    assert!(watched > 15, "{watched}");
+}
