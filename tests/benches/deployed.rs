@@ -243,12 +243,10 @@ fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
     let is_asked = !["authorize", "compact"].contains(&function);
     let api = if is_asked { API } else { 0.0 };
     // A key is remembered for a minute, so the authorizer has no calls worth naming.
-    let authorizer = if !is_asked {
-        0.0
-    } else if ["index", "web"].contains(&function) {
-        0.0
-    } else {
+    let authorizer = if is_asked && !["index", "web"].contains(&function) {
         LAMBDA + 0.5 * 0.001 * GB_SECONDS
+    } else {
+        0.0
     };
     api + authorizer
         + LAMBDA

@@ -13,7 +13,7 @@ use crate::world::{Seen, look};
 
 /// Orders of a race, above which chance chooses as many more; unless
 /// `NUTHATCH_ORDERS` says how many.
-const MOST: usize = 1_550;
+const MOST: usize = 1_200;
 /// Orders that share a feed, each with a package of its own.
 const SHARED: usize = 100;
 
