@@ -1,6 +1,6 @@
 //! What a deployed feed costs: sizes, cold starts, times, memory, calls, money.
 //!
-//! `cargo bench -p nuthatch-tests --bench deployed [-- flat [PACKAGES]]` prints tables of
+//! `cargo bench -p nuthatch-tests --bench deployed [-- flat [PACKAGES] | FUNCTION …]` prints tables of
 //! the binaries that cargo-lambda built into the folder that `NUTHATCH_BOOTSTRAPS` names,
 //! or else of those of this machine's release build. The engines are the embedded ones,
 //! over TCP: what AWS's own network takes comes on top.
@@ -39,13 +39,15 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
     runtime.block_on(async {
-        if arguments.next().as_deref() == Some("flat") {
+        let first = arguments.next();
+        if first.as_deref() == Some("flat") {
             let packages = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(100_000);
             flat(packages).await;
-        } else {
-            costs().await;
-            memory().await;
+            return;
         }
+        let named: Vec<String> = first.into_iter().chain(arguments).collect();
+        costs(&if named.is_empty() { functions() } else { named }).await;
+        memory().await;
     });
 }
 
@@ -258,7 +260,7 @@ fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
 }
 
 /// One line for each function.
-async fn costs() {
+async fn costs(functions: &[String]) {
     let stage = Stage::start().await;
     let key = stage.feed.owner().await.key().to_owned();
     stage.fill(100).await;
@@ -267,26 +269,26 @@ async fn costs() {
         "| function | MB | MB deflated | start ms | first call ms | warm ms | memory MB | table calls | RRU | WRU | S3 GET | S3 PUT | $ per million |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-    for function in functions() {
+    for function in functions {
         let (mut ready, mut first) = (Vec::new(), Vec::new());
         for number in 0..STARTS {
-            let sandbox = stage.sandboxes.start(&function).await;
+            let sandbox = stage.sandboxes.start(function).await;
             ready.push(sandbox.ready_after);
-            first.push(invoke(&sandbox, &request(&function, number, &key)).await);
+            first.push(invoke(&sandbox, &request(function, number, &key)).await);
         }
-        let sandbox = stage.sandboxes.start(&function).await;
+        let sandbox = stage.sandboxes.start(function).await;
         let (mut warm, mut bill) = (Vec::new(), Bill::default());
         // Listings that change something, as most do.
         for number in STARTS..STARTS + 20 {
             let _ = stage.engines.take_bill();
-            warm.push(invoke(&sandbox, &request(&function, number, &key)).await);
+            warm.push(invoke(&sandbox, &request(function, number, &key)).await);
             bill = stage.engines.take_bill();
         }
         for number in 0..WARM {
-            warm.push(invoke(&sandbox, &request(&function, number, &key)).await);
+            warm.push(invoke(&sandbox, &request(function, number, &key)).await);
         }
         let warm = median(warm);
-        let (mb, deflated) = size(&function);
+        let (mb, deflated) = size(function);
         println!(
             "| {function} | {mb:.1} | {deflated:.1} | {} | {} | {} | {:.0} | {} | {} | {} | {} | {} | {:.2} |",
             milliseconds(median(ready)),
@@ -298,7 +300,7 @@ async fn costs() {
             bill.writes,
             bill.gets,
             bill.puts,
-            price(&function, warm, bill),
+            price(function, warm, bill),
         );
     }
     println!(
