@@ -1,7 +1,6 @@
 //! A deployed stack on a socket: the gateway, the binaries and the engines, for clients
 //! that know nothing of tests.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,11 +8,10 @@ use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::listen::serve;
 use crate::{EngineServer, LambdaGateway, Sandboxes, TestFeed};
 
 /// A deployed stack; gone when it is dropped.
@@ -40,31 +38,14 @@ impl Deployed {
             let sandboxes = Sandboxes::new(engines.environment());
             let gateway = LambdaGateway::before_sandboxes(sandboxes).at(&host);
             let address = format!("{host}/feed");
-            tokio::spawn(serve(listener, Arc::new(gateway), host, (feed, engines)));
+            let stack = Arc::new((gateway, host, feed, engines));
+            tokio::spawn(serve(listener, move |request| {
+                let stack = Arc::clone(&stack);
+                async move { answer(&stack.0, &stack.1, request).await }
+            }));
             (address, owner)
         });
         Self { address, owner, _runtime: runtime }
-    }
-}
-
-async fn serve(
-    listener: TcpListener,
-    gateway: Arc<LambdaGateway>,
-    host: String,
-    _engines: (TestFeed, EngineServer),
-) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let (gateway, host) = (Arc::clone(&gateway), host.clone());
-        let service = service_fn(move |request| {
-            let (gateway, host) = (Arc::clone(&gateway), host.clone());
-            async move { Ok::<_, Infallible>(answer(&gateway, &host, request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service);
-        // Clients hang up as they like.
-        tokio::spawn(async move { drop(connection.await) });
     }
 }
 

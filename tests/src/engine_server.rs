@@ -2,7 +2,6 @@
 //! functions in processes of their own.
 
 use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -15,12 +14,13 @@ use feed::Aws;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use nuthatch::engines::{Engines, credentials};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::listen::serve;
+use crate::recorder::units_of;
 
 /// The engines' server; ends when it is dropped.
 #[derive(Debug)]
@@ -67,19 +67,9 @@ impl EngineServer {
         let engines = engines.clone();
         let seen = Seen::default();
         let seen_here = seen.clone();
-        let serving = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                let (engines, seen) = (engines.clone(), seen_here.clone());
-                let service =
-                    service_fn(move |request| answer(engines.clone(), seen.clone(), request));
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service);
-                // Who is killed hangs up.
-                tokio::spawn(async move { drop(connection.await) });
-            }
-        });
+        let serving = tokio::spawn(serve(listener, move |request| {
+            answer(engines.clone(), seen_here.clone(), request)
+        }));
         Self { url, serving, seen }
     }
 
@@ -140,12 +130,7 @@ impl Bill {
     }
 
     fn add_capacity(&mut self, is_write: bool, answer: &[u8]) {
-        let said: Value = serde_json::from_slice(answer).unwrap_or_default();
-        let costs = match &said["ConsumedCapacity"] {
-            Value::Array(tables) => tables.clone(),
-            table => vec![table.clone()],
-        };
-        let units: f64 = costs.iter().filter_map(|cost| cost["CapacityUnits"].as_f64()).sum();
+        let units = units_of(answer);
         if is_write { self.writes += units } else { self.reads += units }
     }
 }
@@ -194,11 +179,7 @@ fn bucket_uses(method: &Method, path: &str) -> Use {
     (action.to_owned(), key.to_owned())
 }
 
-async fn answer(
-    engines: Engines,
-    seen: Seen,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(engines: Engines, seen: Seen, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let operation = parts.headers.get("x-amz-target").map(|target| target.to_str().unwrap());
@@ -227,5 +208,5 @@ async fn answer(
         let (parts, body) = response.into_parts();
         Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
     };
-    Ok(response.map(Full::new))
+    response.map(Full::new)
 }

@@ -9,6 +9,7 @@ mod feed;
 mod host;
 mod lambda;
 mod large;
+mod listen;
 mod recorder;
 mod sandboxes;
 mod server;

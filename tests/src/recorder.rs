@@ -106,6 +106,16 @@ impl Meter {
     }
 }
 
+/// The capacity units that an answer of `DynamoDB`'s says it consumed.
+pub(crate) fn units_of(answer: &[u8]) -> f64 {
+    let said: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let costs = match &said["ConsumedCapacity"] {
+        Value::Array(tables) => tables.clone(),
+        table => vec![table.clone()],
+    };
+    costs.iter().filter_map(|cost| cost["CapacityUnits"].as_f64()).sum()
+}
+
 /// An engine whose requests say what they cost.
 #[derive(Debug, Clone)]
 pub struct Metered<E> {
@@ -123,13 +133,7 @@ impl<E: HttpConnector + 'static> HttpConnector for Metered<E> {
         HttpConnectorFuture::new(async move {
             let answer = answer.await?;
             let body = answer.body().bytes().unwrap_or_default();
-            let said: Value = serde_json::from_slice(body).unwrap();
-            let costs = match &said["ConsumedCapacity"] {
-                Value::Array(tables) => tables.clone(),
-                table => vec![table.clone()],
-            };
-            let units: f64 = costs.iter().filter_map(|cost| cost["CapacityUnits"].as_f64()).sum();
-            *meter.0.lock().unwrap() += units;
+            *meter.0.lock().unwrap() += units_of(body);
             Ok(answer)
         })
     }

@@ -2,7 +2,6 @@
 //! that the template gives it, behind Lambda's runtime API.
 
 use std::collections::{BTreeSet, HashMap};
-use std::convert::Infallible;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -13,13 +12,13 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+
+use crate::listen::serve;
 
 /// The functions of the template, in as many processes as requests meet.
 #[derive(Debug)]
@@ -125,7 +124,10 @@ impl Sandbox {
             answers: Mutex::default(),
             ready: Mutex::new(Some(ready)),
         });
-        let serving = tokio::spawn(serve(listener, runtime));
+        let serving = tokio::spawn(serve(listener, move |request| {
+            let runtime = Arc::clone(&runtime);
+            async move { runtime.answer(request).await }
+        }));
         let started = Instant::now();
         let mut process = Command::new(bootstrap(function))
             .env_clear()
@@ -201,22 +203,6 @@ struct Runtime {
 }
 
 type Events = mpsc::UnboundedReceiver<(Bytes, oneshot::Sender<Result<Bytes, Bytes>>)>;
-
-async fn serve(listener: TcpListener, runtime: Arc<Runtime>) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let runtime = Arc::clone(&runtime);
-        let service = service_fn(move |request| {
-            let runtime = Arc::clone(&runtime);
-            async move { Ok::<_, Infallible>(runtime.answer(request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service);
-        // Who is killed hangs up.
-        tokio::spawn(async move { drop(connection.await) });
-    }
-}
 
 impl Runtime {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {

@@ -66,28 +66,20 @@ impl Gateway {
     /// Answers a request, and logs a line about it.
     pub async fn handle(&self, mut request: Request) -> Reply {
         let asked = Asked::of(&request);
-        let observation = Observation::begin("gateway", &request);
-        let reply = match self.open(&mut request).await {
-            Ok(verb) => {
-                let observation = Observation::begin(verb.name(), &request);
-                let reply = self.call(verb, request).await;
-                let observed = observation.end(&reply);
-                observed.log();
-                self.metrics.count(&observed);
-                reply
-            }
+        let opened = self.open(&mut request).await;
+        let observation = Observation::begin(opened.map_or("gateway", Verb::name), &request);
+        let reply = match opened {
+            Ok(verb) => self.call(verb, request).await,
             Err(response) => {
-                let reply = self.template.respond(response);
-                let observed = observation.end(&reply);
-                let (method, path) = (request.method(), request.uri().path());
-                tracing::info!(
-                    http.status = observed.status.as_u16(),
-                    "{method} {path}: {response}"
-                );
-                self.metrics.count(&observed);
-                reply
+                tracing::info!("{} {}: {response}", request.method(), request.uri().path());
+                self.template.respond(response)
             }
         };
+        let observed = observation.end(&reply);
+        if opened.is_ok() {
+            observed.log();
+        }
+        self.metrics.count(&observed);
         asked.shape(reply).await
     }
 

@@ -40,7 +40,9 @@ pub enum ServeError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    #[error(
+        "cannot listen on {address}: {source}; choose another address with --listen or --metrics"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
