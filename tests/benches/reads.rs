@@ -6,28 +6,18 @@
 //! and the next run finds them there.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::body::SdkBody;
-use dynoxide::{Database, ImportOptions, Item};
-
 use feed::{
-    Aws, BaseUrl, Body, BucketName, IdGlob, KeyName, ObjectKey, Objects, PathParameters, Request,
-    Scope, State, Table, TableName, VersionRow,
+    Aws, BaseUrl, Body, BucketName, IdGlob, Objects, PathParameters, Request, Scope, Table,
+    TableName,
 };
 use finder::Finder;
-use flate2::Compression;
-use flate2::read::ZlibEncoder;
 use http_body_util::BodyExt;
-use nupkg::{Attached, Limits, Nuspec, Package};
-use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws, dynamodb_client};
-use nuthatch_tests::{Meter, Server, nuspec};
+use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
+use nuthatch_tests::{Loader, Meter, Server, commit};
 use registration::Registration;
 use search::Search;
 use ulid::Ulid;
@@ -142,14 +132,12 @@ async fn main() {
 /// Writes the packages: each as the feed commits it, but thousands at once.
 async fn write(database: &Path, packages: usize, dice: &mut Dice) {
     let start = Instant::now();
-    let loader =
-        Loader(Arc::new(Database::new(database.to_str().unwrap()).unwrap()), Arc::default());
-    let table = Table::new(dynamodb_client(loader.clone()), TableName::default());
+    let loader = Loader::open(database);
     for number in 0..packages {
         let id = format!("Acme.{}.{}.P{number}", dice.word(), dice.word());
         let more = format!("<tags>{}</tags><summary>{}</summary>", dice.words(4), dice.words(12));
         for version in ["1.0.0", "1.1.0", "2.0.0-beta.1"] {
-            commit(&table, &id, version, &more).await;
+            commit(&loader.table, &id, version, &more).await;
         }
         if number % 1_000 == 999 || number + 1 == packages {
             loader.flush();
@@ -159,65 +147,10 @@ async fn write(database: &Path, packages: usize, dice: &mut Dice) {
     println!("{packages} packages of 3 versions written in {:.0} s", took.as_secs_f64());
 }
 
-/// Takes transactions for done, and imports what they put later.
-#[derive(Clone)]
-struct Loader(Arc<Database>, Arc<Mutex<Vec<Item>>>);
-
-impl Loader {
-    fn flush(&self) {
-        let items = std::mem::take(&mut *self.1.lock().unwrap());
-        self.0.import_items("nuthatch", items, ImportOptions::default()).unwrap();
-    }
-}
-
-impl std::fmt::Debug for Loader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Loader")
-    }
-}
-
-impl HttpConnector for Loader {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let body = request.body().bytes().unwrap_or_default();
-        let mut asked: serde_json::Value = serde_json::from_slice(body).unwrap();
-        for write in asked["TransactItems"].as_array_mut().unwrap() {
-            let item = serde_json::from_value(write["Put"]["Item"].take()).unwrap();
-            self.1.lock().unwrap().push(item);
-        }
-        let answer = http::Response::new(SdkBody::from("{}"));
-        HttpConnectorFuture::ready(Ok(HttpResponse::try_from(answer).unwrap()))
-    }
-}
-
 /// Waits until no change is of the last minute. Search reads those again every
 /// time, and nobody pushes thousands in a minute.
 async fn calm_down() {
     tokio::time::sleep(Duration::from_secs(61)).await;
-}
-
-/// Commits a version whose bytes are nowhere.
-async fn commit(table: &Table, id: &str, version: &str, more: &str) {
-    let xml = nuspec(id, version, more);
-    let nuspec = Nuspec::parse(xml.as_bytes(), &Limits::default()).unwrap();
-    let mut nuspec_zlib = Vec::new();
-    ZlibEncoder::new(xml.as_bytes(), Compression::fast()).read_to_end(&mut nuspec_zlib).unwrap();
-    let row = VersionRow {
-        id: id.to_owned(),
-        version: nuspec.version.full(),
-        listed: true,
-        state: State::Visible,
-        object: ObjectKey::unique(&nuspec.id, &nuspec.version),
-        size: 100_000,
-        sha256: "x".repeat(44),
-        sha512: Some("x".repeat(88)),
-        published: feed::timestamp(),
-        pushed_by: KeyName::owner(),
-        session: Some("2e176630-940a-40d9-83e9-d0906f40646e".to_owned()),
-        changed: None,
-        files: Vec::new(),
-    };
-    let package = Package { nuspec, nuspec_zlib, attached: Attached::default() };
-    table.commit(&row, package).await.unwrap();
 }
 
 /// Bytes that this process holds in memory.

@@ -26,6 +26,31 @@ KEPT = "3 kept"
 NOTHING = "4 refused, nothing changed"
 CALLS = "5 few calls"
 SECRETS = "6 secrets"
+TEMPLATE_AND_CODE = "7 template and code"
+
+TEMPLATE = "template.yaml"
+PUSH = "functions/push/src/lib.rs"
+PUSH_VARIABLES = """          NUTHATCH_TABLE: !Ref Table
+          NUTHATCH_BUCKET: !Ref Bucket
+          NUTHATCH_MAX_PACKAGE_BYTES: !Ref MaxPackageBytes
+      Events:
+        Push:
+"""
+UPLOAD_ROUTE = """      Events:
+        Upload:
+          Type: Api
+          Properties:
+            RestApiId: !Ref Api
+            Method: POST
+            Path: /api/v2/upload
+"""
+PUSH_DISCARDS = """              - Sid: DiscardWhatLost
+                Effect: Allow
+                Action: [s3:DeleteObject]
+                Resource: !Sub "${Bucket.Arn}/packages/*"
+
+  PushLog:
+"""
 
 MUTATIONS = [
     Mutation(
@@ -241,5 +266,54 @@ MUTATIONS = [
         "a key that prints itself",
         "unit-feed::a_key_does_not_print_itself",
         [(KEYS, 'f.write_str("ApiKey(…)")', "f.write_str(&self.0)")],
+    ),
+    Mutation(
+        TEMPLATE_AND_CODE,
+        "a route that the protocol does not know",
+        "template::every_route_of_the_protocol_is_in_the_template",
+        [
+            (
+                TEMPLATE,
+                UPLOAD_ROUTE,
+                UPLOAD_ROUTE
+                + """        More:
+          Type: Api
+          Properties:
+            RestApiId: !Ref Api
+            Method: POST
+            Path: /api/v2/more
+""",
+            )
+        ],
+    ),
+    Mutation(
+        TEMPLATE_AND_CODE,
+        "a verb without a route",
+        "template::roles::every_verb_has_a_route",
+        [(TEMPLATE, UPLOAD_ROUTE, "")],
+    ),
+    Mutation(
+        TEMPLATE_AND_CODE,
+        "a variable that nobody reads",
+        "template::roles::every_variable_of_a_function_is_read",
+        [(TEMPLATE, PUSH_VARIABLES, "          NUTHATCH_READ_ACCESS: keys\n" + PUSH_VARIABLES)],
+    ),
+    Mutation(
+        TEMPLATE_AND_CODE,
+        "a variable that the template does not give",
+        "template::roles::every_variable_of_a_function_is_read",
+        [(PUSH, "        Ok(Self {\n", "        let _: Option<String> = environment.optional(\"NUTHATCH_OTHER\")?;\n        Ok(Self {\n")],
+    ),
+    Mutation(
+        TEMPLATE_AND_CODE,
+        "an action that no function takes",
+        "template::roles::a_role_allows_what_its_function_was_seen_to_do",
+        [(TEMPLATE, PUSH_DISCARDS, PUSH_DISCARDS.replace("[s3:DeleteObject]", "[s3:DeleteObject, s3:GetObject]"))],
+    ),
+    Mutation(
+        TEMPLATE_AND_CODE,
+        "an action that the role does not allow",
+        "template::roles::a_role_allows_what_its_function_was_seen_to_do",
+        [(TEMPLATE, PUSH_DISCARDS, "\n  PushLog:\n")],
     ),
 ]

@@ -15,7 +15,7 @@ use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::{Functions, Gateway, Settings};
 use tempfile::TempDir;
 
-use crate::{Client, Faults, Recorder, Turns};
+use crate::{Client, Faults, Loader, Recorder, Turns, commit};
 
 /// What a test wants of its feed.
 #[derive(Debug, Clone, Copy)]
@@ -202,6 +202,21 @@ impl TestFeed {
         rows.filter(|(key, _)| !key.starts_with("KEY")).collect()
     }
 
+    /// Writes the rows of packages `Filled.Package0` and on, each with these versions, and
+    /// no object.
+    pub async fn fill(&self, packages: usize, versions: &[&str]) {
+        let loader = Loader::open(&self.folder().join("table.db"));
+        for number in 0..packages {
+            for version in versions {
+                let id = format!("Filled.Package{number}");
+                commit(&loader.table, &id, version, "<tags>a b</tags>").await;
+            }
+            if number % 1_000 == 999 || number + 1 == packages {
+                loader.flush();
+            }
+        }
+    }
+
     /// Makes all changes so far two minutes older: settled, so that they may be
     /// remembered.
     pub async fn settle(&self) {
@@ -211,8 +226,8 @@ impl TestFeed {
             AttributeValue::S(ulid::Ulid::from_parts(then, ulid.random()).to_string())
         };
         let (client, name) = (&self.aws.dynamodb, TableName::default());
-        let scan = client.scan().table_name(name.as_str());
-        for item in scan.send().await.unwrap().items.unwrap_or_default() {
+        let pages = client.scan().table_name(name.as_str()).into_paginator();
+        for item in pages.items().send().try_collect().await.unwrap() {
             let mut aged = item.clone();
             for (attribute, value) in &mut aged {
                 if attribute == "stamp" || attribute == "changed" {

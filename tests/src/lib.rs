@@ -10,6 +10,7 @@ mod host;
 mod lambda;
 mod large;
 mod listen;
+mod loader;
 mod recorder;
 mod sandboxes;
 mod server;
@@ -23,6 +24,7 @@ pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};
 pub use lambda::{LambdaGateway, rest_event};
 pub use large::{noise, write_large_package};
+pub use loader::{Loader, commit};
 pub use packages::{CorpusPackage, Entry, PackageBuilder, corpus, nuspec};
 pub use recorder::{Meter, Recorder};
 pub use sandboxes::{

@@ -247,12 +247,13 @@ impl Runtime {
 }
 
 /// The binary of the function in this folder: one that cargo-lambda built, in the folder
-/// that `NUTHATCH_BOOTSTRAPS` names, or else one built as this test was.
+/// of the checkout that `NUTHATCH_BOOTSTRAPS` names, or else one built as this test was.
 #[must_use]
 pub fn bootstrap(function: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     if let Some(folder) = std::env::var_os("NUTHATCH_BOOTSTRAPS") {
-        return PathBuf::from(folder).join(function).join("bootstrap");
+        let checkout = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        return PathBuf::from(checkout).join(folder).join(function).join("bootstrap");
     }
     BUILT.get_or_init(|| crate::server::build(&functions()));
     crate::server::profile_folder().join(function)
