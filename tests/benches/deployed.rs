@@ -89,6 +89,17 @@ impl Stage {
     }
 }
 
+/// The ids of the packages that requests are for.
+fn sought() -> impl Iterator<Item = String> {
+    (0..100).map(|number| format!("Sought.Thing{number}"))
+}
+
+/// A word without digits for each number below 26⁴.
+fn letters(number: usize) -> String {
+    let digits = (0..4).map(|place| number / 26_usize.pow(place) % 26);
+    digits.map(|digit| char::from(b'a' + u8::try_from(digit).unwrap())).collect()
+}
+
 /// An event as the gateway makes it once the key was judged.
 fn event(method: &str, resource: &str, path: &str, parameters: &Value) -> Value {
     rest_event(method, resource, path, parameters, &json!({ "key": "owner", "ids": "*" }))
@@ -107,7 +118,7 @@ fn push(package: &[u8]) -> Value {
 
 /// The `number`th request to a function.
 async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> Value {
-    let (listing, package) = ("/api/v2/package/{proxy+}", "Filled.Package1/1.0.0");
+    let (listing, package) = ("/api/v2/package/{proxy+}", "Sought.Thing1/1.0.0");
     match function {
         "authorize" => json!({
             "type": "REQUEST",
@@ -127,7 +138,7 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
             let method = if function == "unlist" { "DELETE" } else { "POST" };
             // Each changes another version, 300 times.
             let version = VERSIONS[number / 100 % 3];
-            let package = format!("Filled.Package{}/{version}", number % 100);
+            let package = format!("Sought.Thing{}/{version}", number % 100);
             event(
                 method,
                 listing,
@@ -137,24 +148,24 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
         }
         "index" => event("GET", "/v3/index.json", "/v3/index.json", &json!({})),
         "versions" => {
-            let id = format!("filled.package{}", number % 90);
+            let id = format!("sought.thing{}", number % 90);
             let path = format!("/v3/package/{id}/index.json");
             event("GET", "/v3/package/{id}/index.json", &path, &json!({ "id": id }))
         }
         "download" => {
-            let (id, version, file) = ("filled.package1", "1.0.0", "filled.package1.1.0.0.nupkg");
+            let (id, version, file) = ("sought.thing1", "1.0.0", "sought.thing1.1.0.0.nupkg");
             let parameters = json!({ "id": id, "version": version, "file": file });
             let path = format!("/v3/package/{package}/{file}").to_lowercase();
             event("GET", "/v3/package/{id}/{version}/{file}", &path, &parameters)
         }
         "registration" => {
-            let id = format!("filled.package{}", number % 90);
+            let id = format!("sought.thing{}", number % 90);
             let path = format!("/v3/registration/{id}/index.json");
             event("GET", "/v3/registration/{id}/index.json", &path, &json!({ "id": id }))
         }
         "search" => {
             let mut event = event("GET", "/v3/search", "/v3/search", &json!({}));
-            let query = format!("Filled.Package{}", number % 90);
+            let query = format!("Sought.Thing{}", number % 90);
             event["queryStringParameters"] = json!({ "q": query });
             event["multiValueQueryStringParameters"] = json!({ "q": [query] });
             event
@@ -163,8 +174,8 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
             let mut event = event(
                 "GET",
                 "/packages/{id}",
-                "/packages/Filled.Package1",
-                &json!({ "id": "Filled.Package1" }),
+                "/packages/Sought.Thing1",
+                &json!({ "id": "Sought.Thing1" }),
             );
             let cookie = format!("__Host-nuthatch={key}");
             event["headers"]["cookie"] = cookie.clone().into();
@@ -263,7 +274,7 @@ fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
 async fn costs(functions: &[String]) -> Vec<String> {
     let stage = Stage::start().await;
     let key = stage.feed.owner().await.key().to_owned();
-    stage.feed.fill(100, &VERSIONS).await;
+    stage.feed.fill(sought(), &VERSIONS).await;
     stage.feed.settle().await;
     stage.sandboxes.invoke("compact", &json!({})).await.unwrap();
     // First who reads: search pays for what was written in the last minute.
@@ -345,8 +356,12 @@ async fn flat(packages: usize) {
     let (small, large) = (Stage::start().await, Stage::start().await);
     let key = small.feed.owner().await.key().to_owned();
     let started = Instant::now();
-    small.feed.fill(100, &VERSIONS).await;
-    large.feed.fill(packages, &VERSIONS).await;
+    for stage in [&small, &large] {
+        stage.feed.fill(sought(), &VERSIONS).await;
+    }
+    // A search costs what its words match: of the others, none have one of them.
+    let others = (100..packages).map(|number| format!("Other.{}", letters(number)));
+    large.feed.fill(others, &VERSIONS).await;
     println!("filled in {:.0?}", started.elapsed());
     Stage::settle().await;
     for stage in [&small, &large] {
@@ -358,7 +373,8 @@ async fn flat(packages: usize) {
     println!(
         "| function | p50 ms with 100 packages | with {packages} | ratio |\n|---|---|---|---|"
     );
-    for function in ["push", "unlist", "relist", "versions", "registration", "download", "search"] {
+    // First who reads, as above.
+    for function in ["search", "versions", "registration", "download", "push", "unlist", "relist"] {
         let (one, other) =
             (small.sandboxes.start(function).await, large.sandboxes.start(function).await);
         let (mut few, mut many) = (Vec::new(), Vec::new());

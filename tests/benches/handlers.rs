@@ -25,14 +25,14 @@ use tokio::runtime::Runtime;
 /// What is measured, by name.
 const WORKS: [(&str, fn() -> Work); 5] = [
     ("inspection of 200 files", inspection),
-    ("multipart of 1 MB", multipart),
+    ("multipart of 1 MB, hashed", multipart),
     ("version list of 100", version_list),
     ("registration of 100 versions", registration),
-    ("search in 300 packages", search),
+    ("search in 100 packages", search),
 ];
 
 /// How often each runs under valgrind, besides once.
-const TIMES: u64 = 10;
+const TIMES: u64 = 5;
 
 /// Something to do again and again, once it is set up.
 type Work = Box<dyn FnMut()>;
@@ -114,10 +114,11 @@ fn get(path: &'static str) -> Work {
     let runtime = runtime();
     let (feed, reader): (TestFeed, Client) = runtime.block_on(async {
         let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
-        feed.fill(300, &["1.0.0", "1.1.0", "2.0.0"]).await;
-        let versions: Vec<String> = (0..97).map(|patch| format!("3.0.{patch}")).collect();
+        let ids = (0..100).map(|number| format!("Filled.Package{number}"));
+        feed.fill(ids, &["1.0.0"]).await;
+        let versions: Vec<String> = (0..99).map(|patch| format!("3.0.{patch}")).collect();
         let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-        feed.fill(1, &versions).await;
+        feed.fill(["Filled.Package0".to_owned()], &versions).await;
         feed.settle().await;
         feed.compact().await;
         let feed = feed.another_instance();

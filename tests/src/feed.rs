@@ -202,19 +202,18 @@ impl TestFeed {
         rows.filter(|(key, _)| !key.starts_with("KEY")).collect()
     }
 
-    /// Writes the rows of packages `Filled.Package0` and on, each with these versions, and
-    /// no object.
-    pub async fn fill(&self, packages: usize, versions: &[&str]) {
+    /// Writes the rows of packages, each with these versions, and no object.
+    pub async fn fill(&self, ids: impl IntoIterator<Item = String>, versions: &[&str]) {
         let loader = Loader::open(&self.folder().join("table.db"));
-        for number in 0..packages {
+        for (number, id) in ids.into_iter().enumerate() {
             for version in versions {
-                let id = format!("Filled.Package{number}");
                 commit(&loader.table, &id, version, "<tags>a b</tags>").await;
             }
-            if number % 1_000 == 999 || number + 1 == packages {
+            if number % 1_000 == 999 {
                 loader.flush();
             }
         }
+        loader.flush();
     }
 
     /// Makes all changes so far two minutes older: settled, so that they may be

@@ -141,6 +141,10 @@ impl<'a> Switches<'a> {
 }
 
 impl<'a> Visit<'a> for Switches<'_> {
+    // A constant cannot depend on a switch.
+    fn visit_item_const(&mut self, _: &'a syn::ItemConst) {}
+    fn visit_impl_item_const(&mut self, _: &'a syn::ImplItemConst) {}
+
     fn visit_block(&mut self, block: &'a Block) {
         if let (Some(first), Some(last)) = (block.stmts.first(), block.stmts.last()) {
             let body = first.span().byte_range().start..last.span().byte_range().end;
