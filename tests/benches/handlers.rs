@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
 /// What is measured, by name.
-const WORKS: [(&str, fn() -> Work); 5] = [
+const WORKS: [(&str, Setup); 5] = [
     ("inspection of 200 files", inspection),
     ("multipart of 1 MB, hashed", multipart),
     ("version list of 100", version_list),
@@ -36,6 +36,8 @@ const TIMES: u64 = 5;
 
 /// Something to do again and again, once it is set up.
 type Work = Box<dyn FnMut()>;
+/// What sets it up.
+type Setup = fn() -> Work;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
