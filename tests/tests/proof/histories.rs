@@ -15,7 +15,7 @@ const HISTORIES: u32 = 1_000;
 const STEPS: usize = 50;
 /// After how many steps search is compared, too: each time it indexes anew what the
 /// last minute changed.
-const SEARCHED: usize = 25;
+const SEARCHED: usize = 10;
 
 const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0-rc.1", "3.0.0"];
 /// Other ways to write them.
