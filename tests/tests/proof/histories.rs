@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 /// Histories in each test, unless `NUTHATCH_HISTORIES` says how many; and steps in each.
-const HISTORIES: u32 = 1_000;
+const HISTORIES: u32 = 2_500;
 const STEPS: usize = 50;
 /// After how many steps search is compared, too: each time it indexes anew what the
 /// last minute changed.
