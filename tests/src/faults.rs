@@ -33,10 +33,12 @@ pub enum Fault {
     DeathBefore,
     /// The process dies when it is done.
     DeathAfter,
+    /// Another transaction is at one of its rows; what is no transaction goes on.
+    Conflict,
 }
 
 impl Fault {
-    /// All of them.
+    /// All that any call can meet.
     pub const ALL: [Self; 10] = [
         Self::Lost,
         Self::AnswerLost,
@@ -108,7 +110,11 @@ pub struct Faulty<E> {
 impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let Some(fault) = self.faults.next() else { return self.engine.call(request) };
-        let is_table = request.headers().get("x-amz-target").is_some();
+        let target = request.headers().get("x-amz-target");
+        let is_table = target.is_some();
+        if fault == Fault::Conflict && !target.is_some_and(|name| name.contains("Transact")) {
+            return self.engine.call(request);
+        }
         let reaches = matches!(fault, Fault::AnswerLost | Fault::DeathAfter);
         let done = reaches.then(|| self.engine.call(request));
         let death = Arc::clone(&self.faults.death);
@@ -133,6 +139,7 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
                 Fault::Denied => {
                     Ok(refusal(is_table, ["AccessDeniedException", "AccessDenied"], [400, 403]))
                 }
+                Fault::Conflict => Ok(conflict()),
                 Fault::Silence => std::future::pending().await,
                 Fault::DeathBefore | Fault::DeathAfter => {
                     death.notify_one();
@@ -141,6 +148,16 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
             }
         })
     }
+}
+
+/// A transaction's refusal because another one was at its second row.
+fn conflict() -> HttpResponse {
+    let reasons = r#"[{"Code":"None"},{"Code":"TransactionConflict","Message":"injected"}]"#;
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    let body = format!(r#"{{"__type":"{kind}","CancellationReasons":{reasons}}}"#);
+    let response = http::Response::builder().status(400);
+    let response = response.header("content-type", "application/x-amz-json-1.0");
+    HttpResponse::try_from(response.body(SdkBody::from(body)).unwrap()).unwrap()
 }
 
 /// A refusal in the words of the table, or in those of the bucket.

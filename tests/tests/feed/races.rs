@@ -1,7 +1,7 @@
 //! Many at once.
 
 use http::StatusCode;
-use nuthatch_tests::TestFeed;
+use nuthatch_tests::{Fault, Faults, FeedOptions, TestFeed};
 use tokio::task::JoinSet;
 
 use crate::package;
@@ -84,4 +84,27 @@ async fn a_delete_racing_a_restore_never_removes_what_is_visible() {
         assert_eq!(answer.status == StatusCode::OK, visible, "round {round}");
         assert!(!visible || answer.body == bytes, "round {round}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_meets_other_transactions_waits_for_its_turn() {
+    let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let faults = Faults::at((0..8).map(|call| (call, Fault::Conflict)));
+    let bytes = package("Acme", "1.0.0", "x");
+    owner.at(&feed.meeting(&faults)).push(&bytes).await.expect(StatusCode::CREATED);
+    assert!(faults.calls() > 8, "{}", faults.calls());
+    assert_eq!(owner.versions("acme").await, ["1.0.0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_meets_other_transactions_for_ever_is_told_to_come_back() {
+    let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let faults = Faults::at((0..1_000).map(|call| (call, Fault::Conflict)));
+    let refused = owner.at(&feed.meeting(&faults)).push(&package("Acme", "1.0.0", "x")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.header("retry-after"), "2");
+    // Ever later, and so not often.
+    assert!((20..100).contains(&faults.calls()), "{}", faults.calls());
 }
