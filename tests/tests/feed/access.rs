@@ -234,3 +234,16 @@ proptest::proptest! {
         let _ = feed::package_version(&text);
     }
 }
+
+#[tokio::test]
+async fn keys_are_listed_by_name_also_those_revoked() {
+    let feed = TestFeed::start().await;
+    for name in ["b", "a"] {
+        feed.client(name, &[Scope::Read], &["*"]).await;
+    }
+    assert!(feed.table().revoke_key(&"b".parse().unwrap()).await.unwrap());
+    let keys = feed.table().keys().await.unwrap().into_iter();
+    let keys: Vec<_> =
+        keys.map(|key| (key.name.as_str().to_owned(), key.revoked.is_some())).collect();
+    assert_eq!(keys, [("a".to_owned(), false), ("b".to_owned(), true)]);
+}

@@ -1,5 +1,6 @@
 //! Reading: the service index, version lists, packages and nuspecs.
 
+use feed::Changes;
 use http::{Method, StatusCode};
 use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, nuspec};
 
@@ -154,4 +155,30 @@ async fn follow(
     let (parts, body) = feed.engines.s3.call(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes().to_vec();
     (parts.status, parts.headers, body)
+}
+
+#[tokio::test]
+async fn what_is_more_than_a_page_of_the_table_is_read_whole() {
+    const VERSIONS: usize = 6_100;
+    let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let versions: Vec<String> = (0..VERSIONS).map(|minor| format!("1.{minor}.0")).collect();
+    let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+    feed.fill(["Many".to_owned()], &versions).await;
+    assert_eq!(owner.versions("many").await, versions);
+    let (mut rows, mut position) = (0, None);
+    loop {
+        let page = feed.table().rows(position).await.unwrap();
+        rows += page.rows.len();
+        let Some(next) = page.next else { break };
+        position = Some(next);
+    }
+    assert!(rows > 4 * VERSIONS, "{rows}");
+    let (mut changes, mut next) = (0, Some(Changes::beginning()));
+    while let Some(first) = next {
+        let page = feed.table().changes(first).await.unwrap();
+        changes += page.changes.len();
+        next = page.next;
+    }
+    assert_eq!(changes, VERSIONS);
 }

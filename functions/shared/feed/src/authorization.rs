@@ -213,6 +213,26 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_is_read_as_it_is_written() {
+        for scope in [Scope::Push, Scope::Unlist, Scope::Read, Scope::Admin] {
+            assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+        for text in ["", "Push", "all"] {
+            assert_eq!(text.parse::<Scope>(), Err(ScopeError(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_glob_is_of_the_characters_of_ids_and_stars() {
+        for text in ["*", "A.b_c-9*", &"a".repeat(100)] {
+            assert_eq!(text.parse::<IdGlob>().unwrap().to_string(), text);
+        }
+        for text in ["", "a b", "a/b", "\u{e9}", &"a".repeat(101)] {
+            assert_eq!(text.parse::<IdGlob>(), Err(IdGlobError(text.to_owned())));
+        }
+    }
+
+    #[test]
     fn a_caller_survives_the_authorizer_context() {
         let caller = Caller::Key {
             name: "ci".parse().unwrap(),

@@ -60,3 +60,14 @@ impl Aws {
 pub(crate) fn patience(bytes: u64) -> Duration {
     Duration::from_secs(8 + bytes / 1_000_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_more_waits_longer() {
+        assert_eq!(patience(0), Duration::from_secs(8));
+        assert_eq!(patience(5_000_000), Duration::from_secs(13));
+    }
+}

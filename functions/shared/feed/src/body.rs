@@ -54,3 +54,16 @@ impl http_body::Body for Body {
         self.0.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+
+    use super::*;
+
+    #[test]
+    fn a_body_without_a_byte_is_at_its_end() {
+        assert!(Body::empty().is_end_stream());
+        assert!(!Body::from("a").is_end_stream());
+    }
+}

@@ -221,3 +221,57 @@ impl http_body::Body for FileBody {
         SizeHint::with_exact(self.length())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body::Body as _;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// More than is read at once.
+    fn bytes() -> Vec<u8> {
+        (0..=250).cycle().take(300_000).collect()
+    }
+
+    fn file() -> Arc<File> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes()).unwrap();
+        Arc::new(file)
+    }
+
+    #[tokio::test]
+    async fn a_package_is_the_same_in_memory_and_in_a_file() {
+        let whole = bytes();
+        for spooling in [Spooling::Memory, Spooling::Folder(std::env::temp_dir())] {
+            let mut spool = spooling.start().await.unwrap();
+            for piece in whole.chunks(130_000) {
+                spool.append(&Bytes::copy_from_slice(piece)).unwrap();
+            }
+            let content = spool.finish();
+            assert_eq!(content.size(), 300_000);
+            for part in [0..300_000, 1..3, 262_144..300_000, 5..5] {
+                let expected = &whole[part.start..part.end];
+                let part = part.start as u64..part.end as u64;
+                assert_eq!(content.sha256(part.clone()).unwrap()[..], Sha256::digest(expected)[..]);
+                let sent = content.to_byte_stream(part).collect().await.unwrap();
+                assert!(sent.into_bytes() == expected);
+            }
+            let error = content.sha256(299_999..300_001).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_file_knows_how_much_of_it_is_left() {
+        let mut body = FileBody::new(file(), 5..300_000);
+        assert!(!body.is_end_stream());
+        for (piece, left) in [(262_144, 37_851), (37_851, 0)] {
+            assert_eq!(body.size_hint().exact(), Some(piece + left));
+            let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(frame.len() as u64, piece);
+        }
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
+    }
+}

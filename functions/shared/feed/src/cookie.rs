@@ -35,3 +35,28 @@ impl SessionCookie {
         format!("{}=; Max-Age=0; {}", Self::NAME, Self::ATTRIBUTES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_in(cookies: &[&'static str]) -> Option<String> {
+        let values = cookies.iter().map(|value| (COOKIE, http::HeaderValue::from_static(value)));
+        SessionCookie::of(&values.collect())
+    }
+
+    #[test]
+    fn the_key_is_found_among_other_cookies() {
+        assert_eq!(key_in(&["a=b; __Host-nuthatch=k=1"]).as_deref(), Some("k=1"));
+        assert_eq!(key_in(&["a=b", "__Host-nuthatch=k;c=d"]).as_deref(), Some("k"));
+        assert_eq!(key_in(&["a=b; nuthatch=k; __Host-nuthatch"]), None);
+    }
+
+    #[test]
+    fn a_cookie_is_for_this_host_and_for_twelve_hours() {
+        let attributes = "Path=/; Secure; HttpOnly; SameSite=Strict";
+        let set = format!("__Host-nuthatch=k; Max-Age=43200; {attributes}");
+        assert_eq!(SessionCookie::set("k"), set);
+        assert_eq!(SessionCookie::unset(), format!("__Host-nuthatch=; Max-Age=0; {attributes}"));
+    }
+}

@@ -89,3 +89,34 @@ impl Door {
         Some(remembered.record.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_remembered_for_a_minute_by_whichever_clock_is_ahead() {
+        let seen = |seconds_ago| Remembered {
+            record: KeyRecord {
+                hash: ApiKey::generate().unwrap().hash(),
+                name: crate::KeyName::owner(),
+                scopes: Vec::new(),
+                ids: Vec::new(),
+                created: String::new(),
+                expires: None,
+                revoked: None,
+            },
+            ticked: Instant::now(),
+            seen: OffsetDateTime::now_utc() - Duration::from_secs(seconds_ago),
+        };
+        assert!(seen(0).is_fresh() && seen(58).is_fresh());
+        assert!(!seen(60).is_fresh());
+        let set_back = Remembered { seen: OffsetDateTime::now_utc() + MEMORY, ..seen(0) };
+        assert!(!set_back.is_fresh());
+        let (before, after) = (seen(0), seen(0));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(before.is_fresh());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!after.is_fresh());
+    }
+}

@@ -225,6 +225,36 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_short_and_plain() {
+        for name in ["a", "CI.2_b-c", &"a".repeat(64)] {
+            assert_eq!(name.parse::<KeyName>().unwrap().to_string(), name);
+        }
+        for name in ["", "a b", "a/b", "\u{e9}", &"a".repeat(65)] {
+            assert_eq!(name.parse::<KeyName>(), Err(KeyNameError(name.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_key_opens_until_it_expires_or_is_revoked_what_its_scopes_say() {
+        let record = KeyRecord {
+            hash: ApiKey::generate().unwrap().hash(),
+            name: KeyName::owner(),
+            scopes: vec![Scope::Push],
+            ids: Vec::new(),
+            created: String::new(),
+            expires: Some(100),
+            revoked: None,
+        };
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        assert!(record.is_valid_at(at(99)));
+        assert!(!record.is_valid_at(at(100)));
+        assert!(record.allows(Scope::Push) && !record.allows(Scope::Unlist));
+        let record = KeyRecord { expires: None, scopes: vec![Scope::Admin], ..record };
+        assert!(record.is_valid_at(at(101)) && record.allows(Scope::Unlist));
+        assert!(!KeyRecord { revoked: Some(String::new()), ..record }.is_valid_at(at(1)));
+    }
+
+    #[test]
     fn every_mistyped_character_is_noticed() {
         let key = ApiKey::generate().unwrap();
         for position in PREFIX.len()..key.reveal().len() {
@@ -244,7 +274,29 @@ mod tests {
 
     #[test]
     fn a_key_does_not_print_itself() {
-        let key = ApiKey::generate().unwrap();
-        assert!(!format!("{key:?}").contains(&key.reveal()[PREFIX.len()..]));
+        assert_eq!(format!("{:?}", ApiKey::generate().unwrap()), "ApiKey(…)");
+    }
+
+    #[test]
+    fn every_character_is_as_good_as_another() {
+        let keys: Vec<ApiKey> = (0..200).map(|_| ApiKey::generate().unwrap()).collect();
+        for character in ALPHABET {
+            let character = char::from(*character);
+            let random = |key: &ApiKey| key.reveal()[PREFIX.len()..][..RANDOM_LENGTH].to_owned();
+            assert!(keys.iter().any(|key| random(key).contains(character)), "{character}");
+        }
+    }
+
+    #[test]
+    fn keys_once_given_stay_keys() {
+        let key = format!("{PREFIX}{}yzPdb4", "0".repeat(RANDOM_LENGTH));
+        assert_eq!(key.parse::<ApiKey>().unwrap().reveal(), key);
+    }
+
+    #[test]
+    fn a_key_of_other_characters_is_none_whatever_its_checksum() {
+        let secret = format!("{PREFIX}{}", "!".repeat(RANDOM_LENGTH));
+        let key = format!("{secret}{}", checksum(&secret));
+        assert_eq!(key.parse::<ApiKey>().unwrap_err(), ApiKeyError::Mistyped);
     }
 }

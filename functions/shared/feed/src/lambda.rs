@@ -179,4 +179,12 @@ mod tests {
             assert_eq!(split(&format!("{prefix}{path}"), resource), (prefix, path));
         }
     }
+
+    #[tokio::test]
+    async fn a_text_is_a_body_as_bytes_are() {
+        for body in [lambda_http::Body::from("text"), lambda_http::Body::from(b"text".to_vec())] {
+            let body = request(lambda_http::Request::new(body)).into_body();
+            assert_eq!(body.collect().await.unwrap().to_bytes(), "text");
+        }
+    }
 }

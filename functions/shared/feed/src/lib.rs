@@ -56,3 +56,17 @@ pub use table::{
     Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, State, Table, TableError,
     VersionRow, timestamp,
 };
+
+/// What `work` writes to the log.
+#[cfg(test)]
+fn logged(work: impl FnOnce()) -> String {
+    use std::io::{Read, Seek};
+    let mut file = tempfile::tempfile().unwrap();
+    let log = tracing_subscriber::fmt().with_ansi(false);
+    let log = log.with_writer(std::sync::Arc::new(file.try_clone().unwrap())).finish();
+    tracing::subscriber::with_default(log, work);
+    let mut written = String::new();
+    file.rewind().unwrap();
+    file.read_to_string(&mut written).unwrap();
+    written
+}

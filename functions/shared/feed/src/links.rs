@@ -97,3 +97,32 @@ pub fn escape(text: &str) -> String {
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'+');
     utf8_percent_encode(&text.to_lowercase(), PLAIN).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_lower_cased_and_without_metadata() {
+        let id = PackageId::parse("Acme.Core").unwrap();
+        let (one, other) = ("1.0-RC.1+b".parse().unwrap(), "2.0".parse().unwrap());
+        let links = Links::new("https://feed", Hive::WithoutSemVer2, &id);
+        let folder = "https://feed/v3/registration-semver1/acme.core";
+        assert_eq!(links.registration(), format!("{folder}/index.json"));
+        assert_eq!(links.page(&one, &other), format!("{folder}/page/1.0.0-rc.1/2.0.0.json"));
+        assert_eq!(links.leaf(&one), format!("{folder}/1.0.0-rc.1.json"));
+        let folder = "https://feed/v3/package/acme.core/1.0.0-rc.1";
+        assert_eq!(links.file(&one, "readme"), format!("{folder}/readme"));
+        assert_eq!(links.nupkg(&one), format!("{folder}/acme.core.1.0.0-rc.1.nupkg"));
+        assert_eq!(links.details(&one), "https://feed/packages/acme.core/1.0.0-rc.1");
+        let links = Links::new("", Hive::All, &id);
+        assert_eq!(links.registration_of("A b/C"), "/v3/registration/a%20b%2Fc/index.json");
+    }
+
+    #[test]
+    fn a_path_says_which_hive_it_is_in() {
+        let hive = |path| Hive::of(path);
+        assert_eq!(hive("/v3/registration-semver1/a/index.json"), Hive::WithoutSemVer2);
+        assert_eq!(hive("/v3/registration/registration-semver1/index.json"), Hive::All);
+    }
+}

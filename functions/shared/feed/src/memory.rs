@@ -98,6 +98,8 @@ mod tests {
             memory.0.insert(id.to_string(), (package, 1_000));
         }
         assert!(memory.0.weight() <= 100_000);
+        // Their bytes, their ids, and what the maps around them take.
+        assert!(memory.0.weight() >= memory.0.len() as u64 * 1_201);
         assert!(memory.0.len() > 10);
         let package = Arc::new(Stamped { stamp, value: () });
         memory.0.insert("large".to_owned(), (package, 60_000));

@@ -128,6 +128,73 @@ fn without_body(reply: Reply) -> Reply {
 mod tests {
     use super::*;
 
+    fn asked(method: Method, name: http::HeaderName, value: &'static str) -> Asked {
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method;
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+        Asked::of(&request)
+    }
+
+    fn reply(content_type: &'static str, length: usize) -> Reply {
+        let mut reply = Reply::new(Body::from(vec![b'a'; length]));
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply.headers_mut().insert(ETAG, HeaderValue::from_static("\"a\""));
+        reply
+    }
+
+    #[tokio::test]
+    async fn what_the_client_has_is_not_sent_again() {
+        for (known, status) in [
+            ("\"a\"", StatusCode::NOT_MODIFIED),
+            ("\"b\", W/\"a\"", StatusCode::NOT_MODIFIED),
+            ("*", StatusCode::NOT_MODIFIED),
+            ("\"b\"", StatusCode::OK),
+        ] {
+            for method in [Method::GET, Method::HEAD] {
+                let shaped =
+                    asked(method, IF_NONE_MATCH, known).shape(reply("text/plain", 9)).await;
+                assert_eq!(shaped.status(), status, "{known}");
+                assert_eq!(shaped.headers()[ETAG], "\"a\"");
+            }
+            let post =
+                asked(Method::POST, IF_NONE_MATCH, known).shape(reply("text/plain", 9)).await;
+            assert_eq!(post.status(), StatusCode::OK);
+        }
+        let mut refused = reply("text/plain", 9);
+        *refused.status_mut() = StatusCode::NOT_FOUND;
+        let shaped = asked(Method::GET, IF_NONE_MATCH, "*").shape(refused).await;
+        assert_eq!(shaped.status(), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn long_texts_are_zipped_for_who_takes_it() {
+        let shaped = async |method, coding, content_type, length| {
+            let asked = asked(method, ACCEPT_ENCODING, coding);
+            let (parts, body) = asked.shape(reply(content_type, length)).await.into_parts();
+            let length = body.collect().await.unwrap().to_bytes().len();
+            let header = |name| parts.headers.get(name).cloned();
+            (header(CONTENT_ENCODING).is_some(), header(VARY).is_some(), length)
+        };
+        let json = "application/json; charset=utf-8";
+        let zipped = gzip(&[b'a'; 1_024]).unwrap().len();
+        assert_eq!(shaped(Method::GET, "br, gzip", json, 1_024).await, (true, true, zipped));
+        assert_eq!(shaped(Method::GET, "gzip", "text/plain", 1_023).await, (false, true, 1_023));
+        assert_eq!(shaped(Method::GET, "br", json, 2_000).await, (false, true, 2_000));
+        assert_eq!(shaped(Method::GET, "gzip", "image/png", 2_000).await, (false, false, 2_000));
+        assert_eq!(shaped(Method::POST, "gzip", json, 2_000).await, (false, false, 2_000));
+        assert_eq!(shaped(Method::HEAD, "gzip", json, 2_000).await, (true, true, 0));
+    }
+
+    #[tokio::test]
+    async fn a_head_is_told_the_length_and_sent_no_byte() {
+        let shaped = asked(Method::HEAD, ACCEPT_ENCODING, "br").shape(reply("text/plain", 9)).await;
+        assert_eq!(shaped.headers()[CONTENT_LENGTH], "9");
+        assert_eq!(shaped.into_body().collect().await.unwrap().to_bytes().len(), 0);
+        let nothing = asked(Method::HEAD, ACCEPT_ENCODING, "br");
+        let nothing = nothing.shape(status(StatusCode::NO_CONTENT)).await;
+        assert!(!nothing.headers().contains_key(CONTENT_LENGTH));
+    }
+
     #[test]
     fn gzip_is_taken_as_the_client_says() {
         for item in ["gzip", "GZip", "gzip;q=0.5", "*", "gzip; q=1"] {

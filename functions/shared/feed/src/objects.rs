@@ -302,3 +302,20 @@ fn unavailable(action: &'static str, error: impl Into<BoxError>) -> ObjectError 
 fn is_status<E: ProvideErrorMetadata>(error: &SdkError<E>, status: u16) -> bool {
     error.raw_response().is_some_and(|response| response.status().as_u16() == status)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_the_push_and_what_it_pushed() {
+        let (id, version) = (PackageId::parse("Acme.Core").unwrap(), "1.0-RC".parse().unwrap());
+        let key = ObjectKey::of(&id, &version, Ulid::nil());
+        let push = "00000000000000000000000000";
+        assert_eq!(key.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.nupkg"));
+        assert_eq!(key.ulid(), push);
+        assert_eq!(key.file_name(), "acme.core.1.0.0-rc.nupkg");
+        let readme = key.attached(AttachedFile::Readme);
+        assert_eq!(readme.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.readme"));
+    }
+}

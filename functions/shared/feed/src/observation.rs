@@ -214,4 +214,26 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn milliseconds_are_told_with_one_decimal() {
+        let ago = std::time::Duration::from_millis(1_234);
+        let started = Instant::now().checked_sub(ago).unwrap();
+        let observation = Observation { started, ..Observation::begin("push", &request(&[])) };
+        let taken = observation.end(&crate::status(StatusCode::OK)).milliseconds;
+        assert!((1_234.0..10_000.0).contains(&taken), "{taken}");
+        assert!(taken.to_string().split('.').nth(1).is_none_or(|rest| rest.len() == 1), "{taken}");
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_its_facts_as_fields() {
+        let pushed = request(&[("proxy", "Acme/1.0")]);
+        let line = crate::logged(|| {
+            observed("push", &pushed, &crate::status(StatusCode::CREATED)).log();
+        });
+        for fact in ["verb=\"push\"", "http.status=201", "duration_ms=1.5", "package.id=\"Acme\""] {
+            assert!(line.contains(fact), "{line}");
+        }
+        assert!(line.contains("push Acme 1.0.0 by anonymous: 201 in 1.5 ms"), "{line}");
+    }
 }

@@ -254,4 +254,26 @@ mod tests {
         assert_eq!(one_line("a\r\nX-Evil: 1\u{0}é"), "a  X-Evil: 1??");
         assert_eq!(one_line(&"x".repeat(9999)).len(), 512);
     }
+
+    #[test]
+    fn who_may_succeed_later_is_told_when() {
+        assert_eq!(Refusal::Unavailable("no answer".into()).retry_after(), Some(2));
+        assert_eq!(Refusal::Full.retry_after(), Some(20));
+        assert_eq!(Refusal::NoKey.retry_after(), None);
+    }
+
+    #[test]
+    fn the_log_tells_what_failed_from_what_was_refused() {
+        let refused = crate::logged(|| Refusal::NoKey.log());
+        assert!(refused.contains("INFO") && refused.contains("refused: "), "{refused}");
+        let causes: [Refusal; 2] = [
+            Refusal::Broken("the table is full".into()),
+            Refusal::Unavailable("the table is full".into()),
+        ];
+        for failed in causes {
+            let failed = crate::logged(|| failed.log());
+            assert!(failed.contains("ERROR"), "{failed}");
+            assert!(failed.contains("failed: the table is full"), "{failed}");
+        }
+    }
 }

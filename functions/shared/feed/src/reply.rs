@@ -144,3 +144,18 @@ impl From<Refusal> for Reply {
         reply
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_changes_is_kept_for_a_day() {
+        let kept = |lifetime| {
+            let reply = stream(Body::empty(), "text/plain");
+            tagged(reply, &"a", lifetime).headers()[CACHE_CONTROL].clone()
+        };
+        assert_eq!(kept(Lifetime::Unchanging), "private, max-age=86400, immutable");
+        assert_eq!(kept(Lifetime::Checked), "private, no-cache");
+    }
+}

@@ -71,3 +71,15 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_its_host_and_a_path() {
+        for (host, path) in [("https://a", "/b/c"), ("http://a:80", ""), ("", "/b"), ("a", "")] {
+            assert_eq!(BaseUrl(format!("{host}{path}")).split(), (host, path));
+        }
+    }
+}

@@ -186,6 +186,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn aws_is_sent_parts_of_what_is_above_64_mib() {
+        let Parts { above, of } = Parts::for_aws();
+        assert_eq!((above, of), (67_108_864, 16_777_216));
+    }
+
+    #[test]
     fn parts_cover_every_byte_once() {
         let parts: Vec<_> = ranges(10, 4).collect();
         assert_eq!(parts, [0..4, 4..8, 8..10]);

@@ -127,3 +127,34 @@ fn next_month(time: OffsetDateTime) -> OffsetDateTime {
     // No month has more days, and every two have more.
     first + time::Duration::days(31)
 }
+
+#[cfg(test)]
+mod tests {
+    use time::{Date, Month};
+
+    use super::*;
+
+    #[test]
+    fn a_young_change_is_read_again_with_all_within_its_minute() {
+        let milliseconds = 1_800_000_000_000;
+        let cursor = Ulid::from_parts(milliseconds, 7);
+        let minute_later = time_of(cursor) + LATEST;
+        assert!(!Changes::was_settled(cursor, minute_later));
+        let first = Ulid::from_parts(milliseconds - 60_000, 0);
+        assert_eq!(Changes::after(cursor, minute_later), first);
+        let then = minute_later + time::Duration::milliseconds(1);
+        assert!(Changes::was_settled(cursor, then));
+        assert_eq!(Changes::after(cursor, then), cursor);
+    }
+
+    #[test]
+    fn every_month_has_a_next_one() {
+        let next = |year, month, day| {
+            let day = Date::from_calendar_date(year, month, day).unwrap();
+            changes_key(next_month(day.midnight().assume_utc()))
+        };
+        assert_eq!(next(2026, Month::January, 31), "CHANGES#2026-02");
+        assert_eq!(next(2026, Month::February, 1), "CHANGES#2026-03");
+        assert_eq!(next(2026, Month::December, 31), "CHANGES#2027-01");
+    }
+}

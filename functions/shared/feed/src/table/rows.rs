@@ -407,3 +407,53 @@ pub(super) const NAME: &str = "NAME#";
 pub(super) fn key_name_key(name: &KeyName) -> (String, String) {
     (KEYS.to_owned(), format!("{NAME}{name}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ULID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+    #[test]
+    fn a_release_takes_its_texts_and_the_entries_of_its_lists() {
+        let row: VersionRow = serde_json::from_value(json!({
+            "id": "Acme", "version": "1.0.0", "listed": true, "state": "visible",
+            "object": "o", "size": 1, "sha256": "", "published": "", "pushed_by": "ci"
+        }))
+        .unwrap();
+        let bytes = |metadata| {
+            Release { version: "1.0.0".parse().unwrap(), row: row.clone(), metadata }.bytes()
+        };
+        assert_eq!(bytes(Metadata::default()), 1_600);
+        let needed = Dependency { id: "Core".to_owned(), range: "[1.0.0, )".to_owned() };
+        let group = DependencyGroup {
+            target_framework: Some("net8.0".to_owned()),
+            dependencies: vec![needed],
+        };
+        let metadata = Metadata {
+            authors: "ab".to_owned(),
+            package_types: vec!["Dependency".to_owned()],
+            dependency_groups: vec![group],
+            ..Metadata::default()
+        };
+        assert_eq!(bytes(metadata), 1_600 + 2 + (48 + 6) + (48 + 10) + (48 + 48 + 4 + 9));
+    }
+
+    #[test]
+    fn a_push_says_when_it_was_made() {
+        let published = VersionRow::published_by(Ulid::from_string(ULID).unwrap());
+        assert_eq!(published, "2016-07-30T23:54:10.259Z");
+        let now = OffsetDateTime::parse(&timestamp(), &Rfc3339).unwrap();
+        assert!((OffsetDateTime::now_utc() - now).whole_minutes() == 0);
+    }
+
+    #[test]
+    fn a_stamp_is_a_uuid_too() {
+        let stamp = Stamp::read(ULID).unwrap();
+        assert_eq!(stamp.to_uuid(), "01563e3a-b5d3-d676-4c61-efb99302bd5b");
+        assert_eq!(stamp.to_string(), ULID);
+        assert!(stamp.is_settled());
+    }
+}
