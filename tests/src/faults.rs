@@ -150,14 +150,15 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
     }
 }
 
+/// What the table's answers are.
+const TABLE_TYPE: &str = "application/x-amz-json-1.0";
+
 /// A transaction's refusal because another one was at its second row.
 fn conflict() -> HttpResponse {
     let reasons = r#"[{"Code":"None"},{"Code":"TransactionConflict","Message":"injected"}]"#;
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
     let body = format!(r#"{{"__type":"{kind}","CancellationReasons":{reasons}}}"#);
-    let response = http::Response::builder().status(400);
-    let response = response.header("content-type", "application/x-amz-json-1.0");
-    HttpResponse::try_from(response.body(SdkBody::from(body)).unwrap()).unwrap()
+    response(400, TABLE_TYPE, body)
 }
 
 /// A refusal in the words of the table, or in those of the bucket.
@@ -166,11 +167,15 @@ fn refusal(is_table: bool, codes: [&str; 2], statuses: [u16; 2]) -> HttpResponse
     let (status, content_type, body) = if is_table {
         let kind = format!("com.amazonaws.dynamodb.v20120810#{table}");
         let body = format!("{{\"__type\":\"{kind}\",\"message\":\"injected\"}}");
-        (statuses[0], "application/x-amz-json-1.0", body)
+        (statuses[0], TABLE_TYPE, body)
     } else {
         let body = format!("<Error><Code>{bucket}</Code><Message>injected</Message></Error>");
         (statuses[1], "application/xml", body)
     };
+    response(status, content_type, body)
+}
+
+fn response(status: u16, content_type: &str, body: String) -> HttpResponse {
     let response = http::Response::builder().status(status).header("content-type", content_type);
     HttpResponse::try_from(response.body(SdkBody::from(body)).unwrap()).unwrap()
 }

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_is_as_good_as_another() {
+    fn every_character_occurs_in_keys() {
         let keys: Vec<ApiKey> = (0..200).map(|_| ApiKey::generate().unwrap()).collect();
         for character in ALPHABET {
             let character = char::from(*character);

@@ -121,8 +121,7 @@ mod tests {
 
     #[test]
     fn a_path_says_which_hive_it_is_in() {
-        let hive = |path| Hive::of(path);
-        assert_eq!(hive("/v3/registration-semver1/a/index.json"), Hive::WithoutSemVer2);
-        assert_eq!(hive("/v3/registration/registration-semver1/index.json"), Hive::All);
+        assert_eq!(Hive::of("/v3/registration-semver1/a/index.json"), Hive::WithoutSemVer2);
+        assert_eq!(Hive::of("/v3/registration/registration-semver1/index.json"), Hive::All);
     }
 }
