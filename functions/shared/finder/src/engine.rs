@@ -108,23 +108,32 @@ impl Engine {
         Ok(names)
     }
 
-    /// Brings versions to what they have become, all at once.
+    /// Brings versions to what they have become, all at once. Where they are so
+    /// already, it writes nothing: what was changed twice within a minute is read
+    /// anew by every search until that has passed.
     pub(crate) fn apply(&self, updates: impl Iterator<Item = Update>) -> Result<(), FinderError> {
-        let mut packages: BTreeMap<String, Package> = BTreeMap::new();
+        let mut packages: BTreeMap<String, (Package, Package)> = BTreeMap::new();
         for Update { id, version, listed } in updates {
             let key = id.key();
             if !packages.contains_key(&key) {
-                packages.insert(key.clone(), self.package(&key)?.unwrap_or_default());
+                let known = self.package(&key)?.unwrap_or_default();
+                packages.insert(key.clone(), (known.clone(), known));
             }
-            let Some(package) = packages.get_mut(&key) else { continue };
+            let Some((_, package)) = packages.get_mut(&key) else { continue };
             match listed {
                 Some((row, metadata)) => package.insert(&version, &row, &metadata),
                 None => package.remove(&version),
             }
         }
-        let mut writer = self.writer();
-        for (key, mut package) in packages {
+        packages.retain(|_, (known, package)| {
             package.forget_unseen();
+            known != package
+        });
+        if packages.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        for (key, (_, package)) in packages {
             writer.delete_term(Term::from_field_text(self.fields.key, &key));
             for document in self.fields.documents(&key, &package)? {
                 writer.add_document(document)?;
@@ -230,6 +239,19 @@ mod tests {
             let row = serde_json::from_value(row).unwrap();
             Update::new((id, version), Some((row, Some(Metadata::default()))))
         })
+    }
+
+    #[test]
+    fn what_the_index_holds_already_is_not_written_again() {
+        let engine = Engine::open(&[]).unwrap();
+        engine.apply(pushed(0..3)).unwrap();
+        let written = engine.index.searchable_segment_ids().unwrap();
+        engine.apply(pushed(0..3)).unwrap();
+        let (id, version) = (PackageId::parse("Other").unwrap(), "1.0.0".parse().unwrap());
+        engine.apply([Update::new((id, version), None)].into_iter()).unwrap();
+        assert_eq!(engine.index.searchable_segment_ids().unwrap(), written);
+        engine.apply(pushed(3..4)).unwrap();
+        assert_ne!(engine.index.searchable_segment_ids().unwrap(), written);
     }
 
     #[test]
