@@ -11,6 +11,10 @@ macro_rules! say {
 }
 use say;
 
+/// What is tried here, tens of millions of small pieces of memory come and go with.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod crashes;
 mod faults;
 mod histories;
