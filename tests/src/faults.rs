@@ -1,14 +1,17 @@
 //! Faults under the SDK: what can happen to each call on its way to AWS and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use tokio::sync::Notify;
+
+use crate::Idle;
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,13 +36,14 @@ pub enum Fault {
     DeathBefore,
     /// The process dies when it is done.
     DeathAfter,
-    /// Another transaction is at one of its rows; what is no transaction goes on.
+    /// Another write is at one of its rows, or at its object. What writes on no
+    /// condition, or reads, goes on.
     Conflict,
 }
 
 impl Fault {
     /// All that any call can meet.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Lost,
         Self::AnswerLost,
         Self::Throttled,
@@ -50,6 +54,7 @@ impl Fault {
         Self::Silence,
         Self::DeathBefore,
         Self::DeathAfter,
+        Self::Conflict,
     ];
 
     /// Whether the process ends with it.
@@ -57,14 +62,34 @@ impl Fault {
     pub fn is_death(self) -> bool {
         matches!(self, Self::DeathBefore | Self::DeathAfter)
     }
+
+    /// Whether a call can meet it.
+    fn strikes(self, request: &HttpRequest) -> bool {
+        let headers = request.headers();
+        let is_transaction =
+            || headers.get("x-amz-target").is_some_and(|it| it.contains("Transact"));
+        self != Self::Conflict || is_transaction() || headers.contains_key("if-none-match")
+    }
 }
 
 /// Which calls meet which faults: the first call is 0, tries of the SDK count.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     plan: BTreeMap<usize, Fault>,
-    made: Arc<Mutex<usize>>,
+    so_far: Arc<Mutex<SoFar>>,
+    struck: Arc<Notify>,
     death: Arc<Notify>,
+}
+
+/// What happened so far.
+#[derive(Debug, Default)]
+struct SoFar {
+    calls: usize,
+    on_their_way: usize,
+    /// The last call that met a fault.
+    struck: Option<usize>,
+    /// What of the plan came to pass.
+    passed: BTreeSet<usize>,
 }
 
 impl Faults {
@@ -77,7 +102,32 @@ impl Faults {
     /// How many calls were made.
     #[must_use]
     pub fn calls(&self) -> usize {
-        *self.made.lock().unwrap()
+        self.so_far.lock().unwrap().calls
+    }
+
+    /// Whether every one of these faults was met.
+    #[must_use]
+    pub fn were_all_met(&self) -> bool {
+        self.so_far.lock().unwrap().passed.len() == self.plan.len()
+    }
+
+    /// Moves a paused clock on whenever nobody can go on but for a call that met a
+    /// fault: the clock stands still as long as a thread waits, such as for a part of
+    /// a package that never comes.
+    pub async fn push_the_clock(&self, idle: &Idle) {
+        loop {
+            self.struck.notified().await;
+            while self.is_all_that_is_waited_for() {
+                idle.comes().await;
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    /// Whether the last call met a fault, and none is on its way.
+    fn is_all_that_is_waited_for(&self) -> bool {
+        let so_far = self.so_far.lock().unwrap();
+        so_far.on_their_way == 0 && so_far.struck.is_some_and(|struck| struck + 1 == so_far.calls)
     }
 
     /// Done when the process is to die.
@@ -90,13 +140,48 @@ impl Faults {
         Faulty { engine, faults: self.clone() }
     }
 
-    fn next(&self) -> Option<Fault> {
-        let mut made = self.made.lock().unwrap();
-        let call = *made;
-        *made += 1;
+    /// What the next call meets.
+    fn next(&self, request: &HttpRequest) -> Option<Fault> {
+        let mut so_far = self.so_far.lock().unwrap();
+        let call = so_far.calls;
+        so_far.calls += 1;
         let for_good = |(_, fault): &(&usize, &Fault)| **fault == Fault::ThrottledForGood;
         let throttled = self.plan.range(..=call).find(for_good);
-        throttled.map(|(_, fault)| *fault).or_else(|| self.plan.get(&call).copied())
+        let (&planned, &fault) = throttled.or_else(|| self.plan.get_key_value(&call))?;
+        if !fault.strikes(request) {
+            return None;
+        }
+        so_far.struck = Some(call);
+        so_far.passed.insert(planned);
+        self.struck.notify_one();
+        Some(fault)
+    }
+
+    /// A call of `engine`, as it goes to it.
+    fn send(&self, engine: &impl HttpConnector, request: HttpRequest) -> HttpConnectorFuture {
+        let (call, on_its_way) = (engine.call(request), OnItsWay::new(&self.so_far));
+        HttpConnectorFuture::new(async move {
+            let answer = call.await;
+            drop(on_its_way);
+            answer
+        })
+    }
+}
+
+/// A call that is not answered yet.
+#[derive(Debug)]
+struct OnItsWay(Arc<Mutex<SoFar>>);
+
+impl OnItsWay {
+    fn new(so_far: &Arc<Mutex<SoFar>>) -> Self {
+        so_far.lock().unwrap().on_their_way += 1;
+        Self(Arc::clone(so_far))
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().on_their_way -= 1;
     }
 }
 
@@ -109,14 +194,12 @@ pub struct Faulty<E> {
 
 impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(fault) = self.faults.next() else { return self.engine.call(request) };
-        let target = request.headers().get("x-amz-target");
-        let is_table = target.is_some();
-        if fault == Fault::Conflict && !target.is_some_and(|name| name.contains("Transact")) {
-            return self.engine.call(request);
-        }
+        let Some(fault) = self.faults.next(&request) else {
+            return self.faults.send(&self.engine, request);
+        };
+        let is_table = request.headers().contains_key("x-amz-target");
         let reaches = matches!(fault, Fault::AnswerLost | Fault::DeathAfter);
-        let done = reaches.then(|| self.engine.call(request));
+        let done = reaches.then(|| self.faults.send(&self.engine, request));
         let death = Arc::clone(&self.faults.death);
         HttpConnectorFuture::new(async move {
             if let Some(done) = done {
@@ -139,7 +222,10 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
                 Fault::Denied => {
                     Ok(refusal(is_table, ["AccessDeniedException", "AccessDenied"], [400, 403]))
                 }
-                Fault::Conflict => Ok(conflict()),
+                Fault::Conflict if is_table => Ok(conflict()),
+                Fault::Conflict => {
+                    Ok(refusal(is_table, ["", "ConditionalRequestConflict"], [400, 409]))
+                }
                 Fault::Silence => std::future::pending().await,
                 Fault::DeathBefore | Fault::DeathAfter => {
                     death.notify_one();

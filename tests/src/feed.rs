@@ -15,7 +15,7 @@ use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::{Functions, Gateway, Settings};
 use tempfile::TempDir;
 
-use crate::{Client, Faults, Loader, Recorder, Turns, commit};
+use crate::{Actor, Client, Faults, Loader, Recorder, commit};
 
 /// What a test wants of its feed.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,7 @@ pub struct TestFeed {
     pub engines: Engines,
     /// The calls that its functions made.
     pub calls: Recorder,
+    recorded: Aws,
     folder: Arc<TempDir>,
     settings: Settings,
 }
@@ -115,6 +116,7 @@ impl TestFeed {
             aws: engines.aws(),
             engines,
             calls,
+            recorded,
             folder,
             settings,
         }
@@ -124,11 +126,7 @@ impl TestFeed {
     /// same table and bucket.
     #[must_use]
     pub fn another_instance(&self) -> Self {
-        let aws = aws(
-            self.calls.record(self.engines.dynamodb.clone()),
-            self.calls.record(self.engines.s3.clone()),
-        );
-        Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
+        Self { gateway: gateway(&self.recorded, &self.settings), ..self.clone() }
     }
 
     /// Another instance, whose calls meet these faults.
@@ -143,11 +141,9 @@ impl TestFeed {
 
     /// Another instance, whose calls are this actor's and wait for their turn.
     #[must_use]
-    pub fn in_turn(&self, turns: &Turns, actor: usize) -> Self {
-        let aws = aws(
-            turns.before(actor, self.engines.dynamodb.clone()),
-            turns.before(actor, self.engines.s3.clone()),
-        );
+    pub fn in_turn(&self, actor: &Actor) -> Self {
+        let aws =
+            aws(actor.before(self.engines.dynamodb.clone()), actor.before(self.engines.s3.clone()));
         Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
     }
 

@@ -7,6 +7,7 @@ mod engine_server;
 mod faults;
 mod feed;
 mod host;
+mod idle;
 mod lambda;
 mod large;
 mod listen;
@@ -22,6 +23,7 @@ pub use engine_server::{Bill, EngineServer, Use};
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed};
 pub use host::{Host, Relay};
+pub use idle::Idle;
 pub use lambda::{LambdaGateway, rest_event};
 pub use large::{noise, write_large_package};
 pub use loader::{Loader, commit};
@@ -31,4 +33,4 @@ pub use sandboxes::{
     FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions, variables_of,
 };
 pub use server::{Server, nuthatch, run, send_to, try_send_to};
-pub use turns::{Order, Turns};
+pub use turns::{Actor, Order, Turns};

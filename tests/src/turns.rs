@@ -1,22 +1,61 @@
 //! Turns: several actors at once, whose calls to AWS happen one at a time, in an
 //! order that is chosen.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-/// The calls that wait for their turn: whose each is, what it is, and how it is let
-/// go.
-type Waiting = Vec<(usize, String, oneshot::Sender<()>)>;
+use crate::Idle;
 
 /// A place where calls wait for their turn. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<Mutex<Waiting>>);
+#[derive(Debug, Clone)]
+pub struct Turns {
+    idle: Idle,
+    stage: Arc<Stage>,
+}
+
+#[derive(Debug, Default)]
+struct Stage {
+    actors: Mutex<Vec<State>>,
+    /// That a call came or went, or an actor ended.
+    moved: Notify,
+}
+
+/// How far an actor has come.
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    on_their_way: usize,
+    is_done: bool,
+}
+
+impl State {
+    /// Whether it has come as far as it can.
+    fn is_at_rest(&self) -> bool {
+        self.is_done || (!self.waiting.is_empty() && self.on_their_way == 0)
+    }
+}
+
+/// A call that waits for its turn: what it is, and how it is let go.
+#[derive(Debug)]
+struct Waiting {
+    call: String,
+    go: oneshot::Sender<OnItsWay>,
+}
+
+/// A call that was let go and is not answered yet.
+#[derive(Debug)]
+struct OnItsWay(Actor);
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.0.change(|state| state.on_their_way -= 1);
+    }
+}
 
 /// An order of calls, as far as it was chosen: at each step, which of how many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,65 +80,113 @@ impl Order {
 }
 
 impl Turns {
-    /// `engine`, before which the calls of this actor wait for their turn.
-    pub fn before<E: HttpConnector + 'static>(&self, actor: usize, engine: E) -> InTurn<E> {
-        InTurn { engine, actor, turns: self.clone() }
+    /// Turns of actors on the runtime that this is the idleness of.
+    #[must_use]
+    pub fn on(idle: &Idle) -> Self {
+        Self { idle: idle.clone(), stage: Arc::default() }
     }
 
-    /// Lets calls go, one after the other, until all `actors` are done. Each time all
+    /// One more actor.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        let mut actors = self.stage.actors.lock().unwrap();
+        actors.push(State::default());
+        Actor { number: actors.len() - 1, stage: Arc::clone(&self.stage) }
+    }
+
+    /// Lets calls go, one after the other, until all actors are done. Each time all
     /// have come as far as they can, it takes the next of `choices`, and after those
-    /// what `or_else` chooses. Wants a paused clock, which moves when nobody can.
-    pub async fn take<T>(
+    /// what `or_else` chooses.
+    pub async fn take(
         &self,
-        actors: &[JoinHandle<T>],
         choices: &[usize],
         mut or_else: impl FnMut(usize) -> usize,
     ) -> (Order, Vec<String>) {
         let (mut order, mut log) = (Order::default(), Vec::new());
-        let (tick, mut ticks) = tokio::sync::mpsc::unbounded_channel();
-        std::thread::spawn(move || {
-            while tick.send(()).is_ok() {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
         loop {
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(1)) => {}
-                () = self.stand_still(&mut ticks) => {}
+                () = self.rest() => {}
+                // It moves when nobody can go on: somebody waits for the clock.
+                () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
-            let next = {
-                let mut waiting = self.0.lock().unwrap();
-                waiting.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
-                let among = waiting.len();
-                (among > 0).then(|| {
-                    let step = order.0.len();
-                    let choice = choices.get(step).copied().unwrap_or_else(|| or_else(among));
-                    order.0.push((choice.min(among - 1), among));
-                    waiting.remove(choice.min(among - 1))
-                })
-            };
-            match next {
-                Some((actor, call, go)) => {
-                    log.push(format!("{actor}: {call}"));
-                    let _ = go.send(());
-                }
-                None if actors.iter().all(JoinHandle::is_finished) => return (order, log),
-                // Somebody waits for a clock.
-                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            let mut actors = self.stage.actors.lock().unwrap();
+            let among = actors.iter().map(|state| state.waiting.len()).sum();
+            if among > 0 {
+                let chosen = choices.get(order.0.len()).copied();
+                let chosen = chosen.unwrap_or_else(|| or_else(among)).min(among - 1);
+                order.0.push((chosen, among));
+                let (actor, call) = self.take_out(&mut actors, chosen);
+                log.push(format!("{}: {}", actor.number, call.call));
+                drop(actors);
+                // Who gave it up meanwhile does not go.
+                let _ = call.go.send(OnItsWay(actor));
+            } else if actors.iter().all(|state| state.is_done) {
+                return (order, log);
             }
         }
     }
 
-    /// Done when calls wait and no more come. A paused clock stands still as long as a
-    /// thread waits, such as one that inspects a package in the bucket.
-    async fn stand_still(&self, ticks: &mut UnboundedReceiver<()>) {
-        while ticks.try_recv().is_ok() {}
-        let (mut before, mut still) = (0, 0);
-        while still < 3 && ticks.recv().await.is_some() {
-            let waiting = self.0.lock().unwrap().len();
-            still = if waiting > 0 && waiting == before { still + 1 } else { 0 };
-            before = waiting;
+    /// Done when all actors have come as far as they can, though a thread of theirs
+    /// may wait, such as one that inspects a package in the bucket: a paused clock
+    /// stands still as long.
+    async fn rest(&self) {
+        loop {
+            self.idle.comes().await;
+            if self.stage.actors.lock().unwrap().iter().all(State::is_at_rest) {
+                return;
+            }
+            self.stage.moved.notified().await;
         }
+    }
+
+    /// The call that is the `chosen` one of all that wait, by actor and name. It is on
+    /// its way.
+    fn take_out(
+        &self,
+        actors: &mut MutexGuard<'_, Vec<State>>,
+        mut chosen: usize,
+    ) -> (Actor, Waiting) {
+        for (number, state) in actors.iter_mut().enumerate() {
+            if chosen < state.waiting.len() {
+                state.waiting.sort_by(|left, right| left.call.cmp(&right.call));
+                state.on_their_way += 1;
+                let actor = Actor { number, stage: Arc::clone(&self.stage) };
+                return (actor, state.waiting.remove(chosen));
+            }
+            chosen -= state.waiting.len();
+        }
+        panic!("fewer calls wait than there are to choose from");
+    }
+}
+
+/// One who acts, with calls that wait for their turn.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    number: usize,
+    stage: Arc<Stage>,
+}
+
+impl Actor {
+    /// `engine`, before which the calls of this actor wait for their turn.
+    pub fn before<E: HttpConnector + 'static>(&self, engine: E) -> InTurn<E> {
+        InTurn { engine, actor: self.clone() }
+    }
+
+    /// Lets the actor begin with what it does.
+    pub fn does<T: Send + 'static>(
+        self,
+        what: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        tokio::spawn(async move {
+            let done = what.await;
+            self.change(|state| state.is_done = true);
+            done
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.stage.actors.lock().unwrap()[self.number]);
+        self.stage.moved.notify_one();
     }
 }
 
@@ -107,8 +194,7 @@ impl Turns {
 #[derive(Debug, Clone)]
 pub struct InTurn<E> {
     engine: E,
-    actor: usize,
-    turns: Turns,
+    actor: Actor,
 }
 
 impl<E: HttpConnector + Clone + 'static> HttpConnector for InTurn<E> {
@@ -118,11 +204,11 @@ impl<E: HttpConnector + Clone + 'static> HttpConnector for InTurn<E> {
             |target| target.rsplit('.').next().unwrap_or_default().to_owned(),
         );
         let (go, gone) = oneshot::channel();
-        self.turns.0.lock().unwrap().push((self.actor, call, go));
+        self.actor.change(|state| state.waiting.push(Waiting { call, go }));
         let engine = self.engine.clone();
         HttpConnectorFuture::new(async move {
             // Where nobody lets it go, the test is over.
-            let _ = gone.await;
+            let _on_its_way = gone.await;
             engine.call(request).await
         })
     }

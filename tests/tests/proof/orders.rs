@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use feed::DeleteBehavior;
 use http::StatusCode;
 use nupkg::PackageId;
-use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, Turns};
+use nuthatch_tests::{Client, FeedOptions, Idle, PackageBuilder, TestFeed, Turns};
 use tokio::task::JoinHandle;
 use ulid::Ulid;
 
@@ -83,6 +83,7 @@ const RESTORES: &[Race] = &[
 /// Feeds to race on, a new one now and then.
 struct Feeds<'a> {
     race: &'a Race,
+    idle: &'a Idle,
     current: Option<(TestFeed, Client)>,
     orders: usize,
 }
@@ -134,19 +135,19 @@ async fn run(
         let same = (feeds.race.before != Seen::Absent).then_some(first.as_slice());
         deeds.push(Deed::racing(*verb, actor, &feed, &owner, &id, same).await);
     }
-    let turns = Turns::default();
-    let actors: Vec<JoinHandle<Told>> = deeds
+    let turns = Turns::on(feeds.idle);
+    let acting: Vec<JoinHandle<Told>> = deeds
         .iter()
-        .enumerate()
-        .map(|(actor, deed)| {
-            let (client, deed) = (owner.at(&feed.in_turn(&turns, actor)), deed.clone());
-            tokio::spawn(async move { Box::pin(deed.act(&client)).await })
+        .map(|deed| {
+            let actor = turns.actor();
+            let (client, deed) = (owner.at(&feed.in_turn(&actor)), deed.clone());
+            actor.does(async move { Box::pin(deed.act(&client)).await })
         })
         .collect();
-    let (order, log) = turns.take(&actors, choices, chance).await;
+    let (order, log) = turns.take(choices, chance).await;
     let mut told = Vec::new();
-    for actor in actors {
-        told.push(actor.await.unwrap());
+    for acting in acting {
+        told.push(acting.await.unwrap());
     }
     let race = format!("{}, order {:?}:\n{}\n", feeds.race.name, order.choices(), log.join("\n"));
     judge(feeds.race, &feed, &owner, (&id, since), (&first, &deeds, &told), &race).await;
@@ -204,8 +205,8 @@ async fn last_change(feed: &TestFeed, id: &str) -> Option<String> {
 
 /// Runs orders of a race, all of them if there are not more than `most`; gives how
 /// many, and whether these were all.
-async fn orders(race: &Race, most: usize) -> (usize, bool) {
-    let mut feeds = Feeds { race, current: None, orders: 0 };
+async fn orders(race: &Race, idle: &Idle, most: usize) -> (usize, bool) {
+    let mut feeds = Feeds { race, idle, current: None, orders: 0 };
     let mut choices = Some(Vec::new());
     while let Some(next) = choices.take() {
         choices = Box::pin(run(&mut feeds, &next, |_| 0)).await.next();
@@ -235,10 +236,9 @@ fn race_all(races: &[Race]) {
     let most = std::env::var("NUTHATCH_ORDERS").map_or(MOST, |most| most.parse().unwrap());
     let (next, in_all) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let race_on = || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        let (runtime, idle) = Idle::runtime();
         while let Some(race) = races.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (count, all) = runtime.block_on(orders(race, most));
+            let (count, all) = runtime.block_on(orders(race, &idle, most));
             crate::say!(
                 "{}: {count} orders{}",
                 race.name,

@@ -1,0 +1,46 @@
+//! Idleness: the moments when a runtime has nothing to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::FutureExt;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
+
+/// Says when the runtime that it was made with has nothing to do: when all its tasks
+/// wait, for calls, for threads or for the clock. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Idle(Arc<Idleness>);
+
+#[derive(Debug, Default)]
+struct Idleness {
+    is_asked_for: AtomicBool,
+    came: Notify,
+}
+
+impl Idle {
+    /// A runtime of one thread, whose clock is paused, with its idleness.
+    #[must_use]
+    pub fn runtime() -> (Runtime, Self) {
+        let idle = Self::default();
+        let Self(idleness) = idle.clone();
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .on_thread_park(move || {
+                if idleness.is_asked_for.swap(false, Ordering::Relaxed) {
+                    idleness.came.notify_one();
+                }
+            })
+            .build();
+        (runtime.unwrap(), idle)
+    }
+
+    /// Done when next the runtime has nothing to do.
+    pub async fn comes(&self) {
+        // One that came when nobody waited for it any longer.
+        let _ = self.0.came.notified().now_or_never();
+        self.0.is_asked_for.store(true, Ordering::Relaxed);
+        self.0.came.notified().await;
+    }
+}
