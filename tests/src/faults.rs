@@ -90,6 +90,10 @@ struct SoFar {
     struck: Option<usize>,
     /// What of the plan came to pass.
     passed: BTreeSet<usize>,
+    /// Whether the bucket denied what it was asked for.
+    bucket_denied: bool,
+    /// Whether the process is dead: what it left behind reaches nobody.
+    is_dead: bool,
 }
 
 impl Faults {
@@ -111,6 +115,13 @@ impl Faults {
         self.so_far.lock().unwrap().passed.len() == self.plan.len()
     }
 
+    /// Whether the bucket denied what it was asked for, as it does what it does not
+    /// have.
+    #[must_use]
+    pub fn has_bucket_denied(&self) -> bool {
+        self.so_far.lock().unwrap().bucket_denied
+    }
+
     /// Moves a paused clock on whenever nobody can go on but for a call that met a
     /// fault: the clock stands still as long as a thread waits, such as for a part of
     /// a package that never comes.
@@ -119,7 +130,9 @@ impl Faults {
             self.struck.notified().await;
             while self.is_all_that_is_waited_for() {
                 idle.comes().await;
-                tokio::time::advance(Duration::from_secs(1)).await;
+                if self.is_all_that_is_waited_for() {
+                    tokio::time::advance(Duration::from_secs(1)).await;
+                }
             }
         }
     }
@@ -152,6 +165,8 @@ impl Faults {
             return None;
         }
         so_far.struck = Some(call);
+        so_far.is_dead |= fault.is_death();
+        so_far.bucket_denied |= fault == Fault::Denied && !is_of_table(request);
         so_far.passed.insert(planned);
         self.struck.notify_one();
         Some(fault)
@@ -194,10 +209,13 @@ pub struct Faulty<E> {
 
 impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if self.faults.so_far.lock().unwrap().is_dead {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         let Some(fault) = self.faults.next(&request) else {
             return self.faults.send(&self.engine, request);
         };
-        let is_table = request.headers().contains_key("x-amz-target");
+        let is_table = is_of_table(&request);
         let reaches = matches!(fault, Fault::AnswerLost | Fault::DeathAfter);
         let done = reaches.then(|| self.faults.send(&self.engine, request));
         let death = Arc::clone(&self.faults.death);
@@ -234,6 +252,10 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
             }
         })
     }
+}
+
+fn is_of_table(request: &HttpRequest) -> bool {
+    request.headers().contains_key("x-amz-target")
 }
 
 /// What the table's answers are.

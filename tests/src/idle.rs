@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// Says when the runtime that it was made with has nothing to do: when all its tasks
-/// wait, for calls, for threads or for the clock. Clones share it.
+/// wait, for calls, for threads or for the clock. Clones share it; one at a time may
+/// ask.
 #[derive(Debug, Clone, Default)]
 pub struct Idle(Arc<Idleness>);
 
@@ -42,5 +45,22 @@ impl Idle {
         let _ = self.0.came.notified().now_or_never();
         self.0.is_asked_for.store(true, Ordering::Relaxed);
         self.0.came.notified().await;
+    }
+
+    /// What comes of `what` within a minute by the clock on the wall: who waits for a
+    /// paused clock while a thread holds it up would wait for ever.
+    pub async fn within_a_minute<T>(what: impl Future<Output = T>) -> Option<T> {
+        let (alarm, rings) = oneshot::channel();
+        let (_over, is_over) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if is_over.recv_timeout(Duration::from_mins(1)) == Err(RecvTimeoutError::Timeout) {
+                // Where it is over by now, nobody listens.
+                let _ = alarm.send(());
+            }
+        });
+        tokio::select! {
+            done = what => Some(done),
+            Ok(()) = rings => None,
+        }
     }
 }

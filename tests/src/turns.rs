@@ -57,6 +57,16 @@ impl Drop for OnItsWay {
     }
 }
 
+/// Makes an actor done when it goes, also where it panics.
+#[derive(Debug)]
+struct Done(Actor);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.change(|state| state.is_done = true);
+    }
+}
+
 /// An order of calls, as far as it was chosen: at each step, which of how many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order(pub Vec<(usize, usize)>);
@@ -103,6 +113,21 @@ impl Turns {
         mut or_else: impl FnMut(usize) -> usize,
     ) -> (Order, Vec<String>) {
         let (mut order, mut log) = (Order::default(), Vec::new());
+        let taken = Idle::within_a_minute(self.step(choices, &mut or_else, &mut order, &mut log));
+        if taken.await.is_none() {
+            let actors = self.stage.actors.lock().unwrap();
+            panic!("all stands still after {:?}, {log:#?}: {actors:#?}", order.choices());
+        }
+        (order, log)
+    }
+
+    async fn step(
+        &self,
+        choices: &[usize],
+        or_else: &mut impl FnMut(usize) -> usize,
+        order: &mut Order,
+        log: &mut Vec<String>,
+    ) {
         loop {
             tokio::select! {
                 () = self.rest() => {}
@@ -121,7 +146,7 @@ impl Turns {
                 // Who gave it up meanwhile does not go.
                 let _ = call.go.send(OnItsWay(actor));
             } else if actors.iter().all(|state| state.is_done) {
-                return (order, log);
+                return;
             }
         }
     }
@@ -178,9 +203,8 @@ impl Actor {
         what: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
         tokio::spawn(async move {
-            let done = what.await;
-            self.change(|state| state.is_done = true);
-            done
+            let _done = Done(self);
+            what.await
         })
     }
 

@@ -52,11 +52,15 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     let deed = verb.prepare(&feed, &owner, &id).await;
     let faults = Faults::at(plan.iter().copied());
     let client = owner.at(&feed.meeting(&faults));
-    let told = tokio::select! {
-        told = Box::pin(deed.act(&client)) => Some(told),
-        () = faults.death() => None,
-        () = faults.push_the_clock(feeds.idle) => None,
-    };
+    let told = Idle::within_a_minute(async {
+        tokio::select! {
+            told = Box::pin(deed.act(&client)) => Some(told),
+            () = faults.death() => None,
+            () = faults.push_the_clock(feeds.idle) => None,
+        }
+    });
+    let Some(told) = told.await else { panic!("{verb:?} {plan:?}: all stands still") };
+    feeds.cases += usize::from(!plan.is_empty() && faults.were_all_met());
     drop(client);
     let case = format!("{verb:?} {plan:?}: told {told:?}");
     let seen = look(&feed, &owner, &id, &[&deed.bytes]).await;
@@ -70,8 +74,8 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
         assert!(told.is_success || !told.status.is_success(), "{case}: untrue");
         // The client did nothing wrong. Only a bucket that denies what it has says the
         // same as one that does not have it.
-        let denied = plan.iter().any(|(_, fault)| *fault == Fault::Denied);
-        let may_be_refused = denied && matches!(verb, Verb::Commit | Verb::CommitWithFiles);
+        let commits = matches!(verb, Verb::Commit | Verb::CommitWithFiles);
+        let may_be_refused = commits && faults.has_bucket_denied();
         let is_refusal = may_be_refused && told.status.is_client_error();
         assert!(told.is_success || told.status.is_server_error() || is_refusal, "{case}");
     }
@@ -87,7 +91,6 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     if matches!(verb, Verb::PushWithFiles | Verb::CommitWithFiles) {
         check_files(&feed, &id).await;
     }
-    feeds.cases += usize::from(!plan.is_empty() && faults.were_all_met());
     faults.calls()
 }
 
