@@ -86,11 +86,14 @@ async fn a_delete_racing_a_restore_never_removes_what_is_visible() {
     }
 }
 
+/// The call that commits a push, after those for the key, the row and the object.
+const COMMIT: usize = 3;
+
 #[tokio::test(start_paused = true)]
 async fn a_push_that_meets_other_transactions_waits_for_its_turn() {
     let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
     let owner = feed.owner().await;
-    let faults = Faults::at((0..8).map(|call| (call, Fault::Conflict)));
+    let faults = Faults::at((COMMIT..8).map(|call| (call, Fault::Conflict)));
     let bytes = package("Acme", "1.0.0", "x");
     owner.at(&feed.meeting(&faults)).push(&bytes).await.expect(StatusCode::CREATED);
     assert!(faults.calls() > 8, "{}", faults.calls());
@@ -101,7 +104,7 @@ async fn a_push_that_meets_other_transactions_waits_for_its_turn() {
 async fn a_push_that_meets_other_transactions_for_ever_is_told_to_come_back() {
     let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
     let owner = feed.owner().await;
-    let faults = Faults::at((0..1_000).map(|call| (call, Fault::Conflict)));
+    let faults = Faults::at((COMMIT..1_000).map(|call| (call, Fault::Conflict)));
     let refused = owner.at(&feed.meeting(&faults)).push(&package("Acme", "1.0.0", "x")).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "2");
