@@ -11,7 +11,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full};
 use nuthatch_tests::{Answer, EngineServer, LambdaGateway, TestFeed, framed};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use ulid::Ulid;
 
 /// An engine, and the functions in front of it, as AWS runs them.
@@ -24,7 +24,12 @@ pub(crate) struct Stage {
     _server: Option<EngineServer>,
     owner: OnceCell<String>,
     is_moto: bool,
+    _alone: Option<MutexGuard<'static, ()>>,
 }
+
+/// Held by a test on moto: a transaction that it refuses brings the whole table back to
+/// what it was as the transaction began, whatever others have written since.
+static ALONE_ON_MOTO: Mutex<()> = Mutex::const_new(());
 
 impl Stage {
     /// The embedded engines, without a socket.
@@ -46,9 +51,11 @@ impl Stage {
         let name = |name: &str| std::env::var(name).unwrap();
         let table: TableName = name("NUTHATCH_TEST_TABLE").parse().unwrap();
         let bucket: BucketName = name("NUTHATCH_TEST_BUCKET").parse().unwrap();
-        let mut stage = Self::on(Aws::from_environment().await, table, bucket, None, None);
-        stage.is_moto = std::env::var("NUTHATCH_TEST_ENGINE").is_ok_and(|engine| engine == "moto");
-        if stage.is_moto {
+        let is_moto = std::env::var("NUTHATCH_TEST_ENGINE").is_ok_and(|engine| engine == "moto");
+        let alone = if is_moto { Some(ALONE_ON_MOTO.lock().await) } else { None };
+        let stage = Self::on(Aws::from_environment().await, table, bucket, None, None);
+        let stage = Self { is_moto, _alone: alone, ..stage };
+        if is_moto {
             stage.make().await;
         }
         stage
@@ -62,7 +69,7 @@ impl Stage {
         server: Option<EngineServer>,
     ) -> Self {
         let owner = OnceCell::new();
-        Self { aws, table, bucket, embedded, _server: server, owner, is_moto: false }
+        Self { aws, table, bucket, embedded, _server: server, owner, is_moto: false, _alone: None }
     }
 
     /// Makes table and bucket; another test may have made them.
