@@ -42,7 +42,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All that any call can meet.
+    /// All of them. A conflict strikes only what writes on a condition.
     pub const ALL: [Self; 11] = [
         Self::Lost,
         Self::AnswerLost,
