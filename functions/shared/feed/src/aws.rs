@@ -25,8 +25,14 @@ impl Aws {
     /// Clients on top of `config`.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
+        Self { dynamodb: Self::dynamodb(config), s3: Self::s3(config) }
+    }
+
+    /// A client of `DynamoDB` on top of `config`.
+    #[must_use]
+    pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
         // API Gateway gives up after 29 seconds; we say so before it does.
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config)
+        let config = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(
                 TimeoutConfig::builder()
@@ -36,9 +42,15 @@ impl Aws {
                     .build(),
             )
             .build();
+        aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    /// A client of S3 on top of `config`.
+    #[must_use]
+    pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
         // What carries a package takes what its size takes, and says so itself; the SDK
         // ends what stalls.
-        let s3 = aws_sdk_s3::config::Builder::from(config)
+        let config = aws_sdk_s3::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
                 TimeoutConfig::builder()
@@ -49,10 +61,7 @@ impl Aws {
             // An endpoint of one's own rarely has a host name per bucket.
             .force_path_style(config.endpoint_url().is_some())
             .build();
-        Self {
-            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-        }
+        aws_sdk_s3::Client::from_conf(config)
     }
 }
 
