@@ -79,20 +79,22 @@ pub async fn receive(
 struct Intake {
     gathered: Vec<Bytes>,
     bytes: usize,
-    working: Option<Working>,
+    progress: Option<Progress>,
 }
 
 type Handle<T> = tokio::task::JoinHandle<io::Result<T>>;
+type Written = (Spool, Sha256);
 
-struct Working {
-    written: Handle<(Spool, Sha256)>,
-    hashed: Handle<Sha512>,
+/// What has been written and hashed, or is being.
+enum Progress {
+    Done(Box<(Written, Sha512)>),
+    Working { written: Handle<Written>, hashed: Handle<Sha512> },
 }
 
 impl Intake {
     fn new(spool: Spool) -> Self {
-        let working = Working::on(Vec::new(), (spool, Sha256::new()), Sha512::new());
-        Self { gathered: Vec::new(), bytes: 0, working: Some(working) }
+        let progress = Progress::Done(Box::new(((spool, Sha256::new()), Sha512::new())));
+        Self { gathered: Vec::new(), bytes: 0, progress: Some(progress) }
     }
 
     async fn take(&mut self, piece: Bytes) -> io::Result<()> {
@@ -109,17 +111,17 @@ impl Intake {
 
     /// Begins with what has gathered once the batch before is done.
     async fn work(&mut self) -> io::Result<()> {
-        let Some(working) = self.working.take() else { return Err(io::ErrorKind::Other.into()) };
-        let (written, sha512) = working.done().await?;
+        let Some(progress) = self.progress.take() else { return Err(io::ErrorKind::Other.into()) };
+        let (written, sha512) = progress.done().await?;
         self.bytes = 0;
-        self.working = Some(Working::on(std::mem::take(&mut self.gathered), written, sha512));
+        self.progress = Some(Progress::on(std::mem::take(&mut self.gathered), written, sha512));
         Ok(())
     }
 
     async fn finish(mut self) -> io::Result<Received> {
         self.work().await?;
-        let Some(working) = self.working else { return Err(io::ErrorKind::Other.into()) };
-        let ((spool, sha256), sha512) = working.done().await?;
+        let Some(progress) = self.progress else { return Err(io::ErrorKind::Other.into()) };
+        let ((spool, sha256), sha512) = progress.done().await?;
         Ok(Received {
             content: spool.finish(),
             sha256: sha256.finalize().into(),
@@ -128,12 +130,8 @@ impl Intake {
     }
 }
 
-impl Working {
-    fn on(
-        pieces: Vec<Bytes>,
-        (mut spool, mut sha256): (Spool, Sha256),
-        mut sha512: Sha512,
-    ) -> Self {
+impl Progress {
+    fn on(pieces: Vec<Bytes>, (mut spool, mut sha256): Written, mut sha512: Sha512) -> Self {
         let same = pieces.clone();
         let hashed = tokio::task::spawn_blocking(move || {
             for piece in same {
@@ -148,13 +146,18 @@ impl Working {
             }
             Ok((spool, sha256))
         });
-        Self { written, hashed }
+        Self::Working { written, hashed }
     }
 
-    async fn done(self) -> io::Result<((Spool, Sha256), Sha512)> {
-        let written = self.written.await.map_err(io::Error::other)??;
-        let hashed = self.hashed.await.map_err(io::Error::other)??;
-        Ok((written, hashed))
+    async fn done(self) -> io::Result<(Written, Sha512)> {
+        match self {
+            Self::Done(done) => Ok(*done),
+            Self::Working { written, hashed } => {
+                let written = written.await.map_err(io::Error::other)??;
+                let hashed = hashed.await.map_err(io::Error::other)??;
+                Ok((written, hashed))
+            }
+        }
     }
 }
 

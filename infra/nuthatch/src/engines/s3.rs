@@ -4,6 +4,7 @@
 mod parts;
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use feed::{BoxError, BucketName, FileBody};
 use futures_util::StreamExt;
 use http::header::HOST;
@@ -258,13 +260,12 @@ impl s3s::S3 for Bucket {
             None => 0..object.size,
             Some(range) => range.check(object.size)?,
         };
-        let opened = object.clone();
-        let file = self.with_store(move |store| store.content(&opened)).await?;
+        let (opened, part) = (object.clone(), range.clone());
+        let body = self.with_store(move |store| content(&store, &opened, part)).await?;
         let length = range.end - range.start;
         let content_range = (length < object.size).then(|| {
             format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), object.size)
         });
-        let body = s3s::Body::http_body(FileBody::new(Arc::new(file), range));
         Ok(S3Response::new(GetObjectOutput {
             body: Some(StreamingBlob::from(body)),
             content_length: i64::try_from(length).ok(),
@@ -328,6 +329,16 @@ impl s3s::S3 for Bucket {
             ..ListObjectsV2Output::default()
         }))
     }
+}
+
+/// A part of an object. What is small is read at once, so that its disk is waited for
+/// once.
+fn content(store: &Store, object: &Object, part: Range<u64>) -> Result<s3s::Body, StoreError> {
+    const SMALL: u64 = 64 * 1024;
+    if part.end - part.start > SMALL {
+        return Ok(s3s::Body::http_body(FileBody::new(Arc::new(store.content(object)?), part)));
+    }
+    Ok(s3s::Body::from(Bytes::from(store.part(object, part)?)))
 }
 
 /// Writes and syncs a body, each piece while the next one comes; gives its size and

@@ -7,6 +7,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -195,6 +197,17 @@ impl Store {
     pub fn content(&self, object: &Object) -> Result<File, StoreError> {
         let path = self.path(&object.file);
         File::open(&path).map_err(|source| file_error(&path, source))
+    }
+
+    /// A part of the object's content, whole in memory.
+    ///
+    /// # Errors
+    /// It cannot be read, or is shorter.
+    pub fn part(&self, object: &Object, part: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or_default()];
+        let read = self.content(object)?.read_exact_at(&mut bytes, part.start);
+        read.map_err(|source| file_error(&self.path(&object.file), source))?;
+        Ok(bytes)
     }
 
     /// Up to `most` objects after the key `after` whose keys begin with
