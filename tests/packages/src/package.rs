@@ -1,5 +1,6 @@
 //! Packages built to order, honest or not.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use flate2::Compression;
@@ -57,9 +58,16 @@ impl Entry {
     /// A deflated file.
     #[must_use]
     pub fn file(name: &str, content: &[u8]) -> Self {
-        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
-        deflate.write_all(content).unwrap();
-        Self::packed(name, 8, deflate.finish().unwrap(), content)
+        // Made once: its tables are far larger than most files of tests.
+        thread_local! {
+            static DEFLATE: RefCell<DeflateEncoder<Vec<u8>>> =
+                RefCell::new(DeflateEncoder::new(Vec::new(), Compression::default()));
+        }
+        let packed = DEFLATE.with_borrow_mut(|deflate| {
+            deflate.write_all(content).unwrap();
+            deflate.reset(Vec::new()).unwrap()
+        });
+        Self::packed(name, 8, packed, content)
     }
 
     /// A file that is not compressed.
