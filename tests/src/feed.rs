@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::push::Permits;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use download::Delivery;
 use feed::{
     Aws, BaseUrl, BucketName, DeleteBehavior, IdGlob, PackageBytes, Parts, ReadAccess, Scope,
@@ -222,6 +222,7 @@ impl TestFeed {
         };
         let (client, name) = (&self.aws.dynamodb, TableName::default());
         let pages = client.scan().table_name(name.as_str()).into_paginator();
+        let mut writes = Vec::new();
         for item in pages.items().send().try_collect().await.unwrap() {
             let mut aged = item.clone();
             for (attribute, value) in &mut aged {
@@ -231,12 +232,20 @@ impl TestFeed {
             }
             if item["pk"].as_s().unwrap().starts_with("CHANGES#") {
                 aged.insert("sk".to_owned(), older(&item["sk"]));
-                let delete = client.delete_item().table_name(name.as_str());
+                let delete = Delete::builder().table_name(name.as_str());
                 let delete = delete.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
-                delete.send().await.unwrap();
+                let delete = delete.build().unwrap();
+                writes.push(TransactWriteItem::builder().delete(delete).build());
             }
-            let put = client.put_item().table_name(name.as_str());
-            put.set_item(Some(aged)).send().await.unwrap();
+            if aged != item {
+                let put = Put::builder().table_name(name.as_str()).set_item(Some(aged));
+                writes.push(TransactWriteItem::builder().put(put.build().unwrap()).build());
+            }
+        }
+        // AWS quota: 100 items per call.
+        for writes in writes.chunks(100) {
+            let write = client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+            write.send().await.unwrap();
         }
     }
 

@@ -1,8 +1,9 @@
 //! Random histories of several clients against a small pure model; every view is
-//! compared after every step, and proptest shrinks what differs.
+//! compared after every step, and proptest shrinks what differs. A few histories, each
+//! of a package of its own, share a feed: they must not mix.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use feed::{DeleteBehavior, Scope};
 use http::StatusCode;
@@ -10,12 +11,16 @@ use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Histories in each test, unless `NUTHATCH_HISTORIES` says how many; and steps in each.
+/// Histories in each test, unless `NUTHATCH_HISTORIES` says how many; steps in each;
+/// and how many share a feed.
 const HISTORIES: u32 = 2_500;
 const STEPS: usize = 50;
-/// After how many steps search is compared, too: each time it indexes anew what the
-/// last minute changed.
+const SHARING: usize = 10;
+/// After how many steps of each search is compared, too: each time it indexes anew what
+/// the last minute changed.
 const SEARCHED: usize = 10;
+/// Threads, in each test: some of what a feed does waits for a thread of its own.
+const THREADS: u32 = 2;
 
 const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0-rc.1", "3.0.0"];
 /// Other ways to write them.
@@ -136,19 +141,31 @@ struct World {
     reader: Client,
 }
 
-/// A history of one package.
+/// A history of one package, which an instance of its own serves.
 struct History<'a> {
     world: &'a World,
     id: String,
     feed: TestFeed,
     clients: [Client; 2],
     packages: BTreeMap<(usize, usize), Vec<u8>>,
+    model: Model,
 }
 
-impl History<'_> {
-    async fn take(&mut self, step: Step, model: &mut Model) {
+impl<'a> History<'a> {
+    async fn begin(world: &'a World, id: String, deletes: bool) -> Self {
+        let scopes = [Scope::Push, Scope::Unlist];
+        let clients = [
+            world.feed.client(&format!("{id}-0"), &scopes, &["History*"]).await,
+            world.feed.client(&format!("{id}-1"), &scopes, &[&id]).await,
+        ];
+        let (feed, packages) = (world.feed.another_instance(), BTreeMap::new());
+        let model = Model { deletes, ..Model::default() };
+        Self { world, id, feed, clients, packages, model }
+    }
+
+    async fn take(&mut self, step: Step) {
         let Step { act, version, client } = step;
-        let expected = model.take(step);
+        let expected = self.model.take(step);
         let path = format!("{}/{}", self.id, SPELLINGS[version]);
         let at = self.clients[client].at(&self.feed);
         let status = match act {
@@ -173,7 +190,7 @@ impl History<'_> {
             Act::Revoke => {
                 let name = format!("{}-{client}", self.id).parse().unwrap();
                 self.world.feed.table().revoke_key(&name).await.unwrap();
-                model.revoked[client] = true;
+                self.model.revoked[client] = true;
                 // Who remembers the key does so for a minute.
                 self.feed = self.world.feed.another_instance();
                 return;
@@ -192,11 +209,11 @@ impl History<'_> {
     }
 
     /// Compares every view of the package with the model.
-    async fn compare(&mut self, touched: usize, model: &Model) {
+    async fn compare(&mut self, touched: usize) {
         let reader = self.world.reader.at(&self.feed);
         let id = self.id.to_lowercase();
         let visible: BTreeMap<&str, Known> =
-            model.visible().map(|(version, known)| (VERSIONS[version], known)).collect();
+            self.model.visible().map(|(version, known)| (VERSIONS[version], known)).collect();
         let versions: Vec<&str> = visible.keys().copied().collect();
         assert_eq!(reader.versions(&id).await, versions);
         let registration = reader.registration(&id).await;
@@ -225,70 +242,97 @@ impl History<'_> {
         }
     }
 
-    /// Compares what search finds with the model.
-    async fn compare_search(&self, model: &Model) {
-        let reader = self.world.reader.at(&self.feed);
-        let id = self.id.to_lowercase();
-        let query = format!("q=packageid:{id}&prerelease=true&semVerLevel=2.0.0");
-        let found = reader.search(&query).await;
-        let found = found["data"].as_array().unwrap().iter();
-        let found: Vec<String> = found
-            .flat_map(|item| item["versions"].as_array().unwrap())
-            .map(|version| version["version"].as_str().unwrap().to_owned())
-            .collect();
-        let listed = model.visible().filter(|(_, known)| known.listed);
-        let listed: Vec<String> = listed.map(|(version, _)| VERSIONS[version].to_owned()).collect();
-        assert_eq!(found, listed);
+    /// The versions that search shows.
+    fn listed(&self) -> Vec<String> {
+        let listed = self.model.visible().filter(|(_, known)| known.listed);
+        listed.map(|(version, _)| VERSIONS[version].to_owned()).collect()
     }
 }
 
+/// Compares what search finds with the models.
+async fn compare_search(reader: &Client, histories: &[History<'_>]) {
+    // Their ids begin with it.
+    let found = reader.search("q=history&prerelease=true&semVerLevel=2.0.0&take=100").await;
+    let found = found["data"].as_array().unwrap().iter().map(|item| {
+        let versions = item["versions"].as_array().unwrap().iter();
+        let versions = versions.map(|version| version["version"].as_str().unwrap().to_owned());
+        (item["id"].as_str().unwrap().to_owned(), versions.collect())
+    });
+    let mut found: Vec<(String, Vec<String>)> = found.collect();
+    let listed = histories.iter().map(|history| (history.id.clone(), history.listed()));
+    let mut listed: Vec<_> = listed.filter(|(_, versions)| !versions.is_empty()).collect();
+    found.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(found, listed);
+}
+
 async fn world(delete_behavior: DeleteBehavior) -> World {
-    let options = FeedOptions { delete_behavior, quick: true, ..FeedOptions::default() };
+    // Packages are received in both ways, in a file and in memory.
+    let in_memory = delete_behavior == DeleteBehavior::Delete;
+    let options = FeedOptions { delete_behavior, in_memory, quick: true, ..FeedOptions::default() };
     let feed = TestFeed::with(options).await;
     let reader = feed.client("reader", &[Scope::Read], &["*"]).await;
     World { feed, reader }
 }
 
-async fn live(world: &World, id: &str, steps: &[Step], delete_behavior: DeleteBehavior) {
-    let scopes = [Scope::Push, Scope::Unlist];
-    let clients = [
-        world.feed.client(&format!("{id}-0"), &scopes, &["History*"]).await,
-        world.feed.client(&format!("{id}-1"), &scopes, &[id]).await,
-    ];
-    let (id, packages) = (id.to_owned(), BTreeMap::new());
-    let mut history = History { world, id, feed: world.feed.clone(), clients, packages };
+/// Lives histories in a feed of their own, in rounds of a step of each.
+async fn live(first: usize, rounds: &[Vec<Step>], delete_behavior: DeleteBehavior) {
+    let world = world(delete_behavior).await;
     let deletes = delete_behavior == DeleteBehavior::Delete;
-    let mut model = Model { deletes, ..Model::default() };
-    for (at, step) in (1..).zip(steps) {
-        history.take(*step, &mut model).await;
-        history.compare(step.version, &model).await;
+    let mut histories = Vec::new();
+    for number in first..first + SHARING {
+        histories.push(History::begin(&world, format!("History{number}"), deletes).await);
+    }
+    // One instance finds the packages of all.
+    let mut finding = world.feed.another_instance();
+    for (at, round) in (1..).zip(rounds) {
+        for (number, (history, step)) in histories.iter_mut().zip(round).enumerate() {
+            let mut step = *step;
+            // Each of them lives through as many of what befalls the whole feed as if it
+            // were alone.
+            if number > 0 && step.act == Act::Compact {
+                step.act = Act::Restart;
+            }
+            history.take(step).await;
+            history.compare(step.version).await;
+            let replaces = matches!(step.act, Act::Restart | Act::Compact | Act::Revoke);
+            if number == 0 && replaces {
+                finding = world.feed.another_instance();
+            }
+        }
         if at % SEARCHED == 0 {
-            history.compare_search(&model).await;
+            compare_search(&world.reader.at(&finding), &histories).await;
         }
     }
 }
 
 fn histories(delete_behavior: DeleteBehavior) {
+    let wanted =
+        std::env::var("NUTHATCH_HISTORIES").map_or(HISTORIES, |wanted| wanted.parse().unwrap());
+    let cases = wanted.div_ceil(THREADS * u32::try_from(SHARING).unwrap());
+    let lived = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| some_histories(delete_behavior, cases, &lived));
+        }
+    });
+    let lived = lived.into_inner();
+    crate::say!(
+        "{lived} histories of {STEPS} steps with DELETE that {delete_behavior}s, 0 violations"
+    );
+    assert!(lived >= wanted as usize, "{lived}");
+}
+
+fn some_histories(delete_behavior: DeleteBehavior, cases: u32, lived: &AtomicUsize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let cases =
-        std::env::var("NUTHATCH_HISTORIES").map_or(HISTORIES, |cases| cases.parse().unwrap());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new(config);
-    let lived = Cell::new(0);
-    let steps = prop::collection::vec(step(), STEPS);
-    let ran = runner.run(&steps, |steps| {
-        runtime.block_on(async {
-            lived.set(lived.get() + 1);
-            let world = world(delete_behavior).await;
-            live(&world, &format!("History{}", lived.get()), &steps, delete_behavior).await;
-        });
+    let rounds = prop::collection::vec(prop::collection::vec(step(), SHARING), STEPS);
+    let ran = TestRunner::new(config).run(&rounds, |rounds| {
+        let first = lived.fetch_add(SHARING, Ordering::Relaxed);
+        runtime.block_on(live(first, &rounds, delete_behavior));
         Ok(())
     });
     ran.unwrap();
-    crate::say!(
-        "{} histories of {STEPS} steps with DELETE that {delete_behavior}s, 0 violations",
-        lived.get()
-    );
 }
 
 #[test]

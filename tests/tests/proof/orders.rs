@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use feed::DeleteBehavior;
 use http::StatusCode;
-use nupkg::PackageId;
 use nuthatch_tests::{Client, FeedOptions, Idle, PackageBuilder, TestFeed, Turns};
 use tokio::task::JoinHandle;
 use ulid::Ulid;
@@ -93,7 +92,10 @@ impl Feeds<'_> {
         if self.orders.is_multiple_of(SHARED) {
             let delete_behavior =
                 if self.race.deletes { DeleteBehavior::Delete } else { DeleteBehavior::Unlist };
-            let options = FeedOptions { delete_behavior, quick: true, ..FeedOptions::default() };
+            // Packages are received in both ways, in a file and in memory.
+            let in_memory = delete_behavior == DeleteBehavior::Delete;
+            let options =
+                FeedOptions { delete_behavior, in_memory, quick: true, ..FeedOptions::default() };
             let feed = TestFeed::with(options).await;
             let owner = feed.owner().await;
             self.current = Some((feed, owner));
@@ -104,16 +106,17 @@ impl Feeds<'_> {
     }
 
     /// Brings a version into the state that the race begins with; gives what was
-    /// pushed.
-    async fn prepare(&self, owner: &Client, id: &str) -> Vec<u8> {
-        let first = PackageBuilder::new(id, "1.0.0").file("first.txt", b"first").build();
-        if self.race.before != Seen::Absent {
-            owner.push(&first).await.expect(StatusCode::CREATED);
+    /// pushed, if anything was.
+    async fn prepare(&self, owner: &Client, id: &str) -> Option<Vec<u8>> {
+        if self.race.before == Seen::Absent {
+            return None;
         }
+        let first = PackageBuilder::new(id, "1.0.0").file("first.txt", b"first").build();
+        owner.push(&first).await.expect(StatusCode::CREATED);
         if self.race.before == Seen::Deleted {
             owner.delete(&format!("{id}/1.0.0")).await.expect(StatusCode::NO_CONTENT);
         }
-        first
+        Some(first)
     }
 }
 
@@ -132,8 +135,7 @@ async fn run(
             deeds.push(Deed::clone(&deeds[0]));
             continue;
         }
-        let same = (feeds.race.before != Seen::Absent).then_some(first.as_slice());
-        deeds.push(Deed::racing(*verb, actor, &feed, &owner, &id, same).await);
+        deeds.push(Deed::racing(*verb, actor, &feed, &owner, &id, first.as_deref()).await);
     }
     let turns = Turns::on(feeds.idle);
     let acting: Vec<JoinHandle<Told>> = deeds
@@ -150,7 +152,7 @@ async fn run(
         told.push(acting.await.unwrap());
     }
     let race = format!("{}, order {:?}:\n{}\n", feeds.race.name, order.choices(), log.join("\n"));
-    judge(feeds.race, &feed, &owner, (&id, since), (&first, &deeds, &told), &race).await;
+    judge(feeds.race, &feed, &owner, (&id, since), (first.as_deref(), &deeds, &told), &race).await;
     order
 }
 
@@ -160,19 +162,19 @@ async fn judge(
     feed: &TestFeed,
     owner: &Client,
     (id, since): (&str, Ulid),
-    (first, deeds, told): (&[u8], &[Deed], &[Told]),
+    (first, deeds, told): (Option<&[u8]>, &[Deed], &[Told]),
     case: &str,
 ) {
     let mut contents: Vec<&[u8]> = deeds.iter().map(|deed| deed.bytes.as_slice()).collect();
-    contents.push(first);
-    let seen = look(feed, owner, id, &contents).await;
+    contents.extend(first);
+    let (seen, last) = look(feed, owner, id, &contents).await;
     let nothing_failed = told.iter().all(|told| !told.status.is_server_error());
     assert!(nothing_failed, "{case}{told:?}: nothing is broken, and something failed");
     let nothing_untrue = told.iter().all(|told| told.is_success || !told.status.is_success());
     assert!(nothing_untrue, "{case}{told:?}: what was read is not so");
     // Every success is in the log exactly once, and the row names the last of them.
     let changes = feed.changes_of(&id.to_lowercase(), since).await;
-    let last = last_change(feed, id).await.map(|change| changes[&change].clone());
+    let last = last.map(|change| changes[&change].clone());
     let expected = match last.as_deref() {
         None => Seen::Absent,
         Some("unlisted") => Seen::Unlisted,
@@ -194,13 +196,6 @@ async fn judge(
     assert_eq!(pushed, begun + by_push, "{case}{changes:?} {told:?}: pushes");
     // A version goes as often as it came, or once less.
     assert!(deleted >= gone && pushed >= deleted && pushed - deleted <= 1, "{case}{changes:?}");
-}
-
-/// The change that the version's row names as its last.
-async fn last_change(feed: &TestFeed, id: &str) -> Option<String> {
-    let (id, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse().unwrap());
-    let row = feed.table().version(&id, &version).await.unwrap()?;
-    Some(row.changed.unwrap().to_string())
 }
 
 /// Runs orders of a race, all of them if there are not more than `most`; gives how

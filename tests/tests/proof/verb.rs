@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{Method, Request, StatusCode};
-use nuthatch_tests::{Client, PackageBuilder, TestFeed, nuspec};
+use nuthatch_tests::{Client, Entry, PackageBuilder, TestFeed, nuspec};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -129,7 +129,7 @@ impl Verb {
             }
             _ => PackageBuilder::new(id, "1.0.0"),
         };
-        builder.file("content.txt", content.as_bytes()).build()
+        builder.entry(Entry::stored("content.txt", content.as_bytes())).build()
     }
 
     /// Makes all ready for the verb, on a feed where nothing fails.

@@ -21,13 +21,21 @@ pub(crate) enum Seen {
     Deleted,
 }
 
-/// What a fresh instance sees of a version, after checking what has to hold of it
-/// whatever happened: `bytes` are the only ones that anybody pushed.
-pub(crate) async fn look(feed: &TestFeed, owner: &Client, id: &str, bytes: &[&[u8]]) -> Seen {
+/// What a fresh instance sees of a version, and the change that its row names as the
+/// last; after checking what has to hold of it whatever happened: `bytes` are the only
+/// ones that anybody pushed.
+pub(crate) async fn look(
+    feed: &TestFeed,
+    owner: &Client,
+    id: &str,
+    bytes: &[&[u8]],
+) -> (Seen, Option<String>) {
     let fresh = feed.another_instance();
     let (owner, table) = (owner.at(&fresh), fresh.table());
     let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
-    let row = table.version(&package, &version).await.unwrap();
+    let named = table.named(&[(package.clone(), version.clone())]).await.unwrap().remove(0);
+    let (row, metadata) = named.unzip();
+    let metadata = metadata.flatten();
     let seen = match &row {
         None => Seen::Absent,
         Some(row) if row.state == State::Deleted => Seen::Deleted,
@@ -36,24 +44,23 @@ pub(crate) async fn look(feed: &TestFeed, owner: &Client, id: &str, bytes: &[&[u
     };
     let is_visible = matches!(seen, Seen::Listed | Seen::Unlisted);
     // All rows of a version come and go together.
-    let named = table.named(&[(package.clone(), version.clone())]).await.unwrap().remove(0);
-    let metadata = named.and_then(|(_, metadata)| metadata);
     assert_eq!(metadata.is_some(), is_visible, "metadata of a version that is {seen:?}");
     let nuspec = table.nuspec(&package, &version).await.unwrap();
     assert_eq!(nuspec.is_some(), is_visible, "nuspec of a version that is {seen:?}");
     let stamp = table.stamp(&package).await.unwrap();
     assert_eq!(stamp.is_some(), row.is_some(), "stamp of a version that is {seen:?}");
+    let change = row.as_ref().map(|row| row.changed.unwrap().to_string());
     let listed = owner.versions(&package.key()).await.contains(&"1.0.0".to_owned());
     assert_eq!(listed, is_visible, "in the list of versions, and {seen:?}");
     let nupkg = owner.nupkg(&package.key(), "1.0.0").await;
     if !is_visible {
         assert_eq!(nupkg.status, StatusCode::NOT_FOUND);
-        return seen;
+        return (seen, change);
     }
     assert_eq!(nupkg.status, StatusCode::OK, "the object of a visible version");
     assert!(bytes.iter().any(|bytes| **bytes == nupkg.body), "bytes that nobody pushed");
     check_row(&row.unwrap(), &nupkg.body);
-    seen
+    (seen, change)
 }
 
 /// A visible version's object has the row's hash and size, and its files are there.
