@@ -8,13 +8,13 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../../functions/shared/ingest/src/multipart.rs"]
 mod multipart;
 
-use multipart::{FirstPart, MultipartError};
+use multipart::{FirstFile, MultipartError};
 
 fn read<'a>(
     content_type: &str,
     chunks: impl Iterator<Item = &'a [u8]>,
 ) -> Option<Result<Vec<u8>, MultipartError>> {
-    let mut part = match FirstPart::of(content_type) {
+    let mut part = match FirstFile::of(content_type) {
         Ok(part) => part?,
         Err(error) => return Some(Err(error)),
     };

@@ -1,4 +1,4 @@
-//! The first part of a multipart body, as every NuGet client frames it.
+//! The first file of a multipart body, as every NuGet client frames it.
 //!
 //! A parser of our own, because no library takes all that clients send: parts
 //! without a Content-Disposition, a bare LF before a delimiter, no CRLF at the
@@ -27,11 +27,14 @@ pub(crate) enum MultipartError {
     /// The body ended before it was closed.
     #[error("it ends before its closing boundary")]
     NotClosed,
+    /// All parts are fields of a form.
+    #[error("it has form fields and no file")]
+    NoFile,
 }
 
-/// Reads the first part of a multipart body.
+/// Reads the first file of a multipart body.
 #[derive(Debug)]
-pub(crate) struct FirstPart {
+pub(crate) struct FirstFile {
     /// `--boundary`.
     delimiter: Finder<'static>,
     state: State,
@@ -40,12 +43,18 @@ pub(crate) struct FirstPart {
     /// Whether `pending` begins where a line does.
     at_line_start: bool,
     head_length: usize,
+    /// Whether the part's head says that it is a field of a form.
+    is_field: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Preamble,
     Head,
+    /// The beginning of a part that may be a field.
+    Beginning,
+    /// A field, which nobody reads.
+    Field,
     Content,
     /// The later parts, which nobody reads.
     Rest,
@@ -64,7 +73,7 @@ enum Line {
     Unfinished,
 }
 
-impl FirstPart {
+impl FirstFile {
     /// A reader of a body with this content type; `None` where it is not
     /// multipart at all.
     pub(crate) fn of(content_type: &str) -> Result<Option<Self>, MultipartError> {
@@ -83,6 +92,7 @@ impl FirstPart {
             pending: Bytes::new(),
             at_line_start: true,
             head_length: 0,
+            is_field: false,
         }))
     }
 
@@ -100,8 +110,12 @@ impl FirstPart {
         loop {
             let before = self.state;
             match self.state {
-                State::Preamble => drop(self.until_delimiter(State::Head)),
-                State::Head => self.skip_head()?,
+                State::Preamble | State::Field => {
+                    drop(self.until_delimiter(State::Head));
+                    self.is_field &= self.state != State::Head;
+                }
+                State::Head => self.read_head()?,
+                State::Beginning => self.judge_beginning(),
                 State::Content => content = self.until_delimiter(State::Rest),
                 State::Rest => drop(self.until_delimiter(State::Rest)),
                 State::Closed => self.pending.clear(),
@@ -115,10 +129,11 @@ impl FirstPart {
     /// Ends the body.
     pub(crate) fn finish(self) -> Result<(), MultipartError> {
         match self.state {
+            State::Closed if self.is_field => Err(MultipartError::NoFile),
             State::Closed => Ok(()),
-            State::Preamble | State::Head | State::Content | State::Rest => {
-                Err(MultipartError::NotClosed)
-            }
+            // NuGet 2.8 on mono closes with a bare line feed.
+            State::Content | State::Rest if self.may_be_last(1) => Ok(()),
+            _ => Err(MultipartError::NotClosed),
         }
     }
 
@@ -128,7 +143,16 @@ impl FirstPart {
         let mut from = 0;
         while let Some(at) = self.find(from) {
             let behind = at + self.delimiter.needle().len();
-            match line(self.pending.get(behind..).unwrap_or_default()) {
+            let line = line(self.pending.get(behind..).unwrap_or_default());
+            if !self.starts_line(at) {
+                // Behind a bare line feed it is one as the last bytes of the body alone.
+                if self.may_be_last(at) || matches!(line, Line::Unfinished) {
+                    return self.give(at - 1);
+                }
+                from = at + 1;
+                continue;
+            }
+            match line {
                 Line::Text => from = at + 1,
                 Line::Unfinished => return self.give(self.without_line_break(at)),
                 Line::Close => {
@@ -155,19 +179,34 @@ impl FirstPart {
         self.give(self.pending.len().saturating_sub(kept))
     }
 
-    /// The next delimiter at the start of a line.
+    /// The next delimiter behind any line break.
     fn find(&self, mut from: usize) -> Option<usize> {
         loop {
             let at = from + self.delimiter.find(self.pending.get(from..)?)?;
-            let starts_line = match at.checked_sub(1) {
+            let is_behind_break = match at.checked_sub(1) {
                 None => self.at_line_start,
                 Some(before) => self.pending.get(before) == Some(&b'\n'),
             };
-            if starts_line {
+            if is_behind_break {
                 return Some(at);
             }
             from = at + 1;
         }
+    }
+
+    /// Whether a delimiter at `at` begins a line: behind CRLF (RFC 2046), and before the
+    /// first part behind any line break, as no bytes of a package stand there.
+    fn starts_line(&self, at: usize) -> bool {
+        let before = self.pending.get(..at).unwrap_or_default();
+        before.is_empty() || before.ends_with(b"\r\n") || self.state == State::Preamble
+    }
+
+    /// Whether all that is pending from `at` on is a closing delimiter.
+    fn may_be_last(&self, at: usize) -> bool {
+        let rest = self.pending.get(at..).unwrap_or_default();
+        let rest = rest.strip_prefix(self.delimiter.needle());
+        let rest = rest.and_then(|rest| rest.strip_prefix(b"--"));
+        matches!(rest, Some(b"" | b"\r" | b"\n" | b"\r\n"))
     }
 
     /// Where the line break before `at` begins: CRLF, or a bare LF.
@@ -177,17 +216,28 @@ impl FirstPart {
         before.strip_suffix(b"\r").unwrap_or(before).len()
     }
 
+    /// Tells a package from a field by how it begins, where the head leaves it open: curl
+    /// names no file for what it reads from a pipe.
+    fn judge_beginning(&mut self) {
+        const ZIP: &[u8] = b"PK";
+        if self.pending.len() >= ZIP.len() {
+            self.is_field = !self.pending.starts_with(ZIP);
+            self.state = if self.is_field { State::Field } else { State::Content };
+        }
+    }
+
     /// Takes `length` bytes out of `pending`.
     fn give(&mut self, length: usize) -> Bytes {
         let given = self.pending.split_to(length.min(self.pending.len()));
-        if let Some(last) = given.last() {
-            self.at_line_start = *last == b'\n';
+        if !given.is_empty() {
+            let line_break: &[u8] = if self.state == State::Preamble { b"\n" } else { b"\r\n" };
+            self.at_line_start = given.ends_with(line_break);
         }
         given
     }
 
-    /// Skips a part's head, through the empty line that ends it.
-    fn skip_head(&mut self) -> Result<(), MultipartError> {
+    /// Reads a part's head, through the empty line that ends it.
+    fn read_head(&mut self) -> Result<(), MultipartError> {
         while let Some(end) = memchr::memchr(b'\n', &self.pending) {
             let line = self.give(end + 1);
             self.head_length += line.len();
@@ -195,15 +245,24 @@ impl FirstPart {
                 return Err(MultipartError::HeadTooLong);
             }
             if matches!(line.as_ref(), b"\n" | b"\r\n") {
-                self.state = State::Content;
+                self.state = if self.is_field { State::Beginning } else { State::Content };
+                self.head_length = 0;
+                self.at_line_start = true;
                 return Ok(());
             }
+            self.is_field |= names_a_field(&line);
         }
         if self.head_length + self.pending.len() > LONGEST_HEAD {
             return Err(MultipartError::HeadTooLong);
         }
         Ok(())
     }
+}
+
+/// Whether the line of a head disposes of its part and names no file.
+fn names_a_field(line: &[u8]) -> bool {
+    let line = line.to_ascii_lowercase();
+    line.starts_with(b"content-disposition:") && memchr::memmem::find(&line, b"filename").is_none()
 }
 
 /// What the bytes behind a boundary mean.
@@ -252,7 +311,7 @@ mod tests {
     const CONTENT: &[u8] = b"PK\x03\x04 \r\n--bound x\n--boundX\r\n--boundary\x00-- \r";
 
     fn read(content_type: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, MultipartError> {
-        let mut part = FirstPart::of(content_type)?.expect("multipart");
+        let mut part = FirstFile::of(content_type)?.expect("multipart");
         let mut content = Vec::new();
         for chunk in chunks {
             content.extend(part.next(Bytes::copy_from_slice(chunk))?);
@@ -325,6 +384,57 @@ mod tests {
     }
 
     #[test]
+    fn a_line_feed_before_a_boundary_is_content_but_at_the_very_end() {
+        let bare = "multipart/form-data; boundary=bound";
+        let head = b"--bound\r\nContent-Disposition: form-data; filename=a\r\n\r\n";
+        for content in [
+            b"PK\n--bound\nx".as_slice(),
+            b"PK\n--bound--\nx",
+            b"PK\n--bound--",
+            b"PK\n--bound--\r",
+            b"PK\n--bound\r\n\r\n",
+            b"PK\n--bound--\n--bound--\n",
+            b"\n--bound--",
+        ] {
+            for end in [b"\r\n--bound--\r\n".as_slice(), b"\r\n--bound--", b"\n--bound--\n"] {
+                let body = [head.as_slice(), content, end].concat();
+                // A CR before a bare LF reads as one line break.
+                let content = match end.first() {
+                    Some(b'\n') => content.strip_suffix(b"\r").unwrap_or(content),
+                    _ => content,
+                };
+                for cut in 0..=body.len() {
+                    let (left, right) = body.split_at(cut);
+                    let read = read(bare, &[left, right]);
+                    assert_eq!(read.as_deref(), Ok(content), "{cut} {body:?}");
+                }
+                let bytes: Vec<&[u8]> = body.chunks(1).collect();
+                assert_eq!(read(bare, &bytes).as_deref(), Ok(content), "{body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fields_of_a_form_are_passed_over() {
+        let bare = "multipart/form-data; boundary=bound";
+        let field = "--bound\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n";
+        let unnamed = "--bound\r\nContent-Disposition: form-data; name=\"package\"\r\n\r\nPK\r\n";
+        let file = "--bound\r\nContent-Disposition: form-data; name=p; filename=p\r\n\r\nx\r\n";
+        for (parts, content) in [
+            ([field, file].as_slice(), Ok("x")),
+            (&[field, field, unnamed, field], Ok("PK")),
+            (&[file, field], Ok("x")),
+            (&[field], Err(MultipartError::NoFile)),
+        ] {
+            let body = format!("{}--bound--\r\n", parts.concat());
+            let content = content.map(|content| content.as_bytes().to_vec());
+            assert_eq!(read(bare, &[body.as_bytes()]), content);
+            let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
+            assert_eq!(read(bare, &bytes), content);
+        }
+    }
+
+    #[test]
     fn white_space_behind_a_boundary_counts_alike_however_it_is_cut() {
         // One more is text, and so part of what stands before the first boundary.
         for (spaces, expected) in [(64, b"x".to_vec()), (65, Vec::new())] {
@@ -356,15 +466,15 @@ mod tests {
     fn a_body_in_one_piece_is_not_copied() {
         let (_, content_type, body) = framings().remove(0);
         let body = Bytes::from(body);
-        let mut part = FirstPart::of(content_type).unwrap().unwrap();
+        let mut part = FirstFile::of(content_type).unwrap().unwrap();
         let content = part.next(body.clone()).unwrap();
         assert!(body.as_ptr_range().contains(&content.as_ptr()));
     }
 
     #[test]
     fn a_content_type_that_is_not_multipart_has_no_parts() {
-        assert!(FirstPart::of("application/octet-stream").unwrap().is_none());
-        assert!(FirstPart::of("").unwrap().is_none());
+        assert!(FirstFile::of("application/octet-stream").unwrap().is_none());
+        assert!(FirstFile::of("").unwrap().is_none());
     }
 
     #[test]
@@ -375,7 +485,7 @@ mod tests {
             "multipart/form-data; boundary=\"open",
             "MULTIPART/mixed; charset=utf-8",
         ] {
-            let refused = FirstPart::of(content_type).map(|_| ());
+            let refused = FirstFile::of(content_type).map(|_| ());
             assert_eq!(refused, Err(MultipartError::NoBoundary), "{content_type}");
         }
     }

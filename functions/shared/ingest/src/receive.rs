@@ -10,7 +10,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256, Sha512};
 
-use crate::multipart::{FirstPart, MultipartError};
+use crate::multipart::{FirstFile, MultipartError};
 
 /// What a multipart framing may add to a package's size.
 const FRAMING: u64 = 64 * 1024;
@@ -30,7 +30,7 @@ pub struct Received {
     pub sha512: [u8; 64],
 }
 
-/// Receives the package that `body` carries: the first part of a multipart
+/// Receives the package that `body` carries: the first file of a multipart
 /// body, or a raw body whole.
 ///
 /// # Errors
@@ -43,7 +43,7 @@ pub async fn receive(
     limit: u64,
 ) -> Result<Received, Refusal> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut part = FirstPart::of(header(CONTENT_TYPE).unwrap_or_default()).map_err(unreadable)?;
+    let mut part = FirstFile::of(header(CONTENT_TYPE).unwrap_or_default()).map_err(unreadable)?;
     let declared = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     let most = limit.saturating_add(FRAMING);
     if declared.is_some_and(|length| length > most) {

@@ -20,7 +20,8 @@ pub use id::{MAX_ID_LENGTH, PackageId, PackageIdError, is_dependency_id};
 pub use limits::Limits;
 pub use nuspec::{
     Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository,
+    without_user,
 };
 pub use range::{VersionRange, VersionRangeError};
 pub use source::Source;
-pub use version::{Version, VersionError};
+pub use version::{MAX_VERSION_LENGTH, Version, VersionError};

@@ -1,12 +1,16 @@
 //! The nuspec: what a package says of itself.
 
+mod address;
 mod check;
 mod error;
 mod framework;
+mod names;
 mod read;
 mod shape;
+mod strict;
 mod text;
 
+pub use address::without_user;
 pub use error::NuspecError;
 
 use crate::{Limits, PackageId, Version, VersionRange};

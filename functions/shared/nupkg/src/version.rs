@@ -5,6 +5,10 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
+/// The longest version that a feed keeps, in characters: what the keys of table (1,024
+/// bytes) and bucket (1,024) have room for beside an id, and the path of a request.
+pub const MAX_VERSION_LENGTH: usize = 256;
+
 /// A package version: `major.minor.patch[.revision][-release][+metadata]`.
 ///
 /// Two versions are equal when their [keys](Version::key) are: build metadata,

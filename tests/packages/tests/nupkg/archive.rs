@@ -70,6 +70,101 @@ fn changed(change: impl FnOnce(&mut Entry)) -> PackageBuilder {
     acme().entry(entry)
 }
 
+/// An entry whose name is in an old code page.
+fn old_name(name: &[u8]) -> Entry {
+    let mut entry = Entry::file("", b"old");
+    entry.flags = 0;
+    entry.name = name.to_vec();
+    entry.local_name = name.to_vec();
+    entry
+}
+
+/// The package with bytes behind its last entry, and a directory as much further on.
+fn with_bytes_behind(package: &PackageBuilder, hidden: &[u8]) -> Vec<u8> {
+    let bytes = package.build();
+    let directory = bytes.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();
+    let mut bytes = [&bytes[..directory], hidden, &bytes[directory..]].concat();
+    let at = bytes.len() - 6;
+    let start = u32::try_from(directory + hidden.len()).unwrap();
+    bytes[at..at + 4].copy_from_slice(&start.to_le_bytes());
+    bytes
+}
+
+fn flag_for_utf8_in_one_header() -> Vec<u8> {
+    let mut bytes = acme().file("caf\u{e9}", b"").build();
+    let local = bytes.windows(4).rposition(|bytes| bytes == b"PK\x03\x04").unwrap();
+    bytes[local + 7] ^= 1 << 3;
+    bytes
+}
+
+#[test]
+fn names_in_an_old_code_page_are_taken_and_shown_with_their_letters() {
+    judge(&acme().entry(old_name(b"docs/\x81ber.md")).entry(old_name(b"\xe1.txt"))).unwrap();
+    let mut link = old_name(b"\x81ber.md");
+    link.mode = 0o120_777;
+    let refused = archive_error(&acme().entry(link));
+    assert!(refused.to_string().contains("'über.md'"), "{refused}");
+}
+
+#[test]
+fn a_folder_may_be_named_beside_its_files() {
+    let package = acme().entry(Entry::stored("lib/", b"")).file("lib/a.dll", b"");
+    judge(&package.file("lib.txt", b"").file("lib-x/a", b"")).unwrap();
+}
+
+#[test]
+fn descriptors_of_every_form_are_taken() {
+    let [crc, size] = [crc32fast::hash(b"content").to_le_bytes(), 7_u32.to_le_bytes()];
+    let long = 7_u64.to_le_bytes();
+    for descriptor in [
+        [crc, size, size].concat(),
+        [*b"PK\x07\x08", crc, size, size].concat(),
+        [&b"PK\x07\x08"[..], &crc, &long, &long].concat(),
+        [&crc[..], &long, &long].concat(),
+    ] {
+        let mut entry = Entry::stored("a", b"content");
+        entry.flags |= 1 << 3;
+        judge_with(&with_bytes_behind(&acme().entry(entry), &descriptor), &Limits::default())
+            .unwrap();
+    }
+}
+
+#[test]
+fn files_named_from_the_root_are_found() {
+    for path in [
+        "docs/README.md",
+        r"docs\README.md",
+        "./docs/README.md",
+        r"\docs\README.md",
+        "/docs/README.md",
+    ] {
+        let xml = nuspec("Acme", "1.0.0", &format!("<readme>{path}</readme>"));
+        let package = PackageBuilder::default().nuspec(&xml).file("docs/README.md", b"# Acme");
+        let attached = judge(&package).unwrap().attached;
+        assert_eq!(attached.readme.as_deref(), Some(b"# Acme".as_slice()), "{path}");
+    }
+}
+
+#[test]
+fn what_explorer_packs_with_deflate64_is_read() {
+    let xml = nuspec("Acme", "1.0.0", "");
+    let length = u16::try_from(xml.len()).unwrap();
+    // One block, stored.
+    let mut packed = vec![1];
+    packed.extend(length.to_le_bytes());
+    packed.extend((!length).to_le_bytes());
+    packed.extend(xml.as_bytes());
+    let mut entry = Entry::stored("a.nuspec", xml.as_bytes());
+    entry.method = 9;
+    entry.declared_packed = u32::try_from(packed.len()).unwrap();
+    entry.packed = packed;
+    judge(&PackageBuilder::default().entry(entry.clone())).unwrap();
+    entry.packed.extend(b"hidden");
+    entry.declared_packed += 6;
+    let refused = archive_error(&PackageBuilder::default().entry(entry));
+    assert!(matches!(refused, ArchiveError::DishonestSize(_)), "{refused}");
+}
+
 #[test]
 fn a_plain_package_is_taken() {
     let package = judge(&acme().file("lib/net8.0/Acme.dll", b"MZ")).unwrap();
@@ -142,14 +237,49 @@ refuses! {
     a_compression_that_clients_lack_is_refused:
         archive_error(&changed(|entry| entry.method = 14))
         => ArchiveError::CompressionMethod { method: 14, .. },
+    data_behind_a_data_descriptor_is_refused: {
+        let mut entry = Entry::stored("a", b"content");
+        entry.streamed = true;
+        archive_error_bytes(&with_bytes_behind(&acme().entry(entry), b"HIDDEN!!"))
+    } => ArchiveError::HiddenData { bytes: 8, .. },
+    a_name_that_only_says_it_is_utf8_is_refused:
+        archive_error(&changed(|entry| {
+            entry.name = b"lib/\xff.dll".to_vec();
+            entry.local_name.clone_from(&entry.name);
+        })) => ArchiveError::NameNotUtf8(_),
+    a_flag_for_utf8_in_one_of_two_headers_is_refused:
+        archive_error_bytes(&flag_for_utf8_in_one_header()) => ArchiveError::HeadersDisagree { field: "flag", .. },
+    names_that_some_readers_take_for_one_are_refused:
+        archive_error(&acme().entry(old_name(b"lib/\xff.dll")).entry(old_name(b"lib/\xfe.dll")))
+        => ArchiveError::DuplicateEntry { .. },
+    an_old_name_and_a_new_one_for_one_file_are_refused:
+        archive_error(&acme().entry(old_name(b"\x81.txt")).file("\u{fc}.txt", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    names_that_differ_in_the_form_of_an_accent_are_one_file:
+        archive_error(&acme().file("caf\u{e9}.txt", b"").file("cafe\u{301}.txt", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    names_that_differ_in_a_sharp_s_are_one_file:
+        archive_error(&acme().file("stra\u{df}e", b"").file("strasse", b""))
+        => ArchiveError::DuplicateEntry { .. },
+    names_that_differ_in_a_long_s_are_one_file:
+        archive_error(&acme().file("\u{17f}", b"").file("s", b"")) => ArchiveError::DuplicateEntry { .. },
+    a_file_that_is_a_folder_too_is_refused:
+        archive_error(&acme().file("lib/A.dll", b"").file("LIB", b"").file("lib-b", b""))
+        => ArchiveError::FileAndFolder { .. },
+    a_pipe_is_refused:
+        archive_error(&changed(|entry| entry.mode = 0o010_644)) => ArchiveError::SpecialFile(_),
+    a_device_is_refused:
+        archive_error(&changed(|entry| entry.mode = 0o020_644)) => ArchiveError::SpecialFile(_),
+    a_nuspec_whose_name_is_escaped_twice_is_one:
+        archive_error(&acme().file("twin%252Enuspec", b"")) => ArchiveError::MultipleNuspecs(..),
     a_symbolic_link_is_refused:
         archive_error(&changed(|entry| entry.mode = 0o120_777)) => ArchiveError::SymbolicLink(_),
     an_entry_dated_two_days_ahead_is_refused:
         archive_error(&changed(|entry| entry.date = dos_date(2026, 11, 24)))
         => ArchiveError::FromTheFuture(_),
     a_name_beyond_the_limit_is_refused:
-        archive_error(&acme().file(&"a".repeat(1025), b""))
-        => ArchiveError::NameTooLong { bytes: 1025, limit: 1024 },
+        archive_error(&acme().file(&"a".repeat(4097), b""))
+        => ArchiveError::NameTooLong { bytes: 4097, limit: 4096 },
     a_double_backslash_is_refused:
         archive_error(&acme().file(r"lib\\a.dll", b"")) => ArchiveError::DoubleBackslash(_),
     a_control_character_in_a_name_is_refused:

@@ -355,15 +355,9 @@ fn addresses_have_a_scheme_a_host_and_perhaps_a_port() {
     {
         assert!(judged(address).is_ok(), "{address}");
     }
-    for address in [
-        "ftp://a",
-        "http://",
-        "http://a..b",
-        "http://a b",
-        "http://a:port",
-        "http://a@b",
-        "http://a:65536",
-    ] {
+    for address in
+        ["ftp://a", "http://", "http://a..b", "http://a b", "http://a:port", "http://a:65536"]
+    {
         let error = judged(address).unwrap_err();
         assert!(
             matches!(error, PackageError::Nuspec(NuspecError::NotAWebAddress { .. })),

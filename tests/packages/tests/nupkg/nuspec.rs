@@ -73,12 +73,12 @@ refuses! {
         nuspec_error_of(nuspec("Acme", "", "").as_bytes()) => NuspecError::NoVersion,
     a_version_that_is_none_is_refused:
         nuspec_error_of(nuspec("Acme", "1.0.0.0.0", "").as_bytes()) => NuspecError::Version(_),
-    a_version_of_65_characters_is_refused:
-        nuspec_error_of(nuspec("Acme", &format!("1.0.0-{}", "a".repeat(59)), "").as_bytes())
-        => NuspecError::TooLong { element: "version", length: 65, limit: 64 },
-    an_identity_of_161_characters_is_refused:
-        nuspec_error_of(nuspec(&"a".repeat(100), &format!("1.0.0-{}", "a".repeat(55)), "").as_bytes())
-        => NuspecError::TooLong { element: "id and version", length: 161, .. },
+    a_version_of_257_characters_is_refused:
+        nuspec_error_of(nuspec("Acme", &format!("1.0.0+{}", "a".repeat(251)), "").as_bytes())
+        => NuspecError::TooLong { element: "version", length: 257, limit: 256 },
+    an_identity_that_no_file_can_be_called_is_refused:
+        nuspec_error_of(nuspec(&"a".repeat(100), &format!("1.0.0-{}", "a".repeat(135)), "").as_bytes())
+        => NuspecError::TooLong { element: "id and version", length: 241, limit: 240 },
     a_long_title_is_refused:
         nuspec_error(&format!("<title>{}</title>", "a".repeat(257)))
         => NuspecError::TooLong { element: "title", .. },
@@ -108,8 +108,8 @@ refuses! {
         nuspec_error("<packageTypes><packageType name='SymbolsPackage'/></packageTypes>")
         => NuspecError::SymbolsPackage,
     too_many_package_types_are_refused:
-        nuspec_error(&format!("<packageTypes>{}</packageTypes>", "<packageType name='a'/>".repeat(33)))
-        => NuspecError::TooMany { element: "package types", count: 33, limit: 32 },
+        nuspec_error(&format!("<packageTypes>{}</packageTypes>", "<packageType name='a'/>".repeat(257)))
+        => NuspecError::TooMany { element: "package types", count: 257, limit: 256 },
     a_dependency_without_an_id_is_refused:
         nuspec_error("<dependencies><dependency version='1'/></dependencies>") => NuspecError::DependencyId(_),
     a_dependency_that_no_package_can_be_is_refused:
@@ -133,13 +133,13 @@ refuses! {
         nuspec_error(&dependencies(800, |n| format!("<dependency id='{}{n}' version='1.0'/>", "a".repeat(30))))
         => NuspecError::TooLong { element: "list of dependencies", .. },
     too_many_dependencies_are_refused:
-        nuspec_error(&dependencies(4097, |_| "<dependency id='a'/>".to_owned()))
+        nuspec_error(&dependencies(8193, |_| "<dependency id='a'/>".to_owned()))
         => NuspecError::TooMany { element: "dependencies", .. },
     too_many_groups_are_refused:
-        nuspec_error(&dependencies(257, |n| format!("<group targetFramework='x{n}'/>")))
+        nuspec_error(&dependencies(1025, |n| format!("<group targetFramework='x{n}'/>")))
         => NuspecError::TooMany { element: "dependency groups", .. },
     too_many_elements_are_refused:
-        nuspec_error(&"<!-- -->".repeat(60_000)) => NuspecError::TooManyNodes { .. },
+        nuspec_error(&format!("<x>{}</x>", "<a/>".repeat(250_000))) => NuspecError::TooManyNodes { .. },
     too_many_attributes_are_refused: {
         let attributes: Vec<String> = (0..100_000).map(|n| format!(" a{n}=''")).collect();
         nuspec_error(&format!("<x{}/>", attributes.concat()))
@@ -147,7 +147,40 @@ refuses! {
     too_many_namespaces_are_refused: {
         let open: Vec<String> = (0..10_000).map(|n| format!("<a xmlns:p{n}='u'>")).collect();
         nuspec_error(&format!("{}{}", open.concat(), "</a>".repeat(10_000)))
-    } => NuspecError::TooMany { element: "namespace declarations", count: 10_001, limit: 64 },
+    } => NuspecError::TooMany { element: "namespace declarations", count: 10_001, limit: 512 },
+    a_least_client_that_is_no_version_is_refused:
+        nuspec_error_of(nuspec("Acme", "1.0.0", "").replace("<metadata>", "<metadata minClientVersion='new'>").as_bytes())
+        => NuspecError::MinClientVersion(_),
+    an_empty_least_client_is_refused:
+        nuspec_error_of(nuspec("Acme", "1.0.0", "").replace("<metadata>", "<metadata minClientVersion=''>").as_bytes())
+        => NuspecError::MinClientVersion(_),
+    an_empty_version_of_a_package_type_is_refused:
+        nuspec_error("<packageTypes><packageType name='a' version=''/></packageTypes>")
+        => NuspecError::PackageTypeVersion { .. },
+    a_group_for_a_framework_that_nuget_throws_at_is_refused:
+        nuspec_error("<dependencies><group targetFramework='.NETFramework,Version=vX'/></dependencies>")
+        => NuspecError::TargetFramework(_),
+    references_for_a_framework_that_nuget_throws_at_are_refused:
+        nuspec_error("<references><group targetFramework=','><reference file='a.dll'/></group></references>")
+        => NuspecError::TargetFramework(_),
+    a_framework_assembly_for_a_framework_that_nuget_throws_at_is_refused:
+        nuspec_error("<frameworkAssemblies><frameworkAssembly assemblyName='A' targetFramework='net45, portable-net45-cf'/></frameworkAssemblies>")
+        => NuspecError::TargetFramework(_),
+    framework_references_for_no_framework_are_refused:
+        nuspec_error("<frameworkReferences><group><frameworkReference name='A'/></group></frameworkReferences>")
+        => NuspecError::MissingAttribute { element: "group", attribute: "targetFramework" },
+    a_framework_reference_without_a_name_is_refused:
+        nuspec_error("<frameworkReferences><group targetFramework='net8.0'><frameworkReference/></group></frameworkReferences>")
+        => NuspecError::MissingAttribute { element: "frameworkReference", attribute: "name" },
+    content_files_that_include_nothing_are_refused:
+        nuspec_error("<contentFiles><files buildAction='None'/></contentFiles>")
+        => NuspecError::MissingAttribute { element: "files", attribute: "include" },
+    content_files_copied_neither_so_nor_so_are_refused:
+        nuspec_error("<contentFiles><files include='**' copyToOutput='1'/></contentFiles>")
+        => NuspecError::NotABoolean { element: "copyToOutput", .. },
+    content_files_flattened_neither_so_nor_so_are_refused:
+        nuspec_error("<contentFiles><files include='**' flatten=''/></contentFiles>")
+        => NuspecError::NotABoolean { element: "flatten", .. },
     a_license_of_neither_kind_is_refused:
         nuspec_error("<license>MIT</license>") => NuspecError::LicenseType(_),
     a_license_of_another_version_is_refused:
@@ -162,6 +195,84 @@ fn a_nuspec_that_does_not_deflate_far_enough_is_refused() {
     let refused = judge_with(&acme().build(), &limits);
     let error = PackageError::Nuspec(NuspecError::TooLargeDeflated { bytes: 0, limit: 0 });
     assert_eq!(std::mem::discriminant(&refused.unwrap_err()), std::mem::discriminant(&error));
+}
+
+/// XML around a plain nuspec, or in its place.
+fn document(prolog: &str, root: &str, more: &str) -> String {
+    format!(
+        "{prolog}<package{root}><metadata><id>Acme</id><version>1.0</version>{more}</metadata></package>"
+    )
+}
+
+#[test]
+fn xml_that_dotnet_throws_at_is_refused() {
+    let plain = |more: &str| document("", "", more);
+    let root = |attribute: &str| document("", attribute, "");
+    let prolog = |prolog: &str| document(prolog, "", "");
+    for xml in [
+        prolog("<?xml version='1.1'?>"),
+        prolog("<?xml version='1.2' encoding='utf-8'?>"),
+        prolog("<?xml version=''?>"),
+        prolog("<?xml encoding='utf-8'?>"),
+        prolog("<?xml\tversion='1.1'?>"),
+        prolog("<?xml version='1.0' standalone='YES'?>"),
+        prolog("<?xml version='1.0' standalone='yes' encoding='utf-8'?>"),
+        prolog("<?xml version='1.0' other='x'?>"),
+        prolog("<?xml version='1.0'encoding='utf-8'?>"),
+        prolog("<?xml version='1.0' encoding='utf8'?>"),
+        prolog("<?xml version='1.0' encoding=''?>"),
+        prolog(" <?xml version='1.0'?>"),
+        prolog("<?XML a?>"),
+        prolog("<?xml version='1.0'?><?Xml a?>"),
+        prolog("<?a:b c?>"),
+        prolog("\u{feff}\u{feff}"),
+        plain("<?xml version='1.0'?>"),
+        plain("a ]]> b"),
+        plain("<!-- a -- b -->"),
+        plain("<!-- a --->"),
+        plain("&#xFFFF;"),
+        plain("&#xD83D;&#xDE00;"),
+        plain("&#X41;"),
+        plain("<a b='1'c='2'/>"),
+        plain("<a b='<'/>"),
+        plain("<a b='1' b='2'/>"),
+        plain("<a xml:space='other'/>"),
+        plain("<a xmlns:p=''/>"),
+        plain("<a xmlns:xmlns='urn:x'/>"),
+        plain("<a xmlns:xml='urn:x'/>"),
+        plain("<a xmlns:p='http://www.w3.org/2000/xmlns/'/>"),
+        plain("<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>"),
+        plain("<p:a/>"),
+        plain("<a p:b='1'/>"),
+        plain("<a xmlns:p='urn:x'><p:1a/></a>"),
+        plain("<a:b:c/>"),
+        plain("<\u{10400}/>"),
+        plain("<a\u{203f}/>"),
+        plain("<\u{9fff}/>"),
+        plain("<a \u{1d4b3}='1'/>"),
+        root(" xmlns='http://www.w3.org/2000/xmlns/'"),
+        root(" xmlns='http://www.w3.org/XML/1998/namespace'"),
+        format!("{}x", plain("")),
+        format!("{}<![CDATA[x]]>", plain("")),
+    ] {
+        let parsed = nupkg::Nuspec::parse(xml.as_bytes(), &Limits::default());
+        assert!(parsed.is_err(), "{xml}");
+    }
+}
+
+#[test]
+fn xml_that_dotnet_reads_is_taken() {
+    for xml in [
+        document("<?xml version='1.0'?>", "", ""),
+        document("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\" ?>\n", "", ""),
+        document("\n<?xml-stylesheet a?><!-- <?xml a?> -->", "", ""),
+        document("\u{feff}", " xmlns:xml='http://www.w3.org/XML/1998/namespace'", ""),
+        document("", " xmlns=''", "<a xmlns:p='urn:x' xml:space='preserve' p:b='>' c = '/'/>"),
+        document("", "", "<\u{43c}\u{435}\u{442}\u{430}/><a>\u{7f}\u{85}\u{1f600}</a>"),
+        document("", "", "<description><![CDATA[<?XML a?><1/>]]></description>"),
+    ] {
+        nupkg::Nuspec::parse(xml.as_bytes(), &Limits::default()).expect(&xml);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use deflate64::InflaterManaged;
 use flate2::{Crc, read::DeflateDecoder};
 use rawzip::{CompressionMethod, ZipArchive};
 
@@ -32,15 +33,20 @@ pub(super) fn read<S: Source>(
     let packed = packed.reader();
     // One byte more than declared tells a lie without inflating all of it.
     let most = entry.inflated + 1;
-    let (content, used) = if entry.method == CompressionMethod::STORE {
-        let content = read_at_most(packed, most).map_err(|error| unreadable(error, entry))?;
-        let used = content.len() as u64;
-        (content, used)
-    } else {
-        let mut inflate = DeflateDecoder::new(packed);
-        let content = read_at_most(&mut inflate, most).map_err(|error| unreadable(error, entry))?;
-        (content, inflate.total_in())
-    };
+    let (content, used) = match entry.method {
+        CompressionMethod::STORE => read_at_most(packed, most).map(|content| {
+            let used = content.len() as u64;
+            (content, used)
+        }),
+        CompressionMethod::DEFLATE64 => {
+            read_at_most(packed, entry.packed).and_then(|packed| inflate_64(&packed, most))
+        }
+        _ => {
+            let mut inflate = DeflateDecoder::new(packed);
+            read_at_most(&mut inflate, most).map(|content| (content, inflate.total_in()))
+        }
+    }
+    .map_err(|error| unreadable(error, entry))?;
     if content.len() as u64 != entry.inflated || used != entry.packed {
         return Err(ArchiveError::DishonestSize(name()).into());
     }
@@ -57,6 +63,17 @@ pub(super) fn read<S: Source>(
 fn longest_packed(inflated: u64) -> u64 {
     const FLUSHES: u64 = 4096;
     inflated.saturating_mul(2).saturating_add(FLUSHES)
+}
+
+/// At most so many bytes out of `packed`, and how many of these were used.
+fn inflate_64(packed: &[u8], most: u64) -> io::Result<(Vec<u8>, u64)> {
+    let mut content = vec![0; usize::try_from(most).map_err(io::Error::other)?];
+    let inflated = InflaterManaged::new().inflate(packed, &mut content);
+    if inflated.data_error {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    content.truncate(inflated.bytes_written);
+    Ok((content, inflated.bytes_consumed as u64))
 }
 
 fn read_at_most(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {

@@ -1,11 +1,12 @@
 //! The central directory, held against the local headers.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rawzip::extra_fields::{ExtraFieldId, ExtraFields};
 use rawzip::{
-    CompressionMethod, EntryFlags, ZipArchive, ZipArchiveEntryWayfinder, ZipFileHeaderRecord,
+    CompressionMethod, EntryFlags, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
+    ZipFileHeaderRecord,
 };
 use time::OffsetDateTime;
 
@@ -18,6 +19,14 @@ use crate::{Limits, Source};
 
 /// Deflate cannot pack more tightly than this (1,032:1 in theory).
 const DEFLATE_RATIO: u64 = 1_040;
+
+/// Nor Deflate64 than this: 65,538 bytes take 18 bits at least.
+const DEFLATE64_RATIO: u64 = 29_200;
+
+/// What a Unix mode says of the kind of a file, and the kinds that a package may hold.
+const FILE_KIND: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+const FOLDER: u32 = 0o040_000;
 
 /// A data descriptor: a signature, a checksum and two 64-bit sizes.
 const LONGEST_DESCRIPTOR: u64 = 24;
@@ -95,18 +104,35 @@ impl Directory {
     /// The file at `path`, compared with case as clients on Linux do.
     pub(super) fn file(&self, path: &str) -> Option<&Entry> {
         let path = path.trim_start_matches("./");
-        self.entries.iter().find(|entry| entry.name.path == path)
+        self.entries.iter().find(|entry| entry.name.is_at(path))
     }
 
+    /// Checks that no two names are one file, and none is a file and a folder.
     fn check_names(&self) -> Result<(), ArchiveError> {
-        let mut seen: HashMap<String, &EntryName> = HashMap::new();
+        // In this order a folder is followed by all that is in it.
+        let by_folder = |path: String| path.replace('/', "\0");
+        let mut seen: BTreeMap<String, &EntryName> = BTreeMap::new();
         for Entry { name, .. } in &self.entries {
-            if let Some(first) = seen.insert(name.folded(), name) {
-                return Err(ArchiveError::DuplicateEntry {
-                    first: first.written.clone(),
-                    second: name.written.clone(),
-                });
+            for path in name.folded().map(by_folder) {
+                let first = seen.insert(path, name).filter(|first| !std::ptr::eq(*first, name));
+                if let Some(first) = first {
+                    return Err(ArchiveError::DuplicateEntry {
+                        first: first.written.clone(),
+                        second: name.written.clone(),
+                    });
+                }
             }
+        }
+        let mut before: Option<(&String, &EntryName)> = None;
+        for (path, name) in &seen {
+            if let Some((file, first)) = before
+                && !first.is_folder()
+                && path.strip_prefix(file.as_str()).is_some_and(|rest| rest.starts_with('\0'))
+            {
+                let (file, inside) = (first.written.clone(), name.written.clone());
+                return Err(ArchiveError::FileAndFolder { file, inside });
+            }
+            before = Some((path, name));
         }
         Ok(())
     }
@@ -150,7 +176,7 @@ impl Directory {
                     }
                     .into());
                 }
-                first.check_gap(end, entry.offset)?;
+                first.check_gap(archive.get_ref(), end..entry.offset)?;
             }
             let end = entry.check_local_header(archive, buffer)?;
             if end > archive.directory_offset() {
@@ -159,7 +185,7 @@ impl Directory {
             previous = Some((entry, end));
         }
         match previous {
-            Some((last, end)) => Ok(last.check_gap(end, archive.directory_offset())?),
+            Some((last, end)) => last.check_gap(archive.get_ref(), end..archive.directory_offset()),
             None => Ok(()),
         }
     }
@@ -186,9 +212,9 @@ impl Entry {
     ) -> Result<Self, ArchiveError> {
         let path = record.file_path();
         let raw_name = path.as_ref();
-        let name = EntryName::parse(raw_name, name_bytes)?;
-        let written = || name.written.clone();
         let flags = record.flags();
+        let name = EntryName::parse(raw_name, flags.is_utf8(), name_bytes)?;
+        let written = || name.written.clone();
         if flags.is_encrypted() || flags.has_strong_encryption() || flags.is_masked() {
             return Err(ArchiveError::Encrypted(written()));
         }
@@ -197,6 +223,7 @@ impl Entry {
         let honest = match method {
             CompressionMethod::STORE => packed == inflated,
             CompressionMethod::DEFLATE => inflated <= packed.saturating_mul(DEFLATE_RATIO),
+            CompressionMethod::DEFLATE64 => inflated <= packed.saturating_mul(DEFLATE64_RATIO),
             method => {
                 let method = method.as_u16();
                 return Err(ArchiveError::CompressionMethod { name: written(), method });
@@ -208,8 +235,12 @@ impl Entry {
         if renames(record.extra_fields(), raw_name) {
             return Err(ArchiveError::HeadersDisagree { name: written(), field: "name" });
         }
-        if record.mode().is_symlink() {
-            return Err(ArchiveError::SymbolicLink(written()));
+        match record.mode().value() & FILE_KIND {
+            0 | REGULAR | FOLDER => {}
+            // The library adds a folder's kind to whatever its mode says.
+            _ if name.is_folder() => {}
+            _ if record.mode().is_symlink() => return Err(ArchiveError::SymbolicLink(written())),
+            _ => return Err(ArchiveError::SpecialFile(written())),
         }
         if is_after(record, latest) {
             return Err(ArchiveError::FromTheFuture(written()));
@@ -236,16 +267,50 @@ impl Entry {
         self.offset.saturating_sub(LONGEST_DESCRIPTOR)..end
     }
 
-    /// Checks that nothing hides between the entry's end and what comes next,
-    /// but a data descriptor.
-    fn check_gap(&self, end: u64, next: u64) -> Result<(), ArchiveError> {
-        let allowed = if self.flags.has_data_descriptor() { LONGEST_DESCRIPTOR } else { 0 };
-        let bytes = next.saturating_sub(end);
-        if bytes > allowed {
+    /// Checks that nothing but a data descriptor that agrees stands between the entry's
+    /// end and what comes next.
+    fn check_gap(&self, reader: &impl ReaderAt, gap: Range<u64>) -> Result<(), PackageError> {
+        let bytes = gap.end.saturating_sub(gap.start);
+        let hidden = |bytes| {
             let after = self.name.written.clone();
-            return Err(ArchiveError::HiddenData { bytes, after });
+            PackageError::from(ArchiveError::HiddenData { bytes, after })
+        };
+        if !self.flags.has_data_descriptor() {
+            return if bytes > 0 { Err(hidden(bytes)) } else { Ok(()) };
         }
-        Ok(())
+        if bytes > LONGEST_DESCRIPTOR {
+            return Err(hidden(bytes));
+        }
+        let mut found = vec![0; usize::try_from(bytes).unwrap_or_default()];
+        reader.read_exact_at(&mut found, gap.start).map_err(PackageError::Unreadable)?;
+        let descriptors = self.descriptors();
+        if descriptors.contains(&found) {
+            return Ok(());
+        }
+        match descriptors.iter().find(|descriptor| found.starts_with(descriptor)) {
+            Some(descriptor) => Err(hidden((found.len() - descriptor.len()) as u64)),
+            None => {
+                let name = self.name.written.clone();
+                Err(ArchiveError::HeadersDisagree { name, field: "descriptor" }.into())
+            }
+        }
+    }
+
+    /// The descriptors that agree with the directory: with and without signature, with
+    /// sizes of four and of eight bytes (APPNOTE 4.3.9).
+    fn descriptors(&self) -> Vec<Vec<u8>> {
+        const SIGNATURE: &[u8] = b"PK\x07\x08";
+        let sizes = [self.packed, self.inflated];
+        let long: Vec<u8> = sizes.iter().flat_map(|size| size.to_le_bytes()).collect();
+        let short: Result<Vec<u32>, _> = sizes.into_iter().map(u32::try_from).collect();
+        let short = short.map(|sizes| sizes.iter().flat_map(|size| size.to_le_bytes()).collect());
+        let crc = self.crc.to_le_bytes();
+        let sizes = short.ok().into_iter().chain([long]);
+        sizes
+            .flat_map(|sizes: Vec<u8>| {
+                [[SIGNATURE, &crc, &sizes].concat(), [crc.as_slice(), &sizes].concat()]
+            })
+            .collect()
     }
 
     /// Holds the local header against the directory; gives where the entry ends.
@@ -265,7 +330,10 @@ impl Entry {
             Some("name")
         } else if local.compression_method() != self.method {
             Some("compression method")
-        } else if local.flags().is_encrypted() || local.flags().has_data_descriptor() != streamed {
+        } else if local.flags().is_encrypted()
+            || local.flags().has_data_descriptor() != streamed
+            || (local.flags().is_utf8() != self.flags.is_utf8() && !self.raw_name.is_ascii())
+        {
             Some("flag")
         } else if !same(self.packed, packed) || !same(self.inflated, inflated) {
             Some("size")
@@ -279,14 +347,6 @@ impl Entry {
             return Err(ArchiveError::HeadersDisagree { name, field }.into());
         }
         let (_, end) = entry.compressed_data_range();
-        if let Some(descriptor) = entry.reader().data_descriptor().map_err(from_rawzip)?
-            && (descriptor.crc32() != self.crc
-                || descriptor.compressed_size() != self.packed
-                || descriptor.uncompressed_size() != self.inflated)
-        {
-            let name = self.name.written.clone();
-            return Err(ArchiveError::HeadersDisagree { name, field: "descriptor" }.into());
-        }
         Ok(end)
     }
 }

@@ -64,7 +64,7 @@ pub enum ArchiveError {
     Encrypted(String),
     /// An entry is compressed in a way that NuGet cannot read.
     #[error(
-        "the package's entry '{name}' uses the compression method {method}; use deflate or none"
+        "the package's entry '{name}' uses the compression method {method}; use deflate, deflate64 or none"
     )]
     CompressionMethod {
         /// The entry.
@@ -75,6 +75,9 @@ pub enum ArchiveError {
     /// An entry is a symbolic link.
     #[error("the package's entry '{0}' is a symbolic link; pack the file itself")]
     SymbolicLink(String),
+    /// An entry is a device, a pipe or a socket.
+    #[error("the package's entry '{0}' is neither a file nor a folder; leave it out")]
+    SpecialFile(String),
     /// An entry's date is ahead of the clock.
     #[error("the package's entry '{0}' has a date in the future; correct the clock and pack again")]
     FromTheFuture(String),
@@ -88,6 +91,11 @@ pub enum ArchiveError {
         /// The limit.
         limit: usize,
     },
+    /// An entry's name is flagged as UTF-8, and is none.
+    #[error(
+        "the package's entry '{0}' says that its name is UTF-8, which it is not; pack it again"
+    )]
+    NameNotUtf8(String),
     /// An entry's name has two backslashes in a row.
     #[error("the package's entry '{0}' has a double backslash in its name; rename it")]
     DoubleBackslash(String),
@@ -97,7 +105,15 @@ pub enum ArchiveError {
     /// An entry's name leads out of the folder it is extracted to.
     #[error("the package's entry '{0}' is unsafe to extract; use a path inside the package")]
     UnsafePath(String),
-    /// Two entries are one file where case and separators do not count.
+    /// An entry is a file, and a folder to others.
+    #[error("the package's entry '{file}' is a file and the folder of '{inside}'; rename one")]
+    FileAndFolder {
+        /// The file.
+        file: String,
+        /// The entry that would be inside it.
+        inside: String,
+    },
+    /// Two entries are one file where case, accents' forms and separators do not count.
     #[error("the package's entries '{first}' and '{second}' are the same file; remove one")]
     DuplicateEntry {
         /// The name that came first.

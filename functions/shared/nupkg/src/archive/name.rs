@@ -2,62 +2,122 @@
 
 use std::borrow::Cow;
 
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use percent_encoding::percent_decode_str;
 
 use super::ArchiveError;
 
-/// An entry's name as it is written, and the file that it would become.
+/// An entry's name, and the files that it would become.
 #[derive(Debug)]
 pub(super) struct EntryName {
-    /// As written; bytes that are not UTF-8 stand for themselves.
+    /// As people read it.
     pub(super) written: String,
-    /// Percent-decoded, as NuGet's reader sees it.
-    pub(super) decoded: String,
+    /// As each kind of client reads it: two where they differ.
+    readings: Vec<Reading>,
+}
+
+/// A name as one kind of client reads it.
+#[derive(Debug, PartialEq, Eq)]
+struct Reading {
     /// From the package's root, with `/` between folders and none at the ends.
-    pub(super) path: String,
+    path: String,
+    is_folder: bool,
+    /// Whether it stands in the root, as NuGet's reader sees it.
+    is_in_root: bool,
 }
 
 impl EntryName {
-    pub(super) fn parse(raw: &[u8], limit: usize) -> Result<Self, ArchiveError> {
+    /// The name that `raw` writes. Without the flag for UTF-8, .NET Framework takes
+    /// the letters of an old code page and .NET those of UTF-8, so both have to be
+    /// safe.
+    pub(super) fn parse(raw: &[u8], is_utf8: bool, limit: usize) -> Result<Self, ArchiveError> {
         if raw.len() > limit {
             return Err(ArchiveError::NameTooLong { bytes: raw.len(), limit });
         }
-        let written = match std::str::from_utf8(raw) {
-            Ok(text) => text.to_owned(),
-            Err(_) => raw.iter().copied().map(char::from).collect(),
+        let texts = match std::str::from_utf8(raw) {
+            Ok(text) if is_utf8 || text.is_ascii() => vec![Cow::Borrowed(text)],
+            Ok(text) => vec![Cow::Borrowed(text), Cow::Owned(code_page_437(raw))],
+            Err(_) if is_utf8 => return Err(ArchiveError::NameNotUtf8(code_page_437(raw))),
+            Err(_) => vec![Cow::Owned(code_page_437(raw)), String::from_utf8_lossy(raw)],
         };
-        if written.contains(r"\\") {
-            return Err(ArchiveError::DoubleBackslash(written));
-        }
-        let decoded = decode(&written).into_owned();
-        // NuGet decodes once to read and once more to extract.
-        let extracted = decode(&decoded).into_owned();
-        if extracted.chars().any(char::is_control) {
-            return Err(ArchiveError::ControlCharacter(written));
-        }
-        match resolve(&extracted) {
-            Some(path) => Ok(Self { written, decoded, path }),
-            None => Err(ArchiveError::UnsafePath(written)),
-        }
+        let readings = texts.iter().map(|text| Reading::of(text)).collect::<Result<_, _>>()?;
+        let written = texts.into_iter().next().unwrap_or_default().into_owned();
+        Ok(Self { written, readings })
     }
 
-    /// What two names have in common that are one file where case does not
-    /// count.
-    pub(super) fn folded(&self) -> String {
-        self.path.to_lowercase()
+    /// What two names have in common that are one file on some system: one where case
+    /// and the form of accents do not count.
+    pub(super) fn folded(&self) -> impl Iterator<Item = String> {
+        self.readings.iter().map(|reading| folded(&reading.path))
+    }
+
+    pub(super) fn is_folder(&self) -> bool {
+        self.readings.iter().all(|reading| reading.is_folder)
+    }
+
+    /// Whether a client finds the file at `path`, compared with case as clients on Linux
+    /// do.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.readings.iter().any(|reading| reading.path == path)
     }
 
     pub(super) fn is_nuspec(&self) -> bool {
-        let name = self.decoded.as_bytes();
-        name.len()
-            .checked_sub(".nuspec".len())
-            .and_then(|start| name.get(start..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(b".nuspec"))
+        const ENDING: &str = ".nuspec";
+        self.readings.iter().any(|Reading { path, .. }| {
+            let start = path.len().checked_sub(ENDING.len());
+            let ending = start.and_then(|start| path.get(start..));
+            ending.is_some_and(|ending| ending.eq_ignore_ascii_case(ENDING))
+        })
     }
 
     pub(super) fn is_in_root(&self) -> bool {
-        !self.decoded.contains(['/', '\\'])
+        self.readings.iter().all(|reading| reading.is_in_root)
     }
+}
+
+impl Reading {
+    fn of(written: &str) -> Result<Self, ArchiveError> {
+        if written.contains(r"\\") {
+            return Err(ArchiveError::DoubleBackslash(written.to_owned()));
+        }
+        let decoded = decode(written);
+        // NuGet decodes once to read; some of its versions once more to extract.
+        let extracted = decode(&decoded);
+        if extracted.chars().any(char::is_control) {
+            return Err(ArchiveError::ControlCharacter(written.to_owned()));
+        }
+        let path =
+            resolve(&extracted).ok_or_else(|| ArchiveError::UnsafePath(written.to_owned()))?;
+        Ok(Self {
+            path,
+            is_folder: extracted.ends_with(['/', '\\']),
+            is_in_root: !decoded.contains(['/', '\\']),
+        })
+    }
+}
+
+/// `path` as systems compare it that count neither case nor the form of accents: two
+/// mappings, as one alone leaves `ß` and `ss`, `ſ` and `s` apart.
+fn folded(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(path);
+    let folded = decomposed.to_uppercase().to_lowercase().replace('ς', "σ");
+    ComposingNormalizerBorrowed::new_nfc().normalize(&folded).into_owned()
+}
+
+/// The letters of code page 437, which a zip is written in that says nothing else
+/// (APPNOTE, appendix D).
+fn code_page_437(bytes: &[u8]) -> String {
+    const UPPER_HALF: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»\
+        ░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
+        αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
+    let letter = |byte: &u8| match byte.checked_sub(0x80) {
+        None => char::from(*byte),
+        Some(place) => UPPER_HALF.chars().nth(place.into()).unwrap_or('\u{fffd}'),
+    };
+    bytes.iter().map(letter).collect()
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
@@ -90,8 +150,12 @@ fn resolve(name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn parsed(name: &[u8], is_utf8: bool) -> EntryName {
+        EntryName::parse(name, is_utf8, 1024).unwrap()
+    }
+
     fn path(name: &str) -> Option<String> {
-        EntryName::parse(name.as_bytes(), 1024).ok().map(|name| name.path)
+        Reading::of(name).ok().map(|name| name.path)
     }
 
     #[test]
@@ -120,7 +184,10 @@ mod tests {
             "...",
         ] {
             assert!(
-                matches!(EntryName::parse(name.as_bytes(), 1024), Err(ArchiveError::UnsafePath(_))),
+                matches!(
+                    EntryName::parse(name.as_bytes(), true, 1024),
+                    Err(ArchiveError::UnsafePath(_))
+                ),
                 "{name}"
             );
         }
@@ -133,5 +200,43 @@ mod tests {
         assert_eq!(path(r".\lib\net45\a.dll").as_deref(), Some("lib/net45/a.dll"));
         assert_eq!(path("a%20b.txt").as_deref(), Some("a b.txt"));
         assert_eq!(path("100%.txt").as_deref(), Some("100%.txt"));
+    }
+
+    #[test]
+    fn a_name_without_the_flag_for_utf8_is_read_in_both_ways() {
+        let old = parsed(b"docs/\x81ber.md", false);
+        assert_eq!(old.written, "docs/über.md");
+        assert!(old.is_at("docs/über.md") && old.is_at("docs/\u{fffd}ber.md"));
+        let new = parsed("docs/über.md".as_bytes(), false);
+        assert_eq!(new.written, "docs/über.md");
+        assert!(new.is_at("docs/über.md") && new.is_at("docs/├╝ber.md"));
+        assert_eq!(parsed("docs/über.md".as_bytes(), true).readings.len(), 1);
+        let broken = EntryName::parse(b"lib/\xff.dll", true, 1024);
+        assert!(matches!(broken, Err(ArchiveError::NameNotUtf8(_))));
+    }
+
+    #[test]
+    fn code_page_437_has_a_letter_for_every_byte() {
+        let bytes: Vec<u8> = (0x80..=0xff).collect();
+        let letters = code_page_437(&bytes);
+        assert_eq!(letters.chars().count(), 128);
+        assert!(letters.starts_with("Çüé") && letters.ends_with("²■\u{a0}"));
+        assert_eq!(code_page_437(b"\xe0\xe1\xb0"), "αß░");
+    }
+
+    #[test]
+    fn names_are_one_that_some_system_takes_for_one() {
+        for (one, other) in [
+            ("A.dll", "a.DLL"),
+            ("caf\u{e9}", "cafe\u{301}"),
+            ("stra\u{df}e", "STRASSE"),
+            ("\u{17f}ystem", "system"),
+            ("\u{fb01}le", "file"),
+            ("\u{3a3}", "\u{3c2}"),
+            ("CAF\u{c9}", "cafe\u{301}"),
+        ] {
+            assert_eq!(folded(one), folded(other), "{one} {other}");
+        }
+        assert_ne!(folded("cafe"), folded("caf\u{e9}"));
     }
 }

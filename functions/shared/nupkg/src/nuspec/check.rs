@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, framework};
+use super::{
+    Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, address, framework,
+};
 use crate::{Limits, PackageId, Version, VersionRange, is_dependency_id};
 
 pub(super) fn check(nuspec: &Nuspec, limits: &Limits) -> Result<(), NuspecError> {
@@ -17,7 +19,8 @@ pub(super) fn check(nuspec: &Nuspec, limits: &Limits) -> Result<(), NuspecError>
 fn check_lengths(nuspec: &Nuspec, limits: &Limits) -> Result<(), NuspecError> {
     let version = nuspec.version.full();
     check_length("version", &version, limits.version)?;
-    check_length("id and version", &format!("{}{version}", nuspec.id), limits.identity)?;
+    let identity = format!("{}{}", nuspec.id, nuspec.version.normalized());
+    check_length("id and version", &identity, limits.identity)?;
     let license = nuspec.license.as_ref().map(|license| match license {
         License::Expression(text) | License::File(text) => text,
     });
@@ -80,29 +83,11 @@ fn check_addresses(nuspec: &Nuspec) -> Result<(), NuspecError> {
         ("iconUrl", &nuspec.icon_url),
         ("licenseUrl", &nuspec.license_url),
     ] {
-        if let Some(value) = address.as_ref().filter(|address| !is_web_address(address)) {
+        if let Some(value) = address.as_ref().filter(|address| !address::is_of_the_web(address)) {
             return Err(NuspecError::NotAWebAddress { element, value: value.clone() });
         }
     }
     Ok(())
-}
-
-/// An absolute http or https address with a host that .NET reads, and nothing
-/// that could leave an attribute it is written into. A client that cannot read
-/// one address of an answer throws all of it away.
-fn is_web_address(address: &str) -> bool {
-    let Some((scheme, rest)) = address.split_once("://") else { return false };
-    let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let plain = !address.chars().any(|c| c.is_control() || matches!(c, '"' | '<' | '>' | '\\'));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) => (host, port),
-        None => (authority, ""),
-    };
-    let named = host.split('.').all(|label| {
-        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
-    });
-    web && plain && named && (port.is_empty() || port.parse::<u16>().is_ok())
 }
 
 fn check_package_type(package_type: &PackageType) -> Result<(), NuspecError> {
@@ -122,7 +107,7 @@ fn check_package_type(package_type: &PackageType) -> Result<(), NuspecError> {
 }
 
 /// .NET's `System.Version`: two to four numbers.
-fn is_system_version(text: &str) -> bool {
+pub(super) fn is_system_version(text: &str) -> bool {
     text.contains('.')
         && text
             .parse::<Version>()
@@ -145,11 +130,14 @@ fn check_dependencies(groups: &[DependencyGroup], limits: &Limits) -> Result<(),
     let mut flattened = 0;
     for group in groups {
         let framework = group.target_framework.as_deref().unwrap_or_default();
+        // nuget.org joins them as `id:range:framework|…`, a group without any, too.
+        if group.dependencies.is_empty() {
+            flattened += framework.encode_utf16().count() + 3;
+        }
         let mut seen = HashMap::new();
         for dependency in &group.dependencies {
             check_dependency(dependency, limits)?;
             let range = dependency.range.as_ref().map(ToString::to_string).unwrap_or_default();
-            // nuget.org joins them as `id:range:framework|…`.
             flattened += [dependency.id.as_str(), &range, framework]
                 .iter()
                 .map(|text| text.encode_utf16().count() + 1)

@@ -165,6 +165,24 @@ pub enum NuspecError {
     /// Two groups for one framework.
     #[error("the nuspec has two dependency groups for '{0}'; merge them")]
     DuplicateGroup(String),
+    /// A framework that NuGet's own reader throws at.
+    #[error(
+        "the nuspec names the target framework '{0}', which no NuGet client can read; write it like net8.0"
+    )]
+    TargetFramework(String),
+    /// A version of clients that is none.
+    #[error("the nuspec's minClientVersion is '{0}', which is not a version; correct or remove it")]
+    MinClientVersion(String),
+    /// An element that clients cannot read without the attribute.
+    #[error(
+        "the nuspec has a <{element}> without {attribute}, which no NuGet client can read; add it"
+    )]
+    MissingAttribute {
+        /// The element.
+        element: &'static str,
+        /// The attribute.
+        attribute: &'static str,
+    },
     /// A license element of neither kind.
     #[error("the nuspec's <license> has the type '{0}'; use type=\"expression\" or type=\"file\"")]
     LicenseType(String),

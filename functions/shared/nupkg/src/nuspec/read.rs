@@ -4,8 +4,11 @@ use std::collections::HashSet;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository};
-use crate::{Limits, PackageId};
+use super::{
+    Dependency, DependencyGroup, License, Nuspec, NuspecError, PackageType, Repository, framework,
+    strict,
+};
+use crate::{Limits, PackageId, Version};
 
 /// Names that the registration's documents give to properties of their own.
 const RESERVED: &[&str] = &[
@@ -37,12 +40,13 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Nuspec, NuspecError> {
     if prolog.is_some_and(|prolog| prolog.contains("<!DOCTYPE")) {
         return Err(NuspecError::DocumentType);
     }
+    strict::check(text)?;
     let metadata = Metadata::of(&document)?;
     let nuspec = Nuspec {
         // Spaces around an id are part of it, and make it none.
         id: PackageId::parse(&metadata.verbatim("id").unwrap_or_default())?,
         version: metadata.text("version").ok_or(NuspecError::NoVersion)?.parse()?,
-        min_client_version: metadata.node.attribute("minClientVersion").map(str::to_owned),
+        min_client_version: metadata.min_client_version()?,
         title: metadata.text("title"),
         authors: metadata.text("authors").or_else(|| metadata.text("owners")),
         description: metadata.text("description"),
@@ -63,8 +67,10 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Nuspec, NuspecError> {
         package_types: metadata.package_types()?,
         dependency_groups: metadata.dependency_groups()?,
     };
-    // Read for its rule alone: nothing that we serve shows it.
+    // Read for their rules alone: nothing that we serve shows them.
     metadata.boolean("serviceable")?;
+    metadata.check_references()?;
+    metadata.check_content_files()?;
     Ok(nuspec)
 }
 
@@ -127,23 +133,74 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// The path of a file in the package, with `/` between its folders.
+    /// The path of a file in the package, with `/` between its folders and none before
+    /// them: clients and nuget.org strip those before they look for the file.
     fn path(&self, name: &'static str) -> Result<Option<String>, NuspecError> {
         match self.child(name) {
             Some(node) if elements(node).next().is_some() => Err(NuspecError::NotText(name)),
-            _ => Ok(self.text(name).map(|path| path.replace('\\', "/"))),
+            _ => Ok(self
+                .text(name)
+                .map(|path| path.replace('\\', "/").trim_start_matches('/').to_owned())
+                .filter(|path| !path.is_empty())),
         }
+    }
+
+    /// Clients read it before anything else, and an empty one is no version either.
+    fn min_client_version(&self) -> Result<Option<String>, NuspecError> {
+        let Some(written) = self.node.attribute("minClientVersion") else { return Ok(None) };
+        match written.parse::<Version>() {
+            Ok(_) => Ok(Some(written.to_owned())),
+            Err(_) => Err(NuspecError::MinClientVersion(written.to_owned())),
+        }
+    }
+
+    /// Checks what a restore reads of assemblies and frameworks, and throws at.
+    fn check_references(&self) -> Result<(), NuspecError> {
+        let groups =
+            |list| self.child(list).into_iter().flat_map(|list| self.children(list, "group"));
+        for group in groups("references") {
+            target_framework(group)?;
+        }
+        for group in groups("frameworkReferences") {
+            target_framework(group)?;
+            required(group, "group", "targetFramework")?;
+            for reference in self.children(group, "frameworkReference") {
+                required(reference, "frameworkReference", "name")?;
+            }
+        }
+        let assemblies = self.child("frameworkAssemblies").into_iter();
+        for assembly in assemblies.flat_map(|list| self.children(list, "frameworkAssembly")) {
+            let frameworks = assembly.attribute("targetFramework").unwrap_or_default();
+            frameworks.split(',').try_for_each(|framework| readable(framework.trim()))?;
+        }
+        Ok(())
+    }
+
+    /// Checks what a restore reads of content files, and throws at.
+    fn check_content_files(&self) -> Result<(), NuspecError> {
+        let list = self.child("contentFiles").into_iter();
+        for files in list.flat_map(|list| self.children(list, "files")) {
+            required(files, "files", "include")?;
+            for name in ["copyToOutput", "flatten"] {
+                let value = files.attribute(name).unwrap_or("false");
+                if !["true", "false"].iter().any(|known| value.eq_ignore_ascii_case(known)) {
+                    let value = value.to_owned();
+                    return Err(NuspecError::NotABoolean { element: name, value });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn license(&self) -> Result<Option<License>, NuspecError> {
         let Some(node) = self.child("license") else { return Ok(None) };
-        let Some(text) = self.path("license")? else { return Ok(None) };
+        let Some(path) = self.path("license")? else { return Ok(None) };
         if let Some(version) = node.attribute("version").filter(|version| *version != "1.0.0") {
             return Err(NuspecError::LicenseVersion(version.to_owned()));
         }
         match node.attribute("type") {
-            Some("expression") => Ok(Some(License::Expression(text))),
-            Some("file") => Ok(Some(License::File(text))),
+            Some("expression") => Ok(self.text("license").map(License::Expression)),
+            Some("file") => Ok(Some(License::File(path))),
             other => Err(NuspecError::LicenseType(other.unwrap_or_default().to_owned())),
         }
     }
@@ -153,7 +210,9 @@ impl<'a> Metadata<'a> {
         self.children(list, "packageType")
             .map(|node| {
                 let name = attribute(node, "name").ok_or(NuspecError::UnnamedPackageType)?;
-                Ok(PackageType { name, version: attribute(node, "version") })
+                // An empty one is none that clients can read, and not none at all.
+                let version = node.attribute("version").map(|version| version.trim().to_owned());
+                Ok(PackageType { name, version })
             })
             .collect()
     }
@@ -169,7 +228,7 @@ impl<'a> Metadata<'a> {
             .into_iter()
             .map(|group| {
                 Ok(DependencyGroup {
-                    target_framework: attribute(group, "targetFramework"),
+                    target_framework: target_framework(group)?,
                     dependencies: self
                         .children(group, "dependency")
                         .map(dependency)
@@ -178,6 +237,32 @@ impl<'a> Metadata<'a> {
             })
             .collect()
     }
+}
+
+/// The framework that a group is for, if clients can read it.
+fn target_framework(group: Node<'_, '_>) -> Result<Option<String>, NuspecError> {
+    let framework = attribute(group, "targetFramework");
+    framework.as_deref().map_or(Ok(()), readable)?;
+    Ok(framework)
+}
+
+fn readable(framework: &str) -> Result<(), NuspecError> {
+    if framework::is_readable(framework) {
+        return Ok(());
+    }
+    Err(NuspecError::TargetFramework(framework.to_owned()))
+}
+
+/// Checks that an element has an attribute without which clients cannot read it.
+fn required(
+    node: Node<'_, '_>,
+    element: &'static str,
+    attribute: &'static str,
+) -> Result<(), NuspecError> {
+    if node.has_attribute(attribute) {
+        return Ok(());
+    }
+    Err(NuspecError::MissingAttribute { element, attribute })
 }
 
 fn dependency(node: Node<'_, '_>) -> Result<Dependency, NuspecError> {

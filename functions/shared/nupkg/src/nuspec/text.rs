@@ -19,6 +19,9 @@ pub(super) fn decode(xml: &[u8]) -> Result<String, NuspecError> {
         .ok_or(NuspecError::Undecodable { encoding: encoding.name() })?
         .into_owned();
     match declaration(&text).and_then(declared_encoding) {
+        Some(label) if !is_known_to_dotnet(label) => {
+            Err(NuspecError::UnknownEncoding(label.to_owned()))
+        }
         Some(label) if !agrees(encoding, label) => Err(NuspecError::WrongEncoding {
             declared: label.to_owned(),
             encoding: encoding.name(),
@@ -35,8 +38,16 @@ fn declared_in_ascii(xml: &[u8]) -> Result<&'static Encoding, NuspecError> {
     match declaration(&head).and_then(declared_encoding) {
         None => Ok(UTF_8),
         Some(label) => Encoding::for_label(label.as_bytes())
+            .filter(|_| is_known_to_dotnet(label))
             .ok_or_else(|| NuspecError::UnknownEncoding(label.to_owned())),
     }
+}
+
+/// Whether .NET knows an encoding by this name. Browsers know more.
+fn is_known_to_dotnet(label: &str) -> bool {
+    !["utf8", "unicode11utf8", "unicode20utf8", "x-user-defined", "replacement"]
+        .iter()
+        .any(|unknown| label.eq_ignore_ascii_case(unknown))
 }
 
 /// `utf-16` names both byte orders; every other label names one encoding.
