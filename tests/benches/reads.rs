@@ -288,7 +288,7 @@ async fn many_versions(engines: &Engines, table: &Table) {
     println!("{:<44} {:>8.1} WCU", "push of a package's first", meter.take());
     settle(engines, "acme.many").await;
     let (versions, registration) =
-        (Versions::new(metered.clone()), Registration::new(metered.clone()));
+        (Versions::new(metered.clone()), Registration::new(feed::Releases::new(metered.clone())));
     for turn in ["cold", "warm"] {
         let start = Instant::now();
         let list = versions.handle(request("/v3/package/acme.many/index.json", "acme.many")).await;

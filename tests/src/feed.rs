@@ -178,9 +178,34 @@ impl TestFeed {
         Client::new(self, None)
     }
 
-    /// The keys of all objects in the bucket.
+    /// The keys of all objects in the bucket, but the marks of what became of packages.
     pub async fn objects(&self) -> Vec<String> {
+        let mut objects = self.listed().await;
+        objects.retain(|key| !is_mark(key));
+        objects
+    }
+
+    /// The keys of all marks of what became of packages.
+    pub async fn marks(&self) -> Vec<String> {
+        let mut marks = self.listed().await;
+        marks.retain(|key| is_mark(key));
+        marks
+    }
+
+    /// The marks of a package's versions.
+    pub async fn marks_of(&self, id: &str) -> Vec<String> {
+        let mut marks = self.listed_below(&format!("packages/{id}/")).await;
+        marks.retain(|key| is_mark(key));
+        marks
+    }
+
+    async fn listed(&self) -> Vec<String> {
+        self.listed_below("").await
+    }
+
+    async fn listed_below(&self, prefix: &str) -> Vec<String> {
         let list = self.aws.s3.list_objects_v2().bucket(BucketName::default().as_str());
+        let list = list.prefix(prefix);
         let listed = list.send().await.unwrap();
         listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
     }
@@ -285,6 +310,12 @@ impl TestFeed {
             })
             .collect()
     }
+}
+
+/// Whether an object is the mark of a commit or a deletion.
+#[must_use]
+pub fn is_mark(key: &str) -> bool {
+    key.ends_with(".committed") || key.ends_with(".deleted")
 }
 
 fn gateway(aws: &Aws, settings: &Settings) -> Gateway {

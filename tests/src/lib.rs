@@ -21,7 +21,7 @@ pub use client::{Answer, Client, framed};
 pub use deployed::Deployed;
 pub use engine_server::{Bill, EngineServer, Use};
 pub use faults::{Fault, Faults};
-pub use feed::{FeedOptions, TestFeed};
+pub use feed::{FeedOptions, TestFeed, is_mark};
 pub use host::{Host, Relay};
 pub use idle::Idle;
 pub use lambda::{LambdaGateway, rest_event};

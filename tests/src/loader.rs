@@ -87,5 +87,5 @@ pub async fn commit(table: &Table, id: &str, version: &str, more: &str) {
         files: Vec::new(),
     };
     let package = Package { nuspec, nuspec_zlib, attached: Attached::default() };
-    table.commit(&row, package).await.unwrap();
+    table.commit(&row, package, false).await.unwrap();
 }

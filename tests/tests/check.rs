@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use feed::Aws;
 use http::{Request, StatusCode};
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod};
-use nuthatch_tests::{PackageBuilder, Server, framed, nuspec, run};
+use nuthatch_tests::{PackageBuilder, Server, framed, is_mark, nuspec, run};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -69,7 +69,8 @@ impl Stopped {
 
 async fn object_keys(aws: &Aws) -> Vec<String> {
     let listed = aws.s3.list_objects_v2().bucket(NAME).send().await.unwrap();
-    listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
+    let keys = listed.contents().iter().map(|object| object.key().unwrap().to_owned());
+    keys.filter(|key| !is_mark(key)).collect()
 }
 
 async fn delete_row(aws: &Aws, pk: &str, sk: &str) {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use feed::Caller;
+use feed::{Caller, KeyProblem};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +63,10 @@ impl Authorize {
         let method = event.http_method.parse::<Method>()?;
         match self.decide(&method, &event.resource, &headers).await? {
             Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
-            Decision::Deny => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),
-            Decision::Challenge => Err("Unauthorized".into()),
+            Decision::Refuse(KeyProblem::Missing, _) => Err("Unauthorized".into()),
+            // Only a denial can carry words to a client: a function's answer has no reason
+            // phrase, and what a 401 says is printed also where the next try succeeds.
+            Decision::Refuse(..) => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),
         }
     }
 }

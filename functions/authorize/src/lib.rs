@@ -7,21 +7,18 @@
 //! | decision | answer | when |
 //! |---|---|---|
 //! | allow | the verb's | the key is good for this kind of request, or none is needed |
-//! | challenge | 401 | there is no key; for reads also when it is not good |
-//! | deny | 403 | the key of a write is unknown, expired, revoked or lacks the scope |
+//! | challenge | 401 | there is no key |
+//! | deny | 403 | the key is unknown, expired, revoked or lacks the scope |
 //!
 //! At most one AWS call: a key once seen is remembered for a minute, so a
 //! revoked one stops within that.
 
 mod event;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use feed::{
-    Aws, Caller, ConfigError, Door, Environment, ReadAccess, Scope, SessionCookie, Table,
-    TableError, TableName,
+    Aws, Caller, ConfigError, Door, DoorError, Environment, KeyProblem, ReadAccess, Scope, Table,
+    TableError, TableName, presented_key,
 };
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 
 pub use event::{Event, Policy};
@@ -40,10 +37,8 @@ pub struct Authorize {
 pub enum Decision {
     /// Pass it on, in this caller's name.
     Allow(Caller),
-    /// Answer 401 and ask for credentials.
-    Challenge,
-    /// Answer 403.
-    Deny,
+    /// Refuse it, for what is the matter with its key; the scope is the one that is needed.
+    Refuse(KeyProblem, Scope),
 }
 
 impl Authorize {
@@ -71,16 +66,16 @@ impl Authorize {
         if scope == Scope::Read && self.read_access == ReadAccess::Anonymous {
             return Ok(Decision::Allow(Caller::Anonymous));
         }
-        let Some(presented) = presented_key(headers, scope) else { return Ok(Decision::Challenge) };
-        match self.door.judge(&presented, scope).await? {
+        let Some(presented) = presented_key(headers, scope) else {
+            return Ok(Decision::Refuse(KeyProblem::Missing, scope));
+        };
+        match self.door.judge(&presented, scope).await {
             Ok(caller) => Ok(Decision::Allow(caller)),
-            Err(reason) => {
-                tracing::info!(scope = %scope, "refused a key: {reason}");
-                // To a client, 403 on a read is no better than 401, and only
-                // 401 makes it ask for other credentials. On a write it would
-                // send the whole package once more.
-                Ok(if scope == Scope::Read { Decision::Challenge } else { Decision::Deny })
+            Err(DoorError::Refused(problem)) => {
+                tracing::info!(scope = %scope, "refused a key: {problem:?}");
+                Ok(Decision::Refuse(problem, scope))
             }
+            Err(DoorError::Table(error)) => Err(error),
         }
     }
 }
@@ -96,26 +91,4 @@ fn scope(method: &Method, path: &str) -> Scope {
         Method::DELETE | Method::POST => Scope::Unlist,
         _ => Scope::Admin,
     }
-}
-
-/// The key that a request carries: in the header of its own, or as the
-/// password of Basic credentials whose user name does not matter; for reading
-/// also in the cookie of who signed in to the web front, whose pages show icons
-/// and link to packages. An empty one is none: clients without a key send such
-/// credentials once they are asked.
-fn presented_key(headers: &HeaderMap, scope: Scope) -> Option<String> {
-    let header = headers.get("x-nuget-apikey");
-    let header = header.map(|key| key.to_str().unwrap_or("?").trim().to_owned());
-    let cookie = SessionCookie::of(headers).filter(|_| scope == Scope::Read);
-    [header, basic_password(headers), cookie].into_iter().flatten().find(|key| !key.is_empty())
-}
-
-fn basic_password(headers: &HeaderMap) -> Option<String> {
-    let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
-    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(password.to_owned())
 }

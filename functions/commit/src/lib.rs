@@ -11,12 +11,14 @@
 //! The bucket has proved size and SHA-256. The package stays there: of it, its
 //! directory, its local headers, its nuspec and the files that the nuspec names
 //! are read, some tens of KB of whatever size it has. AWS calls: 1 that asks for
-//! size and hash, the reads (2 for a small package), 1 for the version's row, 1 to commit;
+//! size and hash, the reads (2 for a small package), 1 for the version's row, 1 that has
+//! the bucket copy it to where packages are (3 and more for more than 256 MiB), 1 to
+//! commit, 1 to mark the package as committed, 1 to remove the upload;
 //! as of a push, 1 for each readme, icon and license. What is refused is removed.
 
 use feed::{
-    Aws, BucketName, Caller, ConfigError, Environment, KeyName, ObjectKey, Objects, PathParameters,
-    Refusal, RemoteObject, Reply, Request, Subject, Table, TableName,
+    Aws, BucketName, Caller, ConfigError, Door, Environment, KeyName, ObjectKey, Objects, Parts,
+    PathParameters, Refusal, RemoteObject, Reply, Request, Scope, Subject, Table, TableName,
 };
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Declaration, Ingest};
@@ -32,6 +34,8 @@ static INSPECTIONS: Semaphore = Semaphore::const_new(16);
 pub struct Commit {
     /// Where packages go in.
     pub ingest: Ingest,
+    /// As of a push.
+    pub door: Option<Door>,
 }
 
 impl Commit {
@@ -43,9 +47,11 @@ impl Commit {
         Ok(Self {
             ingest: Ingest {
                 table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
-                objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?),
+                objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?)
+                    .in_parts(Parts::for_copies()),
                 limits: Limits::default(),
             },
+            door: None,
         })
     }
 
@@ -71,27 +77,43 @@ impl Commit {
         let (parts, body) = request.into_parts();
         let declared = Declaration::read(body).await?;
         *subject = Subject::new(&declared.id, &declared.version);
-        let pushed_by = caller.key_for(&declared.id)?.clone();
+        let pushed_by = caller.key_for(&declared.id, Scope::Push)?.clone();
         let object = ObjectKey::of(&declared.id, &declared.version, upload);
+        let uploaded = object.upload();
         let session = ingest::session(&parts.headers);
-        let stored = self.ingest.objects.stored(&object).await?;
+        let stored = self.ingest.objects.stored(&uploaded).await?;
         let gone = || self.gone(&declared, upload, &pushed_by, session.as_deref());
         if stored != Some(declared.stored) {
             return gone().await;
         }
-        let package = match self.inspect(&object, &declared).await {
+        let package = match self.inspect(&uploaded, &declared).await {
             Err(refusal) if refusal.status().is_client_error() => {
-                self.ingest.reject(&declared.id, &declared.version, &object).await?;
+                self.ingest.objects.discard(&uploaded).await;
                 return Err(refusal);
             }
-            // The same upload may have been committed, and deleted, meanwhile.
-            Err(_) if self.ingest.objects.stored(&object).await?.is_none() => return gone().await,
+            // The same upload may have been committed meanwhile.
+            Err(_) if self.ingest.objects.stored(&uploaded).await?.is_none() => {
+                return gone().await;
+            }
             inspected => inspected?,
         };
-        let bytes = Bytes::Uploaded(declared.stored);
-        self.ingest
-            .store(Arrival { package, object, bytes, pushed_by, session, published: None })
-            .await
+        if let Some(door) = &self.door {
+            door.ask_again(&parts.headers, Scope::Push).await?;
+        }
+        let arrival = Arrival {
+            package,
+            object,
+            bytes: Bytes::Uploaded(declared.stored),
+            pushed_by: pushed_by.clone(),
+            session: session.clone(),
+            published: None,
+            may_restore: caller.may(Scope::Unlist),
+        };
+        match self.ingest.store(arrival).await {
+            // As above, while it was stored.
+            Err(_) if self.ingest.objects.stored(&uploaded).await?.is_none() => gone().await,
+            stored => stored,
+        }
     }
 
     /// What is to be said of an upload that is not there: it may be gone because it was
@@ -104,7 +126,11 @@ impl Commit {
         session: Option<&str>,
     ) -> Result<Option<&'static str>, Refusal> {
         match self.ingest.table.version(&declared.id, &declared.version).await? {
-            Some(found) => declared.judge(&found, pushed_by, session).map(|()| None),
+            Some(found) => {
+                let object = ObjectKey::of(&declared.id, &declared.version, upload);
+                let replayed = (declared, &object);
+                self.ingest.replay(&found, replayed, pushed_by, session).await.map(|()| None)
+            }
             None => Err(Refusal::NoSuchUpload(upload.to_string())),
         }
     }

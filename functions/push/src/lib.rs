@@ -8,18 +8,19 @@
 //! | 408 | the client sent nothing for too long |
 //! | 409 | the version exists, or did |
 //! | 413 | the package is too large |
-//! | 503 | as many packages arrive already as may at once |
+//! | 503 | as many packages arrive already as may at once, for half a minute |
+//! | 507 | the disk is full |
 //!
-//! Three AWS calls: read the version's row, put the object under a key that no
-//! other push has, commit; one more for each readme, icon and license file, which
+//! Four AWS calls: read the version's row, put the object under a key that no
+//! other push has, commit, mark the object as committed; one more for each readme, icon and license file, which
 //! are kept beside the package; and one more for each object, to remove it, of a
 //! push that lost a race.
 
 mod permits;
 
 use feed::{
-    Aws, Caller, ConfigError, Environment, ObjectKey, Objects, PackageBytes, PathParameters,
-    Refusal, Reply, Request, Spooling, Subject, Table,
+    Aws, Caller, ConfigError, Door, Environment, KeyProblem, ObjectKey, Objects, PackageBytes,
+    PathParameters, Refusal, Reply, Request, Scope, Spooling, Subject, Table,
 };
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Ingest};
@@ -38,6 +39,9 @@ pub struct Push {
     pub package_bytes: PackageBytes,
     /// How many may arrive at once.
     pub permits: Permits,
+    /// Where the key of a push that has taken its time is asked for again. A function
+    /// has 28 seconds behind the authorizer, and no door of its own.
+    pub door: Option<Door>,
 }
 
 impl Push {
@@ -56,6 +60,7 @@ impl Push {
             package_bytes: environment.or_default(PackageBytes::SETTING)?,
             // Lambda gives every request a process of its own.
             permits: Permits::unlimited(),
+            door: None,
         })
     }
 
@@ -76,26 +81,33 @@ impl Push {
         subject: &mut Subject,
     ) -> Result<Option<&'static str>, Refusal> {
         let caller = Caller::of(&request);
-        let Caller::Key { name, .. } = &caller else { return Err(Refusal::NoKey) };
+        let Caller::Key { name, .. } = &caller else {
+            let (problem, scope) = (KeyProblem::Missing, Scope::Push);
+            return Err(Refusal::Key { problem, scope });
+        };
         // Clients push to the address and a slash, which the route with the
         // variable part takes in; nothing may stand behind it.
         if !PathParameters::of(&request).get("proxy").is_empty() {
             return Err(Refusal::NoSuchAddress);
         }
-        let _permit = self.permits.take(name).ok_or(Refusal::Full)?;
+        let _permit = self.permits.take(name).await.ok_or(Refusal::Full)?;
         let (parts, body) = request.into_parts();
         let limit = self.package_bytes.0;
         let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
         let package = self.ingest.inspect(received.content.clone()).await?;
         *subject = Subject::new(&package.nuspec.id, &package.nuspec.version);
         let arrival = Arrival {
-            pushed_by: caller.key_for(&package.nuspec.id)?.clone(),
+            pushed_by: caller.key_for(&package.nuspec.id, Scope::Push)?.clone(),
+            may_restore: caller.may(Scope::Unlist),
             object: ObjectKey::unique(&package.nuspec.id, &package.nuspec.version),
             session: ingest::session(&parts.headers),
             bytes: Bytes::Received(received),
             published: None,
             package,
         };
+        if let Some(door) = &self.door {
+            door.ask_again(&parts.headers, Scope::Push).await?;
+        }
         self.ingest.store(arrival).await
     }
 }

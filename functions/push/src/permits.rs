@@ -1,30 +1,57 @@
-//! How many packages may arrive at once: each holds a file as large as itself.
+//! How many packages may arrive at once, and how fast: each holds a file as large as
+//! itself, and each is a change that search has to follow.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use feed::KeyName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// How long a push waits for its place.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Keys that are remembered, of which nothing has to be.
+const MANY: usize = 1_000;
 
 /// Permits to send a package. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Permits {
-    in_all: usize,
+    in_all: Arc<Semaphore>,
     per_key: usize,
-    taken: Arc<Mutex<HashMap<KeyName, usize>>>,
+    /// How many pushes a key has in a minute, and all at once to begin with.
+    per_minute: Option<u32>,
+    keys: Arc<Mutex<HashMap<KeyName, Key>>>,
+}
+
+/// What a key has left.
+#[derive(Debug)]
+struct Key {
+    permits: Arc<Semaphore>,
+    /// Before then it has had its pushes.
+    paid_until: Instant,
 }
 
 /// A permit, given back when it is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    key: KeyName,
-    permits: Permits,
+    _of_key: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
 impl Permits {
     /// So many permits, and so many of them for one key.
     #[must_use]
     pub fn new(in_all: usize, per_key: usize) -> Self {
-        Self { in_all, per_key, taken: Arc::default() }
+        let in_all = Arc::new(Semaphore::new(in_all.min(Semaphore::MAX_PERMITS)));
+        let per_key = per_key.min(Semaphore::MAX_PERMITS);
+        Self { in_all, per_key, per_minute: None, keys: Arc::default() }
+    }
+
+    /// The same, with so many pushes a minute for one key.
+    #[must_use]
+    pub fn per_minute(self, pushes: u32) -> Self {
+        Self { per_minute: Some(pushes.max(1)), ..self }
     }
 
     /// As many as anybody likes.
@@ -33,29 +60,44 @@ impl Permits {
         Self::new(usize::MAX, usize::MAX)
     }
 
-    /// A permit for `key`, if there is one left.
-    #[must_use]
-    pub fn take(&self, key: &KeyName) -> Option<Permit> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let by_all: usize = taken.values().sum();
-        let by_key = taken.get(key).copied().unwrap_or_default();
-        if by_all >= self.in_all || by_key >= self.per_key {
-            return None;
-        }
-        taken.insert(key.clone(), by_key + 1);
-        Some(Permit { key: key.clone(), permits: self.clone() })
+    /// A permit for `key`, in the order in which they are asked for; none where it takes
+    /// more than half a minute.
+    pub async fn take(&self, key: &KeyName) -> Option<Permit> {
+        tokio::time::timeout(LONGEST, self.wait(key)).await.ok()?
     }
-}
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut taken = self.permits.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        match taken.get_mut(&self.key) {
-            Some(by_key) if *by_key > 1 => *by_key -= 1,
-            _ => {
-                taken.remove(&self.key);
-            }
+    async fn wait(&self, key: &KeyName) -> Option<Permit> {
+        let (permits, turn) = self.turn(key);
+        if let Some(turn) = turn {
+            tokio::time::sleep_until(turn).await;
         }
+        let of_key = permits.acquire_owned().await.ok()?;
+        let of_all = Arc::clone(&self.in_all).acquire_owned().await.ok()?;
+        Some(Permit { _of_key: of_key, _of_all: of_all })
+    }
+
+    /// The permits of `key`, and when its turn comes.
+    fn turn(&self, key: &KeyName) -> (Arc<Semaphore>, Option<Instant>) {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let now = Instant::now();
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() > MANY {
+            keys.retain(|_, key| Arc::strong_count(&key.permits) > 1 || key.paid_until > now);
+        }
+        let key = keys.entry(key.clone()).or_insert_with(|| Key {
+            permits: Arc::new(Semaphore::new(self.per_key)),
+            paid_until: now,
+        });
+        let turn = self.per_minute.and_then(|pushes| {
+            // A minute's pushes may come at once.
+            let turn = key.paid_until.checked_sub(MINUTE).filter(|turn| *turn > now);
+            // Who would not get one in time pays nothing.
+            if turn.is_none_or(|turn| turn < now + LONGEST) {
+                key.paid_until = key.paid_until.max(now) + MINUTE / pushes;
+            }
+            turn
+        });
+        (Arc::clone(&key.permits), turn)
     }
 }
 
@@ -63,18 +105,56 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    #[test]
-    fn permits_run_out_for_a_key_and_for_all_and_come_back() {
+    #[tokio::test(start_paused = true)]
+    async fn permits_run_out_for_a_key_and_for_all_and_come_back() {
         let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
         let permits = Permits::new(3, 2);
-        let held = [permits.take(&ci).unwrap(), permits.take(&ci).unwrap()];
-        assert!(permits.take(&ci).is_none());
-        let last = permits.take(&other).unwrap();
-        assert!(permits.take(&other).is_none());
+        let mut held = [permits.take(&ci).await.unwrap(), permits.take(&ci).await.unwrap()];
+        assert!(permits.take(&ci).await.is_none());
+        let last = permits.take(&other).await.unwrap();
+        assert!(permits.take(&other).await.is_none());
         drop(last);
-        assert!(permits.take(&other).is_some());
-        drop(held);
-        assert!(permits.take(&ci).is_some());
-        assert!(permits.taken.lock().unwrap().is_empty());
+        held[0] = permits.take(&other).await.unwrap();
+        assert!(permits.take(&ci).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_push_waits_for_its_place_in_order() {
+        let ci: KeyName = "ci".parse().unwrap();
+        let permits = Permits::new(1, 16);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let tasks: Vec<_> = (0..10)
+            .map(|number| {
+                let (permits, ci, order) = (permits.clone(), ci.clone(), Arc::clone(&order));
+                tokio::spawn(async move {
+                    let _permit = permits.take(&ci).await.unwrap();
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    order.lock().unwrap().push(number);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_pushes_no_faster_than_it_may() {
+        let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
+        let permits = Permits::unlimited().per_minute(60);
+        let began = Instant::now();
+        for _ in 0..60 {
+            assert!(permits.take(&ci).await.is_some());
+        }
+        assert!(began.elapsed() < Duration::from_secs(2));
+        for _ in 0..20 {
+            assert!(permits.take(&ci).await.is_some());
+        }
+        let taken = began.elapsed();
+        assert!((18..=21).contains(&taken.as_secs()), "{taken:?}");
+        let began = Instant::now();
+        assert!(permits.take(&other).await.is_some());
+        assert!(began.elapsed() < Duration::from_millis(5));
     }
 }

@@ -14,6 +14,11 @@ use time::{OffsetDateTime, UtcOffset};
 const PAGE: usize = 64;
 /// The most versions whose leaves stand in the index itself (nuget.org's number).
 const MOST_INLINED: usize = 127;
+/// The most bytes of a document, about: below what a function may answer (Lambda quota:
+/// 6 MB, of which base64 takes a fourth).
+pub(crate) const LARGEST: usize = 3 * 1024 * 1024;
+/// The most bytes of a page's leaves, where it has more than one.
+const LARGEST_PAGE: usize = 2 * 1024 * 1024;
 /// What stands for the day of publication of who was unlisted.
 const UNLISTED: &str = "1900-01-01T00:00:00+00:00";
 
@@ -77,6 +82,15 @@ struct PageLeaf<'a> {
     catalog_entry: CatalogEntry<'a>,
     package_content: String,
     registration: String,
+}
+
+/// A version's entry as a document of its own.
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry<'a> {
+    #[serde(flatten)]
+    entry: CatalogEntry<'a>,
+    #[serde(rename = "@context")]
+    context: Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,8 +165,8 @@ pub(crate) struct Leaf {
 impl Documents<'_> {
     /// The index of `releases`, which are ascending.
     pub(crate) fn index<'a>(&self, releases: &[&'a Release]) -> Index<'a> {
-        let is_inlined = releases.len() <= MOST_INLINED;
-        let pages = releases.chunks(PAGE).filter_map(|releases| {
+        let is_inlined = releases.len() <= MOST_INLINED && bytes(releases) <= LARGEST;
+        let pages = pages(releases).into_iter().filter_map(|releases| {
             let (first, last) = (releases.first()?, releases.last()?);
             let page = self.bounds(first, last, releases.len());
             Some(if is_inlined { self.inlined(page, releases) } else { page })
@@ -281,8 +295,8 @@ impl Documents<'_> {
             .map(|group| {
                 let framework = group.target_framework.as_deref();
                 let entry = match framework {
-                    Some(framework) => format!("{entry}/{}", escape(framework)),
-                    None => entry.clone(),
+                    Some(framework) => format!("{entry}#group/{}", escape(framework)),
+                    None => format!("{entry}#group"),
                 };
                 let dependencies = group.dependencies.iter().map(|dependency| Dependency {
                     entry: format!("{entry}/{}", escape(&dependency.id)),
@@ -305,13 +319,55 @@ impl Documents<'_> {
     }
 
     /// What stands for the catalog's entry, as there is no catalog.
+    pub(crate) fn entry<'a>(&self, release: &'a Release) -> Entry<'a> {
+        Entry { entry: self.catalog_entry(release), context: context() }
+    }
+
     fn entry_id(&self, version: &Version) -> String {
-        format!("{}#entry", self.links.leaf(version))
+        self.links.entry(version)
     }
 
     fn commit(&self) -> Commit {
         Commit { commit_id: self.stamp.to_uuid(), commit_time_stamp: timestamp(self.stamp.time()) }
     }
+}
+
+/// `releases` in pages: of so many leaves, and of so many bytes.
+fn pages<'r, 'a>(releases: &'r [&'a Release]) -> Vec<&'r [&'a Release]> {
+    let (mut pages, mut rest) = (Vec::new(), releases);
+    while !rest.is_empty() {
+        let mut size = 0;
+        let fits = |release: &&&Release| {
+            size += release_bytes(release);
+            size <= LARGEST_PAGE
+        };
+        let count = rest.iter().take(PAGE).take_while(fits).count().max(1);
+        let (page, after) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+        pages.push(page);
+        rest = after;
+    }
+    pages
+}
+
+/// About how many bytes the leaves of `releases` are.
+pub(crate) fn bytes(releases: &[&Release]) -> usize {
+    releases.iter().map(|release| release_bytes(release)).sum()
+}
+
+fn release_bytes(release: &Release) -> usize {
+    // What stands in a leaf, a group and a dependency besides their texts: addresses, each
+    // with the framework and the id in it once more.
+    const GROUP: usize = 400;
+    const DEPENDENCY: usize = 600;
+    let groups = release.metadata.dependency_groups.iter();
+    let frameworks = groups.clone().filter_map(|group| group.target_framework.as_ref());
+    let dependencies = groups.clone().map(|group| {
+        let framework = group.target_framework.as_ref().map_or(0, String::len);
+        group.dependencies.len() * (DEPENDENCY + framework)
+    });
+    release.bytes()
+        + frameworks.map(|framework| GROUP + framework.len()).sum::<usize>()
+        + dependencies.sum::<usize>()
 }
 
 fn published(release: &Release) -> String {

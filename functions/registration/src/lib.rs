@@ -2,7 +2,8 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | the index, a page of it, or the leaf of a version |
+//! | 200 | the index, a page of it, or the leaf or the catalog's entry of a version |
+//! | 400 | the versions of the page are more than an answer may hold |
 //! | 401 | reading needs a key |
 //! | 404 | the feed has no such package or version, or not for this key |
 //!
@@ -15,11 +16,9 @@
 
 mod document;
 
-use std::sync::Arc;
-
 use feed::{
-    Aws, BaseUrl, Caller, ConfigError, Environment, Hive, Links, Memory, PathParameters, Refusal,
-    Release, Reply, Request, Stamped, Table, TableName,
+    Aws, BaseUrl, Caller, ConfigError, Environment, Hive, Links, PathParameters, Refusal, Release,
+    Releases, Reply, Request, Table, TableName,
 };
 use nupkg::{PackageId, Version};
 
@@ -28,8 +27,7 @@ use document::Documents;
 /// The verb, with all it may touch.
 #[derive(Debug)]
 pub struct Registration {
-    table: Table,
-    memory: Memory<Vec<Release>>,
+    releases: Releases,
 }
 
 /// A document of a package's registration.
@@ -43,13 +41,15 @@ enum Wanted {
         upper: Version,
     },
     Leaf(Version),
+    /// What the leaf calls the version's entry in a catalog.
+    Entry(Version),
 }
 
 impl Registration {
-    /// The verb, remembering nothing yet.
+    /// The verb, which shows `releases`.
     #[must_use]
-    pub fn new(table: Table) -> Self {
-        Self { table, memory: Memory::of(64 << 20, 16 << 10) }
+    pub fn new(releases: Releases) -> Self {
+        Self { releases }
     }
 
     /// The verb as a function's environment configures it.
@@ -57,7 +57,8 @@ impl Registration {
     /// # Errors
     /// A setting is missing or wrong.
     pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        Ok(Self::new(Table::new(aws.dynamodb, environment.required(TableName::SETTING)?)))
+        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
+        Ok(Self::new(Releases::new(table)))
     }
 
     /// Answers a GET.
@@ -72,7 +73,7 @@ impl Registration {
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
         }
-        let Some(package) = self.package(&id).await? else {
+        let Some(package) = self.releases.of(&id).await? else {
             return Err(Refusal::NoSuchPackage(id));
         };
         let hive = Hive::of(request.uri().path());
@@ -89,26 +90,28 @@ impl Registration {
                 let is_within =
                     |release: &&Release| lower <= release.version && release.version <= upper;
                 let page: Vec<&Release> = releases.into_iter().filter(is_within).collect();
+                if page.len() > 1 && document::bytes(&page) > document::LARGEST {
+                    return Err(Refusal::AnswerTooLarge);
+                }
                 match documents.page(&page) {
                     Some(page) => feed::json(&page),
                     None => return Err(Refusal::NoSuchVersion { id, version: lower }),
                 }
             }
-            Wanted::Leaf(version) => {
-                match releases.iter().find(|release| release.version == version) {
-                    Some(release) => feed::json(&documents.leaf(release)),
-                    None => return Err(Refusal::NoSuchVersion { id, version }),
-                }
-            }
+            Wanted::Leaf(version) => feed::json(&documents.leaf(find(&releases, &id, version)?)),
+            Wanted::Entry(version) => feed::json(&documents.entry(find(&releases, &id, version)?)),
         };
         Ok(feed::stamped(reply, package.stamp))
     }
+}
 
-    async fn package(&self, id: &PackageId) -> Result<Option<Arc<Stamped<Vec<Release>>>>, Refusal> {
-        let read = || self.table.releases(id);
-        let weigh = |releases: &Vec<Release>| releases.iter().map(Release::bytes).sum();
-        Ok(self.memory.get(&self.table, id, read, weigh).await?)
-    }
+fn find<'a>(
+    releases: &[&'a Release],
+    id: &PackageId,
+    version: Version,
+) -> Result<&'a Release, Refusal> {
+    let found = releases.iter().find(|release| release.version == version);
+    found.copied().ok_or_else(|| Refusal::NoSuchVersion { id: id.clone(), version })
 }
 
 fn holds(hive: Hive, release: &Release) -> bool {
@@ -127,7 +130,10 @@ impl Wanted {
         };
         match (parameters.get("lower"), parameters.get("upper"), parameters.get("leaf")) {
             ("", "", "") => Ok(Self::Index),
-            ("", "", leaf) => Ok(Self::Leaf(version(leaf)?)),
+            ("", "", leaf) => match leaf.strip_prefix(Links::ENTRY) {
+                Some(entry) => Ok(Self::Entry(version(entry)?)),
+                None => Ok(Self::Leaf(version(leaf)?)),
+            },
             (lower, upper, _) => {
                 Ok(Self::Page { lower: feed::path_version(lower)?, upper: version(upper)? })
             }

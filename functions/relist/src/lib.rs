@@ -9,8 +9,8 @@
 //! One AWS call.
 
 use feed::{
-    Aws, Caller, ConfigError, Environment, Listing, PathParameters, Refusal, Reply, Request, Table,
-    TableName, package_version,
+    Aws, Caller, ConfigError, Environment, Listing, PathParameters, Refusal, Reply, Request, Scope,
+    Table, TableName, package_version,
 };
 use http::StatusCode;
 
@@ -42,7 +42,7 @@ impl Relist {
     async fn relist(&self, request: &Request) -> Result<(), Refusal> {
         let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
         let caller = Caller::of(request);
-        let key = caller.key_for(&id)?;
+        let key = caller.key_for(&id, Scope::Unlist)?;
         match self.table.set_listed(&id, &version, true, key).await? {
             Listing::Changed | Listing::Unchanged => Ok(()),
             Listing::NoSuchVersion => Err(Refusal::NoSuchVersion { id, version }),

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | 200 | what matches, and how much; also nothing |
 //! | 401 | reading needs a key |
-//! | 503 | the index has not read all changes yet, as after the loss of its snapshot |
+//! | 503 | the index has not read anything yet, as after the loss of its snapshot |
 //!
+//! After two seconds it answers from what has been read, and says so in `X-Nuthatch-Index`.
 //! Only listed versions are found, only those of the asked kind (prerelease,
 //! `SemVer` 2), and only packages that the key may see.
 //!
@@ -16,10 +17,11 @@ mod document;
 mod parameters;
 
 use feed::{
-    Aws, BaseUrl, BucketName, Caller, ConfigError, Environment, Lifetime, Objects, Refusal, Reply,
-    Request, Table, TableName,
+    Aws, BaseUrl, BucketName, Caller, ConfigError, Environment, Objects, Refusal, Reply, Request,
+    Table, TableName,
 };
 use finder::{Asked, Finder, Page, Results};
+use http::header::{HeaderValue, LINK};
 use nupkg::PackageId;
 
 use parameters::Parameters;
@@ -58,7 +60,8 @@ impl Search {
         let (page, view) = (parameters.page(), parameters.view);
         let results = self.find(request, asked, page, parameters).await?;
         let base = BaseUrl::of(request);
-        Ok(tagged(feed::json(&document::results(base, view, &results)), request, &results))
+        let reply = feed::json_tagged(&document::results(base, view, &results));
+        Ok(following(described(reply, &results), request, page, &results))
     }
 
     /// Ids that begin as asked; or, where an id is asked for and no beginning,
@@ -69,13 +72,13 @@ impl Search {
                 let asked = Asked::Id(id.clone());
                 let page = Some(Page { skip: 0, take: 1 });
                 let results = self.find(request, asked, page, parameters).await?;
-                Ok(tagged(feed::json(&document::versions(&results)), request, &results))
+                Ok(described(feed::json_tagged(&document::versions(&results)), &results))
             }
             (text, _) => {
                 let asked = Asked::IdsLike(text.clone().unwrap_or_default());
                 let page = parameters.page();
                 let results = self.find(request, asked, page, parameters).await?;
-                Ok(tagged(feed::json(&document::ids(&results)), request, &results))
+                Ok(described(feed::json_tagged(&document::ids(&results)), &results))
             }
         }
     }
@@ -90,20 +93,31 @@ impl Search {
     ) -> Result<Results, Refusal> {
         let is_type = |name: &String| PackageId::parse(name).is_ok();
         let Some(page) = page.filter(|_| package_type.as_ref().is_none_or(is_type)) else {
-            return Ok(Results::default());
+            return Ok(Results::none());
         };
         let caller = Caller::of(request);
         Ok(self.finder.search(finder::Search { asked, view, package_type, caller, page }).await?)
     }
 }
 
-/// Two keys may see different packages at the same address.
-fn tagged(reply: Reply, request: &Request, results: &Results) -> Reply {
-    match results.generation {
-        None => reply,
-        Some(generation) => {
-            let tag = format!("{generation}-{}", Caller::of(request).name());
-            feed::tagged(reply, &tag, Lifetime::Checked)
-        }
+/// `reply`, which says where the newest changes are not in it yet.
+fn described(reply: Reply, results: &Results) -> Reply {
+    if results.is_current { reply } else { feed::behind(reply) }
+}
+
+/// `reply`, which names the next page where this one has fewer results than were asked for
+/// (RFC 8288): `totalHits` stays, so a client that goes on from what it got misses none.
+fn following(mut reply: Reply, request: &Request, page: Option<Page>, results: &Results) -> Reply {
+    let Some(page) = page.filter(|_| results.is_cut) else { return reply };
+    let query = request.uri().query().unwrap_or_default();
+    let others = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("skip"));
+    let mut next = form_urlencoded::Serializer::new(String::new());
+    next.extend_pairs(others);
+    next.append_pair("skip", &(page.skip + results.found.len()).to_string());
+    let link = format!("<{}/v3/search?{}>; rel=\"next\"", BaseUrl::of(request), next.finish());
+    if let Ok(link) = HeaderValue::try_from(link) {
+        reply.headers_mut().insert(LINK, link);
     }
+    reply
 }

@@ -44,7 +44,7 @@ impl Parameters {
             text: value("q"),
             id: value("id"),
             view: View {
-                prerelease: value("prerelease").is_some_and(|it| it.eq_ignore_ascii_case("true")),
+                prerelease: value("prerelease").is_some_and(|it| says_yes(&it)),
                 semver2: value("semverlevel").is_some_and(|level| includes_semver2(&level)),
             },
             package_type,
@@ -59,6 +59,11 @@ impl Parameters {
         let take = usize::try_from(self.take).ok().filter(|take| *take <= MOST).unwrap_or(USUAL);
         (skip <= MOST_SKIPPED).then_some(Page { skip, take })
     }
+}
+
+/// Whether a flag is set, as people and clients write it.
+fn says_yes(value: &str) -> bool {
+    ["true", "1", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
 /// Whether a `semVerLevel` takes in `SemVer` 2: any version from 2.0.0 on.
@@ -89,6 +94,17 @@ mod tests {
         ] {
             let page = page.map(|(skip, take)| Page { skip, take });
             assert_eq!(Parameters::of(query).page(), page, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_set_as_people_write_it() {
+        for (value, is_set) in [("true", true), ("TRUE", true), ("1", true), ("yes", true)]
+            .into_iter()
+            .chain([("false", false), ("0", false), ("no", false), ("", false)])
+        {
+            let parameters = Parameters::of(&format!("prerelease={value}"));
+            assert_eq!(parameters.view.prerelease, is_set, "{value}");
         }
     }
 

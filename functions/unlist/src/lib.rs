@@ -7,13 +7,14 @@
 //! | 401, 403 | there is no key, or it is not good for the id |
 //! | 404 | there is no such version |
 //!
-//! One AWS call to unlist. To delete takes three: which object is it, the
-//! transaction, and the object, whose bytes the bucket keeps for its recycle
-//! period; and one more for each file beside it.
+//! One AWS call to unlist. To delete takes four: which object is it, a mark beside it that
+//! says so to whoever has the bucket alone, the transaction, and the object, whose bytes
+//! the bucket keeps for its recycle period; and one more for each file beside it.
 
 use feed::{
     Aws, BucketName, Caller, ConfigError, DeleteBehavior, Deletion, Environment, KeyName, Listing,
-    Objects, PathParameters, Refusal, Reply, Request, Table, TableName, package_version,
+    Objects, PathParameters, Refusal, Reply, Request, Scope, State, Table, TableName,
+    package_version,
 };
 use nupkg::{PackageId, Version};
 
@@ -54,7 +55,7 @@ impl Unlist {
     async fn remove(&self, request: &Request) -> Result<(), Refusal> {
         let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
         let caller = Caller::of(request);
-        let key = caller.key_for(&id)?;
+        let key = caller.key_for(&id, Scope::Unlist)?;
         match &self.objects {
             None => self.unlist(id, version, key).await,
             Some(objects) => self.delete(objects, id, version, key).await,
@@ -75,9 +76,17 @@ impl Unlist {
         version: Version,
         key: &KeyName,
     ) -> Result<(), Refusal> {
-        let row = match self.table.delete(&id, &version, key).await? {
-            Deletion::Deleted(row) => row,
-            Deletion::NoSuchVersion => return Err(Refusal::NoSuchVersion { id, version }),
+        let mut found = self.table.version(&id, &version).await?.map(Box::new);
+        let row = loop {
+            let Some(row) = found else { return Err(Refusal::NoSuchVersion { id, version }) };
+            if row.state == State::Deleted {
+                break row;
+            }
+            objects.mark_deleted(&row.object).await?;
+            match self.table.delete((&id, &version), &row, key).await? {
+                Deletion::Deleted => break row,
+                Deletion::Changed(now) => found = now,
+            }
         };
         for object in row.objects() {
             objects.delete(&object).await?;

@@ -21,8 +21,8 @@
 use std::collections::BTreeMap;
 
 use feed::{
-    Aws, BucketName, Caller, ConfigError, Environment, ObjectKey, Objects, PackageBytes, Refusal,
-    Reply, Request, Stored, Table, TableName, UploadLifetime,
+    Aws, BucketName, Caller, ConfigError, Environment, KeyName, ObjectKey, Objects, PackageBytes,
+    Refusal, Reply, Request, Scope, Stored, Subject, Table, TableName, UploadLifetime,
 };
 use http::StatusCode;
 use ingest::Declaration;
@@ -72,28 +72,34 @@ impl Upload {
 
     /// Answers a declaration.
     pub async fn handle(&self, request: Request) -> Reply {
-        self.invite(request).await.unwrap_or_else(Reply::from)
+        let mut subject = Subject::default();
+        let reply = self.invite(request, &mut subject).await.unwrap_or_else(Reply::from);
+        subject.of_reply(reply)
     }
 
-    async fn invite(&self, request: Request) -> Result<Reply, Refusal> {
+    async fn invite(&self, request: Request, subject: &mut Subject) -> Result<Reply, Refusal> {
         let caller = Caller::of(&request);
         let (parts, body) = request.into_parts();
         let session = ingest::session(&parts.headers);
         let declared = Declaration::read(body).await?;
-        let key = caller.key_for(&declared.id)?;
+        *subject = Subject::new(&declared.id, &declared.version);
+        let key = caller.key_for(&declared.id, Scope::Push)?;
         let limit = self.package_bytes.0;
         if declared.stored.size > limit {
             return Err(Refusal::TooLarge { limit });
         }
-        if let Some(found) = self.table.version(&declared.id, &declared.version).await?
-            && !declared.restores(&found)
-        {
-            declared.judge(&found, key, session.as_deref())?;
-            return Ok(feed::status(StatusCode::CREATED));
+        if let Some(found) = self.table.version(&declared.id, &declared.version).await? {
+            if !declared.restores(&found) {
+                declared.judge(&found, key, session.as_deref())?;
+                return Ok(feed::status(StatusCode::CREATED));
+            }
+            if !caller.may(Scope::Unlist) {
+                return Err(declared.may_not_restore());
+            }
         }
         let upload = Ulid::new();
-        let object = ObjectKey::of(&declared.id, &declared.version, upload);
-        self.invitation(upload, &object, declared.stored).await
+        let object = ObjectKey::of(&declared.id, &declared.version, upload).upload();
+        self.invitation(upload, &object, declared.stored, key).await
     }
 
     async fn invitation(
@@ -101,9 +107,10 @@ impl Upload {
         upload: Ulid,
         object: &ObjectKey,
         stored: Stored,
+        key: &KeyName,
     ) -> Result<Reply, Refusal> {
         let expires = OffsetDateTime::now_utc() + self.lifetime.0;
-        let address = self.objects.upload_address(object, stored, self.lifetime).await?;
+        let address = self.objects.upload_address(object, stored, self.lifetime, key).await?;
         let invitation = Invitation {
             upload,
             method: "PUT",

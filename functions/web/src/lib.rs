@@ -23,11 +23,12 @@ mod search;
 mod session;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use feed::{
-    Aws, BaseUrl, Body, BucketName, Caller, ConfigError, Door, Environment, Lifetime, Objects,
-    PathParameters, ReadAccess, Refusal, Release, Reply, Request, Scope, SessionCookie, Table,
-    TableError, TableName,
+    Aws, BaseUrl, Body, BucketName, Caller, ConfigError, Door, DoorError, Environment, Lifetime,
+    Objects, PathParameters, Peer, ReadAccess, Refusal, Release, Releases, Reply, Request, Scope,
+    SessionCookie, Stamped, Table, TableError, TableName,
 };
 use finder::Finder;
 use http::{Method, StatusCode};
@@ -42,8 +43,8 @@ const STYLE: &str = include_str!("style.css");
 /// The verb, with all it may touch.
 #[derive(Debug)]
 pub struct Web {
-    /// Where versions stand.
-    pub table: Table,
+    /// What there is to show of packages.
+    pub releases: Releases,
     /// Where readmes are.
     pub objects: Objects,
     /// Who finds packages.
@@ -65,7 +66,7 @@ impl Web {
         Ok(Self {
             finder: Finder::new(table.clone(), objects.clone()),
             door: Door::new(table.clone()),
-            table,
+            releases: Releases::new(table),
             objects,
             read_access: environment.or_default(ReadAccess::SETTING)?,
         })
@@ -78,6 +79,11 @@ impl Web {
         let is_post = request.method() == Method::POST;
         match request.uri().path() {
             "/style.css" => style(),
+            "/sign-in" | "/sign-out"
+                if is_post && session::is_foreign(&site, request.headers()) =>
+            {
+                session::foreign(&site)
+            }
             "/sign-in" if is_post => self.sign_in(&site, request).await,
             "/sign-in" => session::page(&site, &return_path(&request), None),
             "/sign-out" if is_post => session::end(&site),
@@ -110,10 +116,11 @@ impl Web {
             "" => None,
             version => Some(feed::path_version(version)?),
         };
-        let releases = self.releases(&id, caller).await?;
+        let package = self.package(&id, caller).await?;
+        let releases = &package.value;
         let place = match &wanted {
             Some(version) => releases.iter().position(|release| release.version == *version),
-            None => newest(&releases),
+            None => newest(releases),
         };
         let (place, release) = place
             .and_then(|place| Some((place, releases.get(place)?)))
@@ -126,16 +133,18 @@ impl Web {
         }
         let readme = self.readme(release).await?;
         let all = request.uri().query().is_some_and(|query| query.contains("versions=all"));
-        let shown = package::Shown { releases: &releases, place, release, readme, all };
+        let shown = package::Shown { releases, place, release, readme, all };
         Ok(package::page(site, &id, &shown))
     }
 
-    async fn releases(&self, id: &PackageId, caller: &Caller) -> Result<Vec<Release>, Refusal> {
-        let package = if caller.covers(id) { self.table.releases(id).await? } else { None };
-        match package {
-            Some(package) if !package.value.is_empty() => Ok(package.value),
-            Some(_) | None => Err(Refusal::NoSuchPackage(id.clone())),
-        }
+    async fn package(
+        &self,
+        id: &PackageId,
+        caller: &Caller,
+    ) -> Result<Arc<Stamped<Vec<Release>>>, Refusal> {
+        let package = if caller.covers(id) { self.releases.of(id).await? } else { None };
+        let package = package.filter(|package| !package.value.is_empty());
+        package.ok_or_else(|| Refusal::NoSuchPackage(id.clone()))
     }
 
     /// The readme's text; none where the release has no readme.
@@ -146,7 +155,9 @@ impl Web {
         }
         let body = self.objects.get(&release.row.object.attached(file), None).await?;
         let bytes = body.collect().await.map_err(Refusal::Unavailable)?.to_bytes();
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        // A mark of its order is no part of a text (Unicode 16, 23.8).
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        Ok(Some(String::from_utf8_lossy(text).into_owned()))
     }
 
     /// Who asks; nobody, where it takes a key and none was given that is good.
@@ -155,18 +166,23 @@ impl Web {
             return Ok(Some(Caller::Anonymous));
         }
         let Some(key) = SessionCookie::of(request.headers()) else { return Ok(None) };
-        Ok(self.door.judge(&key, Scope::Read).await?.ok())
+        match self.door.judge(&key, Scope::Read).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(DoorError::Refused(_)) => Ok(None),
+            Err(DoorError::Table(error)) => Err(error),
+        }
     }
 
     async fn sign_in(&self, site: &Site<'_>, request: Request) -> Reply {
+        let peer = Peer::of(&request).map(|peer| peer.0.to_string()).unwrap_or_default();
         let form = session::Form::read(request.into_body()).await;
         match self.door.judge(form.key(), Scope::Read).await {
-            Ok(Ok(_)) => session::begin(site, &form),
-            Ok(Err(reason)) => {
-                tracing::info!("refused a sign-in: the key is not good: {reason}");
+            Ok(_) => session::begin(site, &form),
+            Err(DoorError::Refused(problem)) => {
+                tracing::info!(client.address = peer, "refused a sign-in: {problem:?}");
                 session::page(site, form.return_path(), Some(session::WRONG))
             }
-            Err(error) => site.refusal(&error.into()),
+            Err(DoorError::Table(error)) => site.refusal(&error.into()),
         }
     }
 }

@@ -45,7 +45,14 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
         @if let Some(readme) = &shown.readme {
             section aria-labelledby="readme" {
                 h2 #readme { "Readme" }
-                div.readme { (readme::render(readme)) }
+                @if let Some(rendered) = readme::render(readme) {
+                    div.readme { (rendered) }
+                } @else {
+                    p {
+                        "The readme is too long to show here. "
+                        a href=(links.file(version, "readme")) { "Read it as text" }
+                    }
+                }
             }
         }
         (dependencies(site, &metadata.dependency_groups))

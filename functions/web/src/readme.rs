@@ -1,17 +1,36 @@
 //! Readmes: Markdown from strangers, without a tag of theirs.
 
+use std::fmt;
+
 use maud::{Markup, PreEscaped};
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
-/// The readme as HTML. HTML in it is shown as text, links lead to the web or
-/// nowhere, and images are links: to load them would tell a stranger who reads.
-pub(crate) fn render(markdown: &str) -> Markup {
+/// The most bytes of HTML that a readme may become: a MB of `>` would be 28 MB.
+const LARGEST: usize = 2 * 1024 * 1024;
+
+/// The readme as HTML; none where it would be too long for a page. HTML in it is shown as
+/// text, links lead to the web or nowhere, and images are links: to load them would tell
+/// a stranger who reads.
+pub(crate) fn render(markdown: &str) -> Option<Markup> {
     let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
     let mut open = Vec::new();
     let events = parser.filter_map(|event| tame(event, &mut open));
-    let mut rendered = String::with_capacity(markdown.len());
-    html::push_html(&mut rendered, events);
-    PreEscaped(rendered)
+    let mut rendered = Bounded(String::with_capacity(markdown.len().min(LARGEST)));
+    html::write_html_fmt(&mut rendered, events).ok()?;
+    Some(PreEscaped(rendered.0))
+}
+
+/// A text that does not grow beyond what a page may hold.
+struct Bounded(String);
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LARGEST {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 /// The event as it may be rendered. `open` holds, for each link and image that is
@@ -67,6 +86,16 @@ fn below(level: HeadingLevel) -> HeadingLevel {
 mod tests {
     use super::*;
 
+    fn shown(markdown: &str) -> String {
+        render(markdown).unwrap().into_string()
+    }
+
+    #[test]
+    fn a_readme_that_would_fill_pages_is_not_rendered() {
+        assert!(render(&">".repeat(1024 * 1024)).is_none());
+        assert!(render(&"a > b\n\n".repeat(50_000)).is_some());
+    }
+
     #[test]
     fn html_is_shown_as_text() {
         for (markdown, rendered) in [
@@ -76,7 +105,7 @@ mod tests {
             ("<!-- c -->", "<p>&lt;!-- c --&gt;</p>\n"),
             ("`<i>`", "<p><code>&lt;i&gt;</code></p>\n"),
         ] {
-            assert_eq!(render(markdown).into_string(), rendered, "{markdown}");
+            assert_eq!(shown(markdown), rendered, "{markdown}");
         }
     }
 
@@ -101,12 +130,12 @@ mod tests {
                 "<p><a href=\"https://x.org\" title=\"q&quot;&gt;&lt;script&gt;\">a</a></p>\n",
             ),
         ] {
-            assert_eq!(render(markdown).into_string(), rendered, "{markdown}");
+            assert_eq!(shown(markdown), rendered, "{markdown}");
         }
     }
 
     #[test]
     fn headings_stand_below_the_pages_own() {
-        assert_eq!(render("# A {#x .y}").into_string(), "<h3>A {#x .y}</h3>\n");
+        assert_eq!(shown("# A {#x .y}"), "<h3>A {#x .y}</h3>\n");
     }
 }

@@ -64,7 +64,8 @@ pub(crate) fn page(site: &Site<'_>, asked: &Asked, results: &Results) -> Reply {
         "" => "All packages".to_owned(),
         text => format!("Packages for “{text}”"),
     };
-    let next = asked.skip + RESULTS;
+    let shown = if results.is_cut { results.found.len() } else { RESULTS };
+    let next = asked.skip + shown;
     let main = html! {
         h1 { (title) }
         p.count {
@@ -76,6 +77,9 @@ pub(crate) fn page(site: &Site<'_>, asked: &Asked, results: &Results) -> Reply {
                 " without prereleases. "
                 a href=(asked.address(site, true, 0)) { "Include them" }
             }
+        }
+        @if !results.is_current {
+            p.notice { "The newest changes are not in these results yet. Look again in a moment." }
         }
         @if results.total == 0 && asked.text.is_empty() {
             p { "Nothing was pushed yet, or nothing that your key may see. Push a package with:" }

@@ -1,8 +1,10 @@
 //! Signing in and out.
 
+use std::time::Duration;
+
 use feed::{Body, Reply, Request, SessionCookie};
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use maud::html;
 
@@ -24,7 +26,10 @@ impl Form {
     pub(crate) async fn read(body: Body) -> Self {
         // A key has 58 characters, an address of the feed a few hundred.
         const LONGEST: usize = 4_096;
-        let Ok(body) = Limited::new(body, LONGEST).collect().await else { return Self::default() };
+        // So little is sent at once, or held back on purpose.
+        const IN_TIME: Duration = Duration::from_secs(10);
+        let body = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
+        let Ok(Ok(body)) = body else { return Self::default() };
         let bytes = body.to_bytes();
         let value = |name: &str| {
             let mut pairs = form_urlencoded::parse(&bytes);
@@ -43,6 +48,32 @@ impl Form {
     pub(crate) fn return_path(&self) -> &str {
         &self.return_path
     }
+}
+
+/// Whether a form comes from another site: it would sign a visitor in as somebody else, or
+/// out. Browsers say so of every request (Fetch Metadata), older ones name the site; a page
+/// of ours has none to name, as it sends no referrer.
+pub(crate) fn is_foreign(site: &Site<'_>, headers: &HeaderMap) -> bool {
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
+        (Some(from), _) => !matches!(from, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let rest = site.base.strip_prefix(origin);
+            origin != "null" && !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        }
+        (None, None) => false,
+    }
+}
+
+/// The page that refuses such a form.
+pub(crate) fn foreign(site: &Site<'_>) -> Reply {
+    let main = html! {
+        h1 { "Forbidden" }
+        p { "This form was sent from another site. Sign in and out on this feed's own pages." }
+        p { a href=(format!("{}/sign-in", site.root())) { "Sign in" } }
+    };
+    let page = document(site.root(), "Forbidden", &html! {}, &main);
+    crate::html(StatusCode::FORBIDDEN, page)
 }
 
 /// The path if it leads to this feed; its front page, if not.
@@ -110,6 +141,27 @@ fn with_cookie(mut reply: Reply, cookie: &str) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_of_another_site_is_foreign() {
+        let base = "https://feed.example.org/nuget";
+        let site = Site { base, read_access: feed::ReadAccess::Keys };
+        for (name, value, is_foreign_form) in [
+            ("sec-fetch-site", "cross-site", true),
+            ("sec-fetch-site", "same-site", true),
+            ("sec-fetch-site", "same-origin", false),
+            ("sec-fetch-site", "none", false),
+            ("origin", "https://evil.example", true),
+            ("origin", "https://feed.example.or", true),
+            ("origin", "https://feed.example.org", false),
+            ("origin", "null", false),
+            ("accept", "*/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(is_foreign(&site, &headers), is_foreign_form, "{name}: {value}");
+        }
+    }
 
     #[test]
     fn nobody_is_sent_away() {

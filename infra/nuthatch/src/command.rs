@@ -1,7 +1,7 @@
 //! The command line.
 
-use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -65,6 +65,18 @@ pub struct ServeOptions {
     /// How many of them with one key
     #[arg(long, value_name = "N", default_value = "16")]
     pub max_pushes_per_key: NonZeroUsize,
+    /// How many packages with one key in a minute; what is beyond waits for its turn
+    #[arg(long, value_name = "N", default_value = "6000")]
+    pub max_pushes_per_minute: NonZeroU32,
+    /// How many connections there may be
+    #[arg(long, value_name = "N", default_value = "2048")]
+    pub max_connections: NonZeroUsize,
+    /// How many of them from one address
+    #[arg(long, value_name = "N", default_value = "512")]
+    pub max_connections_per_address: NonZeroUsize,
+    /// A proxy that speaks for many clients, and names them in X-Forwarded-For (repeat for more)
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
+    pub trusted_proxies: Vec<IpAddr>,
     /// Tell monitoring at this address, under /metrics, how many requests there are and how
     /// long they take, such as 127.0.0.1:9090; no key is asked for
     #[arg(long, value_name = "ADDRESS")]

@@ -2,6 +2,7 @@
 //! process, reached by the real SDK without a socket.
 
 mod dynamodb;
+mod private;
 mod s3;
 mod store;
 mod wait;
@@ -82,7 +83,7 @@ impl DataFolder {
     /// # Errors
     /// It cannot be made.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        make_private(path).map_err(|source| unusable(path, source))?;
+        private::folder(path).map_err(|source| unusable(path, source))?;
         Ok(Self { path: path.to_owned(), wait: Wait::default() })
     }
 
@@ -98,7 +99,7 @@ impl DataFolder {
     /// Another server runs on it, or it cannot be used.
     pub async fn start(&self, recycle: RecyclePeriod) -> Result<Engines, EngineError> {
         let path = self.path.join("serve.lock");
-        let lock = File::create(&path).map_err(|source| unusable(&path, source))?;
+        let lock = private::file(&path).map_err(|source| unusable(&path, source))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(EngineError::InUse(self.path.clone())),
@@ -117,6 +118,8 @@ impl DataFolder {
     pub async fn dynamodb(&self) -> Result<DynamoDb, EngineError> {
         let path = self.path.join("table.db");
         let database = |source: BoxError| EngineError::Database { path: self.path.clone(), source };
+        // The engine's other files get the permissions of this one.
+        private::file(&path).map_err(|source| unusable(&path, source))?;
         let engine = DynamoDb::open(&path, self.wait).map_err(database)?;
         create_table(&dynamodb_client(engine.clone())).await.map_err(database)?;
         Ok(engine)
@@ -128,7 +131,7 @@ impl DataFolder {
     /// It cannot be made.
     pub fn spool(&self) -> Result<PathBuf, EngineError> {
         let path = self.path.join("spool");
-        make_private(&path).map_err(|source| unusable(&path, source))?;
+        private::folder(&path).map_err(|source| unusable(&path, source))?;
         Ok(path)
     }
 }
@@ -255,12 +258,6 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError>
         .send()
         .await?;
     Ok(())
-}
-
-/// Makes a folder that only its owner may look into.
-fn make_private(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn unusable(path: &Path, source: io::Error) -> EngineError {

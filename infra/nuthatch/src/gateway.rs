@@ -1,5 +1,6 @@
 //! The gateway: from an HTTP request to a verb, as API Gateway would.
 
+mod budget;
 mod functions;
 mod pattern;
 mod route;
@@ -8,8 +9,14 @@ mod template;
 use std::sync::Arc;
 
 use authorize::Decision;
-use feed::{Asked, BaseUrl, BoxError, Caller, Observation, Reply, Request};
-use http::Method;
+use feed::{
+    Asked, BaseUrl, BoxError, Caller, KeyProblem, Observation, Peer, Refusal, Reply, Request,
+    one_line,
+};
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
+
+use budget::Budget;
 
 use crate::metrics::Metrics;
 use crate::socket::Service;
@@ -25,6 +32,7 @@ pub struct Gateway {
     functions: Arc<Functions>,
     base_url: BaseUrl,
     metrics: Metrics,
+    budget: Budget,
 }
 
 impl Service for Gateway {
@@ -45,6 +53,7 @@ impl Gateway {
             functions: Arc::new(functions),
             base_url,
             metrics: Metrics::default(),
+            budget: Budget::default(),
         })
     }
 
@@ -67,27 +76,38 @@ impl Gateway {
     pub async fn handle(&self, mut request: Request) -> Reply {
         let asked = Asked::of(&request);
         let opened = self.open(&mut request).await;
-        let observation = Observation::begin(opened.map_or("gateway", Verb::name), &request);
+        let verb = opened.as_ref().map_or("gateway", |verb| verb.name());
+        let is_open = opened.is_ok();
+        let observation = Observation::begin(verb, &request);
+        let caller = budget_of(&request);
         let reply = match opened {
             Ok(verb) => self.call(verb, request).await,
-            Err(response) => {
-                tracing::info!("{} {}: {response}", request.method(), request.uri().path());
-                self.template.respond(response)
+            Err(refusal) => {
+                let address = Peer::of(&request).map(|peer| peer.0.to_string());
+                let line = format!("refused {} {}", request.method(), shown(request.uri().path()));
+                match refusal {
+                    // Clients ask every address without a key first.
+                    Refusal::Key { problem: KeyProblem::Missing, .. } | Refusal::NoSuchAddress => {
+                        tracing::debug!(client.address = address, "{line}");
+                    }
+                    _ => tracing::info!(client.address = address, "{line}"),
+                }
+                self.challenge(refusal.into())
             }
         };
         let observed = observation.end(&reply);
-        if opened.is_ok() {
+        if is_open {
             observed.log();
         }
         self.metrics.count(&observed);
-        asked.shape(reply).await
+        self.budget.charge(caller, asked.shape(reply).await).await
     }
 
     /// The verb that `request` is for, with what it should know besides in its
-    /// extensions; or the name of the gateway response that refuses it.
-    async fn open(&self, request: &mut Request) -> Result<Verb, &'static str> {
+    /// extensions.
+    async fn open(&self, request: &mut Request) -> Result<Verb, Refusal> {
         let found = self.template.routes.find(request.method(), request.uri().path());
-        let (route, parameters) = found.ok_or("MISSING_AUTHENTICATION_TOKEN")?;
+        let (route, parameters) = found.ok_or(Refusal::NoSuchAddress)?;
         let caller = if route.authorized {
             self.authorize(&route.path, request).await?
         } else {
@@ -101,26 +121,80 @@ impl Gateway {
     }
 
     async fn call(&self, verb: Verb, request: Request) -> Reply {
+        let _turn = match verb {
+            Verb::Versions | Verb::Registration => match self.budget.turn().await {
+                Ok(turn) => Some(turn),
+                Err(refusal) => return refusal.into(),
+            },
+            // A page shows a whole package; the front page is search's.
+            Verb::Web if request.uri().path().starts_with("/packages/") => {
+                match self.budget.turn().await {
+                    Ok(turn) => Some(turn),
+                    Err(refusal) => return refusal.into(),
+                }
+            }
+            _ => None,
+        };
         // A panic is one failed request, here as behind the Lambda runtime.
         let functions = Arc::clone(&self.functions);
         let answered = tokio::spawn(async move { functions.call(verb, request).await }).await;
-        answered.unwrap_or_else(|panic| {
-            tracing::error!("a handler panicked: {panic}");
-            self.template.respond("DEFAULT_5XX")
-        })
+        answered.unwrap_or_else(|panic| Refusal::Broken(panic.into()).into())
     }
 
-    /// The caller, or the name of the gateway response that refuses it.
-    async fn authorize(&self, path: &str, request: &Request) -> Result<Caller, &'static str> {
+    async fn authorize(&self, path: &str, request: &Request) -> Result<Caller, Refusal> {
         let method: &Method = request.method();
-        match self.functions.authorize.decide(method, path, request.headers()).await {
-            Ok(Decision::Allow(caller)) => Ok(caller),
-            Ok(Decision::Challenge) => Err("UNAUTHORIZED"),
-            Ok(Decision::Deny) => Err("ACCESS_DENIED"),
-            Err(error) => {
-                tracing::error!("could not authorize: {error}");
-                Err("AUTHORIZER_FAILURE")
-            }
+        match self.functions.authorize.decide(method, path, request.headers()).await? {
+            Decision::Allow(caller) => Ok(caller),
+            Decision::Refuse(problem, scope) => Err(Refusal::Key { problem, scope }),
         }
+    }
+
+    /// `reply`, which asks for credentials where it is a 401: as template.yaml has it.
+    fn challenge(&self, mut reply: Reply) -> Reply {
+        let challenge = self.template.responses.get("UNAUTHORIZED").and_then(|response| {
+            response.headers.iter().find(|(name, _)| name == WWW_AUTHENTICATE)
+        });
+        if let Some((name, value)) =
+            challenge.filter(|_| reply.status() == StatusCode::UNAUTHORIZED)
+        {
+            let value: &HeaderValue = value;
+            reply.headers_mut().insert(name, value.clone());
+        }
+        reply
+    }
+}
+
+/// By whom the memory of an answer is counted: by the key, or where there is none, by the
+/// address.
+fn budget_of(request: &Request) -> String {
+    match (Caller::of(request), Peer::of(request)) {
+        (Caller::Key { name, .. }, _) => name.to_string(),
+        (Caller::Anonymous, Some(peer)) => peer.0.to_string(),
+        (Caller::Anonymous, None) => String::new(),
+    }
+}
+
+/// A path as the log may have it: short, printable, and without a key that somebody put
+/// into it.
+pub(crate) fn shown(path: &str) -> String {
+    const LONGEST: usize = 200;
+    const KEY: &str = "nuthatch_";
+    let shortened: String = one_line(path).chars().take(LONGEST).collect();
+    match shortened.split_once(KEY) {
+        Some((before, _)) => format!("{before}{KEY}…"),
+        None => shortened,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_the_log_is_short_and_shows_no_key() {
+        assert_eq!(shown("/v3/index.json"), "/v3/index.json");
+        assert_eq!(shown("/api/v2/package/nuthatch_secret/1.0"), "/api/v2/package/nuthatch_…");
+        assert_eq!(shown(&"/a".repeat(30_000)).len(), 200);
+        assert_eq!(shown("/\u{9b}\u{202e}x"), "/??x");
     }
 }

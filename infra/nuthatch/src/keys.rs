@@ -37,6 +37,9 @@ pub enum KeyError {
     /// There is no such key.
     #[error("there is no key '{0}'; see 'nuthatch key list'")]
     NoSuchKey(KeyName),
+    /// The name is one that the log and the table have a meaning for.
+    #[error("'{0}' is not a name for a key, as it means something else in the log; choose another")]
+    NameReserved(KeyName),
     /// There are no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),
@@ -147,6 +150,9 @@ pub async fn create(
     ids: Vec<IdGlob>,
     expires: Option<OffsetDateTime>,
 ) -> Result<ApiKey, KeyError> {
+    if name.is_reserved() {
+        return Err(KeyError::NameReserved(name));
+    }
     let key = ApiKey::generate().map_err(|error| KeyError::Random(error.to_string()))?;
     let record = KeyRecord {
         hash: key.hash(),

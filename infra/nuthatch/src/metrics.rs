@@ -1,15 +1,18 @@
 //! What a server has answered, for Prometheus.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use feed::{Body, Observed, Reply, Request};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::serve::Disk;
 use crate::socket::Service;
 
 /// The format that Prometheus is answered in.
@@ -22,6 +25,11 @@ struct Answers {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Folder {
+    folder: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Durations {
     verb: &'static str,
 }
@@ -31,6 +39,9 @@ struct Durations {
 pub struct Metrics {
     answers: Family<Answers, Counter>,
     durations: Family<Durations, Histogram>,
+    behind: Counter,
+    free: Family<Folder, Gauge<u64, AtomicU64>>,
+    disk: Disk,
     registry: Arc<Registry>,
 }
 
@@ -44,7 +55,14 @@ impl Default for Metrics {
         registry.register("requests", "Requests that were answered", answers.clone());
         let help = "How long requests took";
         registry.register_with_unit("request_duration", help, Unit::Seconds, durations.clone());
-        Self { answers, durations, registry: Arc::new(registry) }
+        let behind = Counter::default();
+        let help = "Searches that did not wait for the newest changes";
+        registry.register("searches_behind", help, behind.clone());
+        let free = Family::<Folder, Gauge<u64, AtomicU64>>::default();
+        let help = "Room that is left where the feed is kept";
+        registry.register_with_unit("disk_free", help, Unit::Bytes, free.clone());
+        let registry = Arc::new(registry);
+        Self { answers, durations, behind, free, disk: Disk::default(), registry }
     }
 }
 
@@ -55,6 +73,12 @@ impl Metrics {
         self.answers.get_or_create(&Answers { verb, status }).inc();
         let seconds = observed.milliseconds / 1000.0;
         self.durations.get_or_create(&Durations { verb }).observe(seconds);
+        self.behind.inc_by(observed.is_behind.into());
+    }
+
+    /// The same, with the room on `disk`.
+    pub(crate) fn of_disk(self, disk: Disk) -> Self {
+        Self { disk, ..self }
     }
 }
 
@@ -62,6 +86,10 @@ impl Service for Metrics {
     async fn answer(&self, request: Request) -> Reply {
         if request.uri().path() != "/metrics" {
             return feed::status(http::StatusCode::NOT_FOUND);
+        }
+        for (folder, free) in self.disk.free() {
+            let folder = Folder { folder: folder.display().to_string() };
+            self.free.get_or_create(&folder).set(free);
         }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

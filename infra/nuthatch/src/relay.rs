@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use feed::{BaseUrl, Body, Content, PackageBytes, Refusal, Reply, Request, Spooling, Stored};
+use feed::{
+    BaseUrl, Body, Content, PackageBytes, Refusal, Reply, Request, Spooling, Stored, Words,
+};
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode};
 use ingest::Declaration;
@@ -17,8 +19,9 @@ use tokio::net::TcpListener;
 
 use crate::client::{ClientError, Feed, Package, Source};
 use crate::command::RelayOptions;
+use crate::gateway::shown;
 use crate::push::{PushError, source};
-use crate::socket::{Patience, Service, accept, told_to_stop};
+use crate::socket::{Connections, Hosts, Listening, Patience, Service, accept, told_to_stop};
 
 /// Where stock clients push to.
 const PUBLISH: &str = "/api/v2/package";
@@ -75,6 +78,11 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
         .map_err(|source| RelayError::Listen { address, source })?;
     let base_url = BaseUrl(format!("http://{}", listener.local_addr()?));
     announce(&base_url, &source.address)?;
+    let listening = Listening {
+        patience: Patience::with_clients(),
+        connections: Connections::few(),
+        hosts: Hosts::of(address.ip(), &base_url),
+    };
     let relay = Relay {
         feed,
         base_url,
@@ -82,7 +90,7 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
         // The feed's own limit is less, and it says so.
         package_bytes: PackageBytes::MOST,
     };
-    Ok(accept(listener, relay, Patience::with_clients(), told_to_stop()).await?)
+    Ok(accept(listener, relay, listening, told_to_stop()).await?)
 }
 
 /// Prints the source for a script to read, and for people what to do with it.
@@ -114,8 +122,9 @@ impl Service for Relay {
             (&Method::GET, "/v3/index.json") => Ok(feed::json(&self.index())),
             _ => self.forward(request).await,
         };
-        let reply = answered.unwrap_or_else(Reply::from);
-        tracing::info!(http.status = reply.status().as_u16(), "{method} {path}");
+        let mut reply = answered.unwrap_or_else(Reply::from);
+        Words::warn(&method, &mut reply);
+        tracing::info!(http.status = reply.status().as_u16(), "{method} {}", shown(&path));
         reply
     }
 }

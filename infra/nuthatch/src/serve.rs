@@ -1,5 +1,6 @@
 //! `nuthatch serve`: the gateway on a socket.
 
+mod disk;
 mod host;
 mod welcome;
 
@@ -16,9 +17,12 @@ use crate::command::ServeOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Functions, Gateway, Settings, TemplateError};
 use crate::keys::{self, KeyError};
-use crate::socket::{Patience, accept, told_to_stop};
+use crate::socket::{
+    Connections, Hosts, Listening, Patience, accept, raise_descriptors, told_to_stop,
+};
 use crate::stack::{Stack, StackError};
 
+pub use disk::Disk;
 pub use host::Host;
 
 /// How often what has expired is removed, and the snapshot of the index written.
@@ -67,30 +71,41 @@ pub enum ServeError {
 /// # Errors
 /// The server cannot start.
 pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
+    let descriptors = raise_descriptors();
     let listener = listen(options.listen).await?;
     let base_url = base_url(options.url.as_ref(), listener.local_addr()?)?;
     let metrics = match options.metrics {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
+    // Each connection may have a file of its own open, and the engines have some.
+    let connections = Connections::new(
+        options.max_connections.get().min(descriptors / 2),
+        options.max_connections_per_address.get(),
+        &options.trusted_proxies,
+    );
+    let hosts = Hosts::of(listener.local_addr()?.ip(), &base_url);
+    let patience = Patience::with_clients();
+    let listening = Listening { patience, connections, hosts };
     match (Stack::at(&options.place).await?, options.place.table.clone()) {
         (Some(Stack { table, bucket }), _) => {
-            on_aws(&options, (table, bucket), (listener, metrics), base_url).await
+            on_aws(&options, (table, bucket), (listener, metrics), (base_url, listening)).await
         }
         (None, Some(table)) => {
             let bucket = options.bucket.clone().ok_or(ServeError::NoBucket)?;
-            on_aws(&options, (table, bucket), (listener, metrics), base_url).await
+            on_aws(&options, (table, bucket), (listener, metrics), (base_url, listening)).await
         }
-        (None, None) => on_this_machine(&options, (listener, metrics), base_url).await,
+        (None, None) => on_this_machine(&options, (listener, metrics), (base_url, listening)).await,
     }
 }
 
 async fn on_this_machine(
     options: &ServeOptions,
     (listener, metrics): (TcpListener, Option<TcpListener>),
-    base_url: BaseUrl,
+    (base_url, listening): (BaseUrl, Listening),
 ) -> Result<(), ServeError> {
     let folder = DataFolder::open(&options.place.data)?;
+    let disk = Disk::of(vec![options.place.data.clone()]);
     let engines = folder.start(RecyclePeriod::default()).await?;
     let aws = engines.aws();
     let settings = Settings {
@@ -105,12 +120,13 @@ async fn on_this_machine(
     let is_first_start = table.keys().await.map_err(KeyError::from)?.is_empty();
     let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
-    tell(&gateway, metrics);
+    tell(&gateway, &disk, metrics);
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
-    let host =
-        Host::from(gateway.clone()).with_bucket(engines.s3.clone(), &base_url, options.max_pushes);
+    let host = Host::from(gateway.clone())
+        .with_bucket(engines.s3.clone(), &base_url, settings.permits.clone())
+        .on_disk(disk);
     let upkeep = tokio::spawn(keep_up(engines, gateway));
-    accept(listener, host, Patience::with_clients(), told_to_stop()).await?;
+    accept(listener, host, listening, told_to_stop()).await?;
     upkeep.abort();
     Ok(())
 }
@@ -119,16 +135,18 @@ async fn on_aws(
     options: &ServeOptions,
     names: (TableName, BucketName),
     (listener, metrics): (TcpListener, Option<TcpListener>),
-    base_url: BaseUrl,
+    (base_url, listening): (BaseUrl, Listening),
 ) -> Result<(), ServeError> {
     let aws: Aws = keys::aws(options.place.endpoint_url.as_deref()).await;
     let spooling = Spooling::Folder(std::env::temp_dir());
+    let disk = Disk::of(vec![std::env::temp_dir()]);
     let settings = Settings { parts: Parts::for_aws(), ..settings(options, names, spooling) };
     let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
-    tell(&gateway, metrics);
+    tell(&gateway, &disk, metrics);
     tracing::info!("serving {}", base_url.0);
-    let patience = Patience::with_a_load_balancer();
-    accept(listener, Host::from(gateway), patience, told_to_stop()).await?;
+    let listening = Listening { patience: Patience::with_a_load_balancer(), ..listening };
+    let host = Host::from(gateway).on_disk(disk);
+    accept(listener, host, listening, told_to_stop()).await?;
     Ok(())
 }
 
@@ -138,11 +156,15 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// Tells whoever asks at `listener` how the feed does.
-fn tell(gateway: &Gateway, listener: Option<TcpListener>) {
+fn tell(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) {
     if let Some(listener) = listener {
-        let metrics = gateway.metrics().clone();
-        let patience = Patience::with_clients();
-        tokio::spawn(accept(listener, metrics, patience, std::future::pending()));
+        let metrics = gateway.metrics().clone().of_disk(disk.clone());
+        let listening = Listening {
+            patience: Patience::with_clients(),
+            connections: Connections::few(),
+            hosts: Hosts::default(),
+        };
+        tokio::spawn(accept(listener, metrics, listening, std::future::pending()));
     }
 }
 
@@ -158,7 +180,8 @@ fn settings(
         delete_behavior: options.delete_behavior,
         package_bytes: options.max_package_bytes.unwrap_or_default(),
         spooling,
-        permits: Permits::new(options.max_pushes.get(), options.max_pushes_per_key.get()),
+        permits: Permits::new(options.max_pushes.get(), options.max_pushes_per_key.get())
+            .per_minute(options.max_pushes_per_minute.get()),
         parts: Parts::default(),
         delivery: Delivery::Stream,
         public_bucket: None,

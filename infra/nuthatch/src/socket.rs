@@ -1,22 +1,43 @@
 //! HTTP on a socket: connections, their time limits, and their end.
 
+mod allowance;
+mod connections;
+mod hosts;
 mod inbound;
+mod outbound;
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use feed::{Reply, Request};
+use feed::{Body, Peer, Reply, Request, Words};
+use http::header::{CONNECTION, HeaderValue};
+use hyper::ext::ReasonPhrase;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_io_timeout::TimeoutStream;
 
+pub use connections::Connections;
+pub(crate) use connections::raise_descriptors;
+pub use hosts::Hosts;
 use inbound::Inbound;
+use outbound::Outbound;
+
+/// What a listener takes.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    /// How long it waits for requests.
+    pub patience: Patience,
+    /// How many connections.
+    pub connections: Connections,
+    /// Whatever of hosts.
+    pub hosts: Hosts,
+}
 
 /// How long a connection may be without a request, and a client take for the head of
 /// one.
@@ -40,8 +61,6 @@ impl Patience {
 
 /// Bytes of a connection's buffers: what keeps many large uploads at once small.
 const BUFFER: usize = 64 * 1024;
-/// How long a client may leave an answer unread.
-const UNREAD: Duration = Duration::from_mins(1);
 /// How long requests may take to finish once the server was told to stop:
 /// what a NuGet client waits for a push.
 const DRAIN: Duration = Duration::from_mins(5);
@@ -58,7 +77,7 @@ pub trait Service: Clone + Send + Sync + 'static {
 pub async fn accept(
     listener: TcpListener,
     service: impl Service,
-    patience: Patience,
+    listening: Listening,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
@@ -67,7 +86,9 @@ pub async fn accept(
         tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => serve_connection(stream, service.clone(), patience, &graceful),
+                Ok((stream, peer)) => {
+                    serve_connection((stream, peer), service.clone(), &listening, &graceful);
+                }
                 // Such as too many open files: those that are open will end.
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
@@ -88,31 +109,82 @@ pub async fn accept(
 }
 
 fn serve_connection(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     service: impl Service,
-    patience: Patience,
+    listening: &Listening,
     graceful: &GracefulShutdown,
 ) {
+    let peer = peer.ip().to_canonical();
+    let Some(place) = listening.connections.take(peer) else {
+        tracing::debug!("{peer} has too many connections");
+        // As much as goes out at once; who does not read it is not waited for.
+        let _ = stream.try_write(
+            b"HTTP/1.1 503 The feed has too many connections: try again in a moment\r\n\
+            Retry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        );
+        return;
+    };
     // A reply's head and body are written apart.
     let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(UNREAD));
-    let stream = Box::pin(stream);
+    let (hosts, connections) = (listening.hosts.clone(), listening.connections.clone());
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let service = service.clone();
-        async move { Ok::<_, Infallible>(service.answer(Inbound::wrap(request)).await) }
+        let refused = hosts.refuse(request.version(), request.headers());
+        let peer = client(&connections, peer, request.headers());
+        async move {
+            let reply = match refused {
+                Some(status) => misdirected(status),
+                None => {
+                    let mut request = Inbound::wrap(request);
+                    request.extensions_mut().insert(Peer(peer));
+                    phrased(service.answer(request).await)
+                }
+            };
+            Ok::<_, Infallible>(reply)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(patience.0)
+        .header_read_timeout(listening.patience.0)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Outbound::new(stream)), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
+        let _place = place;
         if let Err(error) = connection.await {
             tracing::debug!("a connection ended: {error}");
         }
     });
+}
+
+/// Where a request comes from: the peer, or the client that a proxy names, the last one in
+/// the header being the proxy's own word.
+fn client(connections: &Connections, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
+    if !connections.is_proxy(peer) {
+        return peer;
+    }
+    let forwarded = headers.get_all("x-forwarded-for").into_iter().next_back();
+    let forwarded = forwarded.and_then(|value| value.to_str().ok());
+    let last = forwarded.and_then(|value| value.rsplit(',').next());
+    last.and_then(|address| address.trim().parse().ok()).unwrap_or(peer)
+}
+
+/// `reply` with the words of its refusal in the status line.
+fn phrased(mut reply: Reply) -> Reply {
+    if let Some(reason) = Words::of(&reply).map(|words| words.reason) {
+        reply.extensions_mut().insert(ReasonPhrase::from_static(reason.as_bytes()));
+    }
+    reply
+}
+
+/// The refusal of a request for another host, or for none.
+fn misdirected(status: http::StatusCode) -> Reply {
+    let mut reply = Reply::new(Body::from(
+        "this server does not answer to that Host; use the address that --url names\n",
+    ));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    reply
 }
 
 /// Done when the process is told to stop.

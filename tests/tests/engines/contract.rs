@@ -181,7 +181,7 @@ pub(crate) async fn objects_are_listed_and_removed(stage: &Stage) {
     let listed = async || {
         let (mut found, mut position) = (None, None);
         loop {
-            let page = stage.objects().list(position).await.unwrap();
+            let page = stage.objects().list(feed::Place::Packages, position).await.unwrap();
             let mut objects = page.objects.into_iter();
             found = found.or_else(|| objects.find(|object| object.key == key.as_str()));
             position = page.next;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use nuthatch::socket::Patience;
+use nuthatch::socket::{Connections, Hosts, Listening, Patience};
 use nuthatch_tests::{Server, TestFeed, framed, run, send_to};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -167,12 +167,13 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
         owner.key()
     )
     .unwrap();
-    let serving = nuthatch::socket::accept(
-        listener,
-        feed.gateway.clone(),
-        Patience::with_clients(),
-        std::future::pending(),
-    );
+    let listening = Listening {
+        patience: Patience::with_clients(),
+        connections: Connections::new(100, 100, &[]),
+        hosts: Hosts::default(),
+    };
+    let serving =
+        nuthatch::socket::accept(listener, feed.gateway.clone(), listening, std::future::pending());
     let serving = tokio::spawn(serving);
     stream.set_nonblocking(true).unwrap();
     let mut stream = tokio::net::TcpStream::from_std(stream).unwrap();

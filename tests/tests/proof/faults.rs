@@ -5,7 +5,7 @@ use nuthatch_tests::{Client, Fault, Faults, FeedOptions, Idle, TestFeed};
 use ulid::Ulid;
 
 use crate::verb::Verb;
-use crate::world::{check_files, look};
+use crate::world::{Seen, check_files, check_marks, look};
 
 /// Cases that share a feed, each with a package of its own.
 const SHARED: usize = 64;
@@ -89,6 +89,9 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     changes.sort_unstable();
     expected.sort_unstable();
     assert_eq!(changes, expected, "{case}");
+    if verb.after() != Seen::Absent {
+        check_marks(&feed, &id).await;
+    }
     if matches!(verb, Verb::PushWithFiles | Verb::CommitWithFiles) {
         check_files(&feed, &id).await;
     }

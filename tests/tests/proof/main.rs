@@ -19,5 +19,6 @@ mod crashes;
 mod faults;
 mod histories;
 mod orders;
+mod rebuilds;
 mod verb;
 mod world;

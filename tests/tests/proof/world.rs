@@ -69,6 +69,18 @@ fn check_row(row: &VersionRow, bytes: &[u8]) {
     assert_eq!(row.sha256, BASE64_STANDARD.encode(Sha256::digest(bytes)));
 }
 
+/// A version that a client was told of is marked in the bucket, so that a rebuild brings it
+/// back, and one that was deleted, so that none does.
+pub(crate) async fn check_marks(feed: &TestFeed, id: &str) {
+    let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
+    let row = feed.table().version(&package, &version).await.unwrap().unwrap();
+    let marks = feed.marks_of(&package.key()).await;
+    let mark = |ending: &str| row.object.as_str().replace("nupkg", ending);
+    let is_deleted = row.state == State::Deleted;
+    assert!(marks.contains(&mark("committed")), "{id} is not marked: {marks:?}");
+    assert_eq!(marks.contains(&mark("deleted")), is_deleted, "{id}: {marks:?}");
+}
+
 /// The files of a visible version are objects.
 pub(crate) async fn check_files(feed: &TestFeed, id: &str) {
     let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());

@@ -127,6 +127,8 @@ pub enum Caller {
         name: KeyName,
         /// The ids the key is good for.
         ids: Vec<IdGlob>,
+        /// The kinds of requests the key is good for.
+        scopes: Vec<Scope>,
     },
 }
 
@@ -149,16 +151,27 @@ impl Caller {
         }
     }
 
+    /// Whether the caller's key is good for what needs `scope`.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Key { scopes, .. } => scopes.contains(&scope) || scopes.contains(&Scope::Admin),
+        }
+    }
+
     /// The caller as the authorizer's answer carries it.
     #[must_use]
     pub fn to_context(&self) -> HashMap<String, String> {
         match self {
             Self::Anonymous => HashMap::new(),
-            Self::Key { name, ids } => {
+            Self::Key { name, ids, scopes } => {
                 let ids: Vec<&str> = ids.iter().map(IdGlob::as_str).collect();
+                let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
                 HashMap::from([
                     ("key".to_owned(), name.to_string()),
                     ("ids".to_owned(), ids.join(" ")),
+                    ("scopes".to_owned(), scopes.join(" ")),
                 ])
             }
         }
@@ -172,7 +185,10 @@ impl Caller {
             None => Self::Anonymous,
             Some(name) => {
                 let ids = field("ids").unwrap_or_default();
-                Self::Key { name, ids: ids.split(' ').filter_map(|id| id.parse().ok()).collect() }
+                let ids = ids.split(' ').filter_map(|id| id.parse().ok()).collect();
+                let scopes = field("scopes").unwrap_or_default();
+                let scopes = scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
+                Self::Key { name, ids, scopes }
             }
         }
     }
@@ -237,7 +253,9 @@ mod tests {
         let caller = Caller::Key {
             name: "ci".parse().unwrap(),
             ids: vec!["Acme.*".parse().unwrap(), IdGlob::any()],
+            scopes: vec![Scope::Push, Scope::Read],
         };
+        assert!(caller.may(Scope::Push) && !caller.may(Scope::Unlist));
         let context = caller.to_context();
         assert_eq!(Caller::from_context(|field| context.get(field).cloned()), caller);
         assert_eq!(Caller::from_context(|_| None), Caller::Anonymous);

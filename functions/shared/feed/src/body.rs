@@ -10,7 +10,10 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body of a request or a reply, read frame by frame.
 #[derive(Debug)]
-pub struct Body(BoxBody<Bytes, BoxError>);
+pub struct Body {
+    frames: BoxBody<Bytes, BoxError>,
+    in_memory: bool,
+}
 
 impl Body {
     /// A body that streams.
@@ -19,7 +22,13 @@ impl Body {
         B: http_body::Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
-        Self(body.map_err(Into::into).boxed())
+        Self { frames: body.map_err(Into::into).boxed(), in_memory: false }
+    }
+
+    /// Whether all of it is held in memory, as long as nobody has read it.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// A body without a byte.
@@ -31,7 +40,7 @@ impl Body {
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(bytes: T) -> Self {
-        Self::stream(Full::new(bytes.into()))
+        Self { in_memory: true, ..Self::stream(Full::new(bytes.into())) }
     }
 }
 
@@ -43,15 +52,15 @@ impl http_body::Body for Body {
         mut self: std::pin::Pin<&mut Self>,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
-        std::pin::Pin::new(&mut self.0).poll_frame(context)
+        std::pin::Pin::new(&mut self.frames).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.frames.is_end_stream()
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.0.size_hint()
+        self.frames.size_hint()
     }
 }
 

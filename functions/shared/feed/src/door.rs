@@ -1,23 +1,48 @@
 //! The door: whose key is it, and is it good?
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::HeaderMap;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::{ApiKey, Caller, KeyRecord, Scope, Table, TableError};
+use crate::{ApiKey, Caller, KeyRecord, Refusal, Scope, Table, TableError, presented_key};
 
 /// How long a key is remembered.
 const MEMORY: Duration = Duration::from_mins(1);
 
 /// Judges keys. At most one AWS call each: a key once seen is remembered for a
-/// minute, so a revoked one stops within that.
-#[derive(Debug)]
+/// minute, so a revoked one stops within that. Clones share the memory.
+#[derive(Debug, Clone)]
 pub struct Door {
     table: Table,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    remembered: Arc<Mutex<HashMap<String, Remembered>>>,
+}
+
+/// Why a key does not open what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyProblem {
+    /// None was sent.
+    Missing,
+    /// The feed has no such key.
+    Unknown,
+    /// It has expired, or was revoked.
+    Ended,
+    /// It is good for other kinds of requests.
+    LacksScope,
+}
+
+/// A key does not open what was asked for, or that cannot be said.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// It does not.
+    #[error("the key was refused: {0:?}")]
+    Refused(KeyProblem),
+    /// The table does not answer.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 /// A key, and when it was looked up.
@@ -42,28 +67,41 @@ impl Door {
     /// A door that has seen no key yet, to the feed in `table`.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        Self { table, remembered: Mutex::default() }
+        Self { table, remembered: Arc::default() }
     }
 
-    /// Whom the presented key stands for; or, for the log, why it does not open
-    /// what needs `scope`.
+    /// Whom the presented key stands for.
     ///
     /// # Errors
-    /// The table does not answer.
-    pub async fn judge(
-        &self,
-        presented: &str,
-        scope: Scope,
-    ) -> Result<Result<Caller, &'static str>, TableError> {
-        let Ok(key) = presented.parse::<ApiKey>() else { return Ok(Err("it is none")) };
-        let Some(record) = self.record(&key).await? else { return Ok(Err("it is unknown")) };
+    /// It does not open what needs `scope`, or the table does not answer.
+    pub async fn judge(&self, presented: &str, scope: Scope) -> Result<Caller, DoorError> {
+        let refused = |problem| Err(DoorError::Refused(problem));
+        let Ok(key) = presented.parse::<ApiKey>() else { return refused(KeyProblem::Unknown) };
+        let Some(record) = self.record(&key).await? else { return refused(KeyProblem::Unknown) };
         if !record.is_valid_at(OffsetDateTime::now_utc()) {
-            return Ok(Err("it is expired or revoked"));
+            return refused(KeyProblem::Ended);
         }
         if !record.allows(scope) {
-            return Ok(Err("it lacks the scope"));
+            return refused(KeyProblem::LacksScope);
         }
-        Ok(Ok(Caller::Key { name: record.name, ids: record.ids }))
+        Ok(Caller::Key { name: record.name, ids: record.ids, scopes: record.scopes })
+    }
+
+    /// Asks once more for the key of a request that has taken its time. No call where
+    /// the last answer is younger than a minute.
+    ///
+    /// # Errors
+    /// The key is good no longer, or the table does not answer.
+    pub async fn ask_again(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Refusal> {
+        let judged = match presented_key(headers, scope) {
+            Some(key) => self.judge(&key, scope).await,
+            None => Err(DoorError::Refused(KeyProblem::Missing)),
+        };
+        match judged {
+            Ok(_) => Ok(()),
+            Err(DoorError::Refused(problem)) => Err(Refusal::Key { problem, scope }),
+            Err(DoorError::Table(error)) => Err(error.into()),
+        }
     }
 
     async fn record(&self, key: &ApiKey) -> Result<Option<KeyRecord>, TableError> {

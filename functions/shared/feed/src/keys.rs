@@ -156,6 +156,13 @@ impl KeyName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether log and table call by it what is no key: a caller without one, and what a
+    /// rebuild has brought back.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        ["anonymous", "nuthatch-check"].iter().any(|name| self.0.eq_ignore_ascii_case(name))
+    }
 }
 
 impl FromStr for KeyName {
@@ -228,6 +235,9 @@ mod tests {
     fn a_name_is_short_and_plain() {
         for name in ["a", "CI.2_b-c", &"a".repeat(64)] {
             assert_eq!(name.parse::<KeyName>().unwrap().to_string(), name);
+        }
+        for (name, is_reserved) in [("Anonymous", true), ("nuthatch-check", true), ("ci", false)] {
+            assert_eq!(name.parse::<KeyName>().unwrap().is_reserved(), is_reserved);
         }
         for name in ["", "a b", "a/b", "\u{e9}", &"a".repeat(65)] {
             assert_eq!(name.parse::<KeyName>(), Err(KeyNameError(name.to_owned())));

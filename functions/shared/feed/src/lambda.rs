@@ -11,7 +11,10 @@ use lambda_http::request::RequestContext;
 use lambda_http::{IntoResponse, RequestExt, lambda_runtime, service_fn, tracing};
 use time::OffsetDateTime;
 
-use crate::{Asked, BaseUrl, Body, Caller, Observation, Observed, PathParameters, Reply, Request};
+use crate::{
+    Asked, BaseUrl, Body, Caller, Observation, Observed, PathParameters, Peer, Refusal, Reply,
+    Request,
+};
 
 /// An error that ends a function before or while it runs.
 pub use lambda_http::Error;
@@ -91,7 +94,7 @@ pub fn request(event: lambda_http::Request) -> Request {
         .iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let (caller, base_url, path) = match event.request_context_ref() {
+    let (caller, base_url, path, client) = match event.request_context_ref() {
         Some(RequestContext::ApiGatewayV1(context)) => {
             let fields = &context.authorizer.fields;
             let field = |name: &str| fields.get(name)?.as_str().map(str::to_owned);
@@ -100,9 +103,11 @@ pub fn request(event: lambda_http::Request) -> Request {
             let (prefix, path) = split(path, resource);
             let domain = context.domain_name.as_deref().unwrap_or_default();
             let base_url = BaseUrl(format!("https://{domain}{prefix}"));
-            (Caller::from_context(field), base_url, path.to_owned())
+            let client = context.identity.source_ip.as_deref();
+            let client = client.and_then(|address| address.parse().ok()).map(Peer);
+            (Caller::from_context(field), base_url, path.to_owned(), client)
         }
-        _ => (Caller::Anonymous, BaseUrl(String::new()), String::new()),
+        _ => (Caller::Anonymous, BaseUrl(String::new()), String::new(), None),
     };
     let (mut parts, body) = event.into_parts();
     // What verbs call a path begins behind stage and base path.
@@ -111,6 +116,9 @@ pub fn request(event: lambda_http::Request) -> Request {
         parts.uri = uri;
     }
     parts.extensions.insert(PathParameters(parameters));
+    if let Some(client) = client {
+        parts.extensions.insert(client);
+    }
     parts.extensions.insert(caller);
     parts.extensions.insert(base_url);
     let body = match body {
@@ -132,8 +140,14 @@ impl Answer {
     /// # Errors
     /// The reply's body cannot be read.
     pub async fn of(reply: Reply) -> Result<Self, Error> {
-        let (parts, body) = reply.into_parts();
-        let body = body.collect().await?.to_bytes();
+        // Base64 makes 4 bytes of 3, and an answer has at most 6 MB (Lambda quota).
+        const LARGEST: usize = 4 * 1024 * 1024 + 256 * 1024;
+        let (mut parts, body) = reply.into_parts();
+        let mut body = body.collect().await?.to_bytes();
+        if body.len() > LARGEST {
+            let (refusal, words) = Reply::from(Refusal::AnswerTooLarge).into_parts();
+            (parts, body) = (refusal, words.collect().await?.to_bytes());
+        }
         let body = if body.is_empty() {
             lambda_http::Body::Empty
         } else {

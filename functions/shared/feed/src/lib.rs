@@ -11,6 +11,7 @@ mod body;
 mod config;
 mod content;
 mod cookie;
+mod credentials;
 mod door;
 mod files;
 mod keys;
@@ -22,6 +23,7 @@ mod objects;
 mod observation;
 mod path;
 mod refusal;
+mod releases;
 mod reply;
 mod request;
 mod table;
@@ -34,23 +36,26 @@ pub use config::{
 };
 pub use content::{Content, FileBody, Spool, Spooling};
 pub use cookie::SessionCookie;
-pub use door::Door;
+pub use credentials::presented_key;
+pub use door::{Door, DoorError, KeyProblem};
 pub use files::AttachedFile;
 pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};
 pub use links::{Hive, Links, escape};
 pub use memory::Memory;
 pub use negotiation::Asked;
 pub use objects::{
-    ListedObject, ObjectError, ObjectKey, ObjectName, ObjectPage, Objects, Parts, RedirectLifetime,
-    RemoteObject, Stored, UploadAddress, UploadLifetime,
+    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage, Objects, Parts,
+    Place, RedirectLifetime, RemoteObject, Stored, UploadAddress, UploadLifetime,
 };
 pub use observation::{Observation, Observed, Subject};
 pub use path::{package_version, path_version};
 pub use refusal::{Refusal, one_line};
+pub use releases::Releases;
 pub use reply::{
-    Lifetime, Reply, contained, json, no_content, redirect, stamped, status, stream, tagged, warned,
+    Lifetime, Reply, Words, behind, contained, json, json_tagged, no_content, redirect, stamped,
+    status, stream, tagged, warned,
 };
-pub use request::{BaseUrl, PathParameters, Request};
+pub use request::{BaseUrl, PathParameters, Peer, Request};
 pub use table::{
     Change, Changes, Commit, Deletion, Dependency, DependencyGroup, Listing, LoggedChange,
     Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, State, Table, TableError,

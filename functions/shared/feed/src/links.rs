@@ -71,6 +71,16 @@ impl<'a> Links<'a> {
         format!("{}/v3/{}/{}/{}.json", self.base, self.hive.folder(), self.id, version.key())
     }
 
+    /// What the name of a version's entry begins with; no version does.
+    pub const ENTRY: &'static str = "entry.";
+
+    /// A version's entry, which holds what a catalog would say of it.
+    #[must_use]
+    pub fn entry(&self, version: &Version) -> String {
+        let (base, folder, id) = (self.base, self.hive.folder(), &self.id);
+        format!("{base}/v3/{folder}/{id}/{}{}.json", Self::ENTRY, version.key())
+    }
+
     /// A version's file in the flat container.
     #[must_use]
     pub fn file(&self, version: &Version, name: &str) -> String {
@@ -111,6 +121,7 @@ mod tests {
         assert_eq!(links.registration(), format!("{folder}/index.json"));
         assert_eq!(links.page(&one, &other), format!("{folder}/page/1.0.0-rc.1/2.0.0.json"));
         assert_eq!(links.leaf(&one), format!("{folder}/1.0.0-rc.1.json"));
+        assert_eq!(links.entry(&one), format!("{folder}/entry.1.0.0-rc.1.json"));
         let folder = "https://feed/v3/package/acme.core/1.0.0-rc.1";
         assert_eq!(links.file(&one, "readme"), format!("{folder}/readme"));
         assert_eq!(links.nupkg(&one), format!("{folder}/acme.core.1.0.0-rc.1.nupkg"));

@@ -1,18 +1,43 @@
 //! What a function remembers of packages between requests.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use nupkg::PackageId;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
+use tokio::sync::Semaphore;
+
 use crate::{Stamped, Table, TableError};
+
+/// Packages that are read at once: each may take many MB while it is.
+const READS: usize = 2;
 
 /// Packages once read, the ones asked for kept: to answer from it takes one
 /// small read of the table, which says whether the package is still the same. A
 /// package that was changed within the last minute is not remembered.
+///
+/// All who ask for one package share a read of it that began after they asked, so that a
+/// crowd costs two reads: the one under way, and the next.
 #[derive(Debug)]
-pub struct Memory<T>(Cache<String, Remembered<T>, Weights>);
+pub struct Memory<T> {
+    known: Cache<String, Remembered<T>, Weights>,
+    /// The reads under way, by the package's id.
+    reads: Mutex<HashMap<String, Weak<Read<T>>>>,
+    turns: Semaphore,
+}
+
+/// The last read of a package, as long as anybody waits for one.
+type Read<T> = tokio::sync::Mutex<Option<Done<T>>>;
+
+/// A read that was finished.
+#[derive(Debug)]
+struct Done<T> {
+    began: Instant,
+    package: Option<Arc<Stamped<T>>>,
+}
 
 /// A package, and about how many bytes it takes.
 type Remembered<T> = (Arc<Stamped<T>>, usize);
@@ -49,7 +74,7 @@ impl<T> Memory<T> {
             // Both capacities are set, so never.
             Err(_) => Cache::with_weighter(packages, bytes.into(), Weights),
         };
-        Self(cache)
+        Self { known: cache, reads: Mutex::default(), turns: Semaphore::new(READS) }
     }
 
     /// The package as it is now, from memory or from `read`, which gives about
@@ -67,21 +92,40 @@ impl<T> Memory<T> {
     where
         F: Future<Output = Result<Option<Stamped<T>>, TableError>>,
     {
-        let key = id.key();
-        if let Some((package, _)) = self.0.get(&key) {
+        let (key, asked) = (id.key(), Instant::now());
+        if let Some((package, _)) = self.known.get(&key) {
             match table.stamp(id).await? {
                 None => return Ok(None),
                 Some(stamp) if stamp == package.stamp => return Ok(Some(package)),
                 Some(_) => {}
             }
         }
-        let Some(package) = read().await? else { return Ok(None) };
-        let bytes = weigh(&package.value);
-        let package = Arc::new(package);
-        if package.stamp.is_settled() {
-            self.0.insert(key, (Arc::clone(&package), bytes));
+        let shared = self.read_of(&key);
+        let mut last = shared.lock().await;
+        if let Some(done) = last.as_ref().filter(|done| done.began > asked) {
+            return Ok(done.package.clone());
         }
-        Ok(Some(package))
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        let began = Instant::now();
+        let package = read().await?.map(Arc::new);
+        if let Some(package) = package.as_ref().filter(|package| package.stamp.is_settled()) {
+            self.known.insert(key, (Arc::clone(package), weigh(&package.value)));
+        }
+        *last = Some(Done { began, package: package.clone() });
+        Ok(package)
+    }
+
+    /// The read that all share who ask for the package now.
+    fn read_of(&self, key: &str) -> Arc<Read<T>> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(read) = reads.get(key).and_then(Weak::upgrade) {
+            return read;
+        }
+        reads.retain(|_, read| read.strong_count() > 0);
+        let read = Arc::new(Read::default());
+        reads.insert(key.to_owned(), Arc::downgrade(&read));
+        read
     }
 }
 
@@ -95,14 +139,14 @@ mod tests {
         let stamp = crate::Stamp::read("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
         for id in 0..1_000 {
             let package = Arc::new(Stamped { stamp, value: () });
-            memory.0.insert(id.to_string(), (package, 1_000));
+            memory.known.insert(id.to_string(), (package, 1_000));
         }
-        assert!(memory.0.weight() <= 100_000);
+        assert!(memory.known.weight() <= 100_000);
         // Their bytes, their ids, and what the maps around them take.
-        assert!(memory.0.weight() >= memory.0.len() as u64 * 1_201);
-        assert!(memory.0.len() > 10);
+        assert!(memory.known.weight() >= memory.known.len() as u64 * 1_201);
+        assert!(memory.known.len() > 10);
         let package = Arc::new(Stamped { stamp, value: () });
-        memory.0.insert("large".to_owned(), (package, 60_000));
-        assert!(memory.0.get("large").is_some());
+        memory.known.insert("large".to_owned(), (package, 60_000));
+        assert!(memory.known.get("large").is_some());
     }
 }

@@ -14,12 +14,13 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use crate::{Body, Reply, Request, status};
+use crate::{Body, Reply, Request, Words, status};
 
 /// What a request's headers ask of its reply.
 #[derive(Debug, Clone)]
 pub struct Asked {
     is_read: bool,
+    method: Method,
     head_alone: bool,
     gzip: bool,
     known: Vec<String>,
@@ -37,6 +38,7 @@ impl Asked {
         let head_alone = request.method() == Method::HEAD;
         Self {
             is_read: head_alone || request.method() == Method::GET,
+            method: request.method().clone(),
             head_alone,
             gzip: list(ACCEPT_ENCODING).iter().any(|coding| takes_gzip(coding)),
             known: list(IF_NONE_MATCH),
@@ -44,7 +46,8 @@ impl Asked {
     }
 
     /// `reply` as it was asked for.
-    pub async fn shape(self, reply: Reply) -> Reply {
+    pub async fn shape(self, mut reply: Reply) -> Reply {
+        Words::warn(&self.method, &mut reply);
         let is_whole_or_part =
             [StatusCode::OK, StatusCode::PARTIAL_CONTENT].contains(&reply.status());
         if self.is_read && is_whole_or_part && self.knows(reply.headers()) {

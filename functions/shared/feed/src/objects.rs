@@ -1,6 +1,7 @@
 //! The bucket: packages as write-once objects.
 
 mod list;
+mod marks;
 mod parts;
 mod remote;
 mod uploads;
@@ -23,13 +24,13 @@ use ulid::Ulid;
 use crate::aws::patience;
 use crate::{AttachedFile, Body, BoxError, BucketName, Content};
 
-pub use list::{ListedObject, ObjectName, ObjectPage};
+pub use list::{ListedObject, ObjectKind, ObjectName, ObjectPage, Place};
 pub use parts::Parts;
 pub use remote::RemoteObject;
 pub use uploads::{Stored, UploadAddress, UploadLifetime};
 
-/// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg`. No
-/// other push can have it.
+/// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg`, and below
+/// `uploads/` while it is not known whether it is a package. No other push can have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectKey(String);
 
@@ -43,14 +44,25 @@ impl ObjectKey {
     /// The key of the push that is called `ulid`.
     #[must_use]
     pub fn of(id: &PackageId, version: &Version, ulid: Ulid) -> Self {
-        Self(format!("packages/{}/{}/{ulid}.nupkg", id.key(), version.key()))
+        Self(format!("{PACKAGES}{}/{}/{ulid}.nupkg", id.key(), version.key()))
     }
 
     /// The key of a file out of the package, which stands beside it.
     #[must_use]
     pub fn attached(&self, file: AttachedFile) -> Self {
+        self.with_extension(file.extension())
+    }
+
+    fn with_extension(&self, extension: &str) -> Self {
         let stem = self.0.strip_suffix(".nupkg").unwrap_or(&self.0);
-        Self(format!("{stem}.{}", file.extension()))
+        Self(format!("{stem}.{extension}"))
+    }
+
+    /// Where the package of this key is uploaded to.
+    #[must_use]
+    pub fn upload(&self) -> Self {
+        let place = self.0.strip_prefix(PACKAGES).unwrap_or(&self.0);
+        Self(format!("{UPLOADS}{place}"))
     }
 
     /// The part of the key that no other push has.
@@ -80,6 +92,12 @@ impl fmt::Display for ObjectKey {
         f.write_str(&self.0)
     }
 }
+
+/// Below it are the packages, and the marks that say which of them were committed.
+pub(crate) const PACKAGES: &str = "packages/";
+/// Below it is what was uploaded and not committed yet. The bucket forgets it after a day
+/// (template.yaml; a server's own sweep).
+pub(crate) const UPLOADS: &str = "uploads/";
 
 /// The key of the snapshot that search starts from: the one object that is
 /// written more than once.
@@ -315,6 +333,7 @@ mod tests {
         assert_eq!(key.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.nupkg"));
         assert_eq!(key.ulid(), push);
         assert_eq!(key.file_name(), "acme.core.1.0.0-rc.nupkg");
+        assert_eq!(key.upload().as_str(), format!("uploads/acme.core/1.0.0-rc/{push}.nupkg"));
         let readme = key.attached(AttachedFile::Readme);
         assert_eq!(readme.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.readme"));
     }

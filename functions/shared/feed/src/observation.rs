@@ -9,7 +9,8 @@ use nupkg::{PackageId, Version};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::{Caller, PathParameters, Reply, Request, package_version, path_version};
+use crate::reply::Behind;
+use crate::{Caller, PathParameters, Peer, Reply, Request, package_version, path_version};
 
 /// The package that a request is about, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl Subject {
 pub struct Observation {
     verb: &'static str,
     key: String,
+    client: Option<Peer>,
     subject: Subject,
     started: Instant,
 }
@@ -62,7 +64,10 @@ pub struct Observed {
     pub status: StatusCode,
     /// Milliseconds that it took.
     pub milliseconds: f64,
+    /// Whether it was a search that did not wait for the newest changes.
+    pub is_behind: bool,
     key: String,
+    client: Option<Peer>,
     subject: Subject,
 }
 
@@ -71,7 +76,8 @@ impl Observation {
     #[must_use]
     pub fn begin(verb: &'static str, request: &Request) -> Self {
         let subject = Subject::of_path(&PathParameters::of(request));
-        Self { verb, key: Caller::of(request).name().to_owned(), subject, started: Instant::now() }
+        let key = Caller::of(request).name().to_owned();
+        Self { verb, key, client: Peer::of(request), subject, started: Instant::now() }
     }
 
     /// It is answered by `reply`.
@@ -82,7 +88,9 @@ impl Observation {
             verb: self.verb,
             status: reply.status(),
             milliseconds: (milliseconds * 10.0).round() / 10.0,
+            is_behind: reply.extensions().get::<Behind>().is_some(),
             key: self.key,
+            client: self.client,
             subject: reply.extensions().get().cloned().unwrap_or(self.subject),
         }
     }
@@ -107,6 +115,7 @@ impl Observed {
             http.status = self.status.as_u16(),
             duration_ms = self.milliseconds,
             key.name = self.key,
+            client.address = self.client.map(|client| tracing::field::display(client.0)),
             package.id = id.as_ref().map(PackageId::as_str),
             package.version = version.as_ref().map(Version::normalized),
             "{self}",
@@ -126,14 +135,16 @@ impl Observed {
                     "Dimensions": [["Function", "Outcome"]],
                     "Metrics": [
                         { "Name": "Requests", "Unit": "Count" },
-                        { "Name": "Duration", "Unit": "Milliseconds" }
+                        { "Name": "Duration", "Unit": "Milliseconds" },
+                        { "Name": "SearchesBehind", "Unit": "Count" }
                     ]
                 }]
             },
             "Function": function,
             "Outcome": self.outcome(),
             "Requests": 1,
-            "Duration": self.milliseconds
+            "Duration": self.milliseconds,
+            "SearchesBehind": u8::from(self.is_behind)
         })
     }
 }

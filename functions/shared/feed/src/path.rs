@@ -1,6 +1,6 @@
 //! What stands in the paths of requests.
 
-use nupkg::{PackageId, Version};
+use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
 
 use crate::Refusal;
 
@@ -24,11 +24,8 @@ pub fn package_version(path: &str) -> Result<(PackageId, Version), Refusal> {
 /// # Errors
 /// It is none, or longer than any that can be there.
 pub fn path_version(text: &str) -> Result<Version, Refusal> {
-    // A key of the table has room for 1,024 bytes (AWS quota), a pushed
-    // version for 64 and any number of leading zeros.
-    const LONGEST: usize = 255;
     match text.parse::<Version>() {
-        Ok(version) if version.key().len() <= LONGEST => Ok(version),
+        Ok(version) if version.key().len() <= MAX_VERSION_LENGTH => Ok(version),
         _ => Err(Refusal::NoSuchAddress),
     }
 }
@@ -39,7 +36,7 @@ mod tests {
 
     #[test]
     fn a_version_that_is_found_is_found_by_its_normalized_spelling_too() {
-        let labels = "c".repeat(249);
+        let labels = "c".repeat(250);
         let (short, normalized) = (format!("6.0-{labels}"), format!("6.0.0-{labels}"));
         assert_eq!(path_version(&short).unwrap(), path_version(&normalized).unwrap());
         assert!(path_version(&format!("{short}c")).is_err());

@@ -6,9 +6,10 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::{Body, Refusal, Stamp, one_line};
 
@@ -17,6 +18,42 @@ pub type Reply = Response<Body>;
 
 /// What NuGet clients print of any answer; they show no bodies.
 const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
+
+/// What a refusal says, for where clients look for it.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// In full, as one line.
+    pub(crate) detail: String,
+    /// As the status line says it.
+    pub reason: &'static str,
+}
+
+impl Words {
+    /// The words that `reply` refuses with.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Option<&Self> {
+        reply.extensions().get()
+    }
+
+    /// Lets a client that asked with `method` print them. Only on what ends an operation:
+    /// clients print the header of every answer, also of one that they try again and get
+    /// past, and `-warnaserror` makes a failed build of that (seen with SDK 10). So not on
+    /// a read, nor where a write is tried again: with credentials after 401, and as it is
+    /// after 408, 429 and failures.
+    pub fn warn(method: &Method, reply: &mut Reply) {
+        let is_write = [Method::PUT, Method::POST, Method::DELETE].contains(method);
+        let is_tried_again =
+            [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
+                .contains(&reply.status());
+        if !is_write || is_tried_again || !reply.status().is_client_error() {
+            return;
+        }
+        let warning = Self::of(reply).and_then(|words| HeaderValue::from_str(&words.detail).ok());
+        if let Some(warning) = warning {
+            reply.headers_mut().insert(WARNING, warning);
+        }
+    }
+}
 
 /// An empty reply.
 #[must_use]
@@ -49,6 +86,34 @@ pub fn json(document: &impl Serialize) -> Reply {
         Ok(bytes) => stream(Body::from(bytes), "application/json"),
         Err(error) => Refusal::Broken(error.into()).into(),
     }
+}
+
+/// 200 with a JSON document, tagged by what is in it: the tag changes when the answer does,
+/// and tells nothing else.
+#[must_use]
+pub fn json_tagged(document: &impl Serialize) -> Reply {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => {
+            let tag: String =
+                Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let reply = stream(Body::from(bytes), "application/json");
+            tagged(reply, &tag, Lifetime::Checked)
+        }
+        Err(error) => Refusal::Broken(error.into()).into(),
+    }
+}
+
+/// Marks what was answered before all changes were read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Behind;
+
+/// `reply`, which does not hold the newest changes yet. Says so, for who waits for one.
+#[must_use]
+pub fn behind(mut reply: Reply) -> Reply {
+    let value = HeaderValue::from_static("behind");
+    reply.headers_mut().insert(HeaderName::from_static("x-nuthatch-index"), value);
+    reply.extensions_mut().insert(Behind);
+    reply
 }
 
 /// 200 with a body of the given type, to be asked about again.
@@ -117,7 +182,7 @@ pub fn redirect(address: &str) -> Reply {
 }
 
 impl From<Refusal> for Reply {
-    /// A problem document (RFC 9457), and the same words in a header. Logs what
+    /// A problem document (RFC 9457), and the same words beside it. Logs what
     /// the client is not told.
     fn from(refusal: Refusal) -> Self {
         let status = refusal.status();
@@ -134,13 +199,7 @@ impl From<Refusal> for Reply {
         if let Some(seconds) = refusal.retry_after() {
             reply.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
-        // A restore asks every feed for every id, and Visual Studio every
-        // version for a readme: that there is none is an answer, and no warning.
-        if !matches!(refusal, Refusal::NoSuchPackage(_) | Refusal::NoSuchFile { .. })
-            && let Ok(warning) = HeaderValue::from_str(&detail)
-        {
-            reply.headers_mut().insert(WARNING, warning);
-        }
+        reply.extensions_mut().insert(Words { detail, reason: refusal.reason() });
         reply
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use nupkg::PackageId;
 
-use crate::{Body, Caller, KeyName, Refusal};
+use crate::{Body, Caller, KeyName, KeyProblem, Refusal, Scope};
 
 /// A request to a verb. The gateway adds a [`Caller`], [`PathParameters`] and
 /// a [`BaseUrl`] to its extensions.
@@ -25,6 +25,18 @@ impl PathParameters {
     #[must_use]
     pub fn of(request: &Request) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+}
+
+/// The address that a request came from, as far as the gateway knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub std::net::IpAddr);
+
+impl Peer {
+    /// Where `request` came from.
+    #[must_use]
+    pub fn of(request: &Request) -> Option<Self> {
+        request.extensions().get::<Self>().copied()
     }
 }
 
@@ -57,13 +69,13 @@ impl Caller {
         request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)
     }
 
-    /// The caller's key, for what nobody may do without one.
+    /// The caller's key, for what nobody may do without one of this scope.
     ///
     /// # Errors
     /// The caller has none, or it is not good for `id`.
-    pub fn key_for(&self, id: &PackageId) -> Result<&KeyName, Refusal> {
+    pub fn key_for(&self, id: &PackageId, scope: Scope) -> Result<&KeyName, Refusal> {
         match self {
-            Self::Anonymous => Err(Refusal::NoKey),
+            Self::Anonymous => Err(Refusal::Key { problem: KeyProblem::Missing, scope }),
             Self::Key { name, .. } if self.covers(id) => Ok(name),
             Self::Key { name, .. } => {
                 Err(Refusal::NotYourPackage { key: name.clone(), id: id.clone() })

@@ -88,6 +88,24 @@ impl Table {
         attributes: &[&str],
     ) -> Result<Vec<Item>, TableError> {
         let mut items = Vec::new();
+        let take = |item| {
+            items.push(item);
+            Ok(())
+        };
+        self.each_item(action, pk, range, attributes, take).await?;
+        Ok(items)
+    }
+
+    /// The same, each item on its own: no more than a page of them is held, where what is
+    /// made of an item takes less.
+    async fn each_item(
+        &self,
+        action: &'static str,
+        pk: &str,
+        range: (&str, &str),
+        attributes: &[&str],
+        mut take: impl FnMut(Item) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
         let mut start = None;
         loop {
             let page = self
@@ -96,10 +114,10 @@ impl Table {
                 .send()
                 .await
                 .map_err(|error| unavailable(action, error))?;
-            items.extend(page.items.unwrap_or_default());
+            page.items.unwrap_or_default().into_iter().try_for_each(&mut take)?;
             match page.last_evaluated_key {
                 Some(key) if !key.is_empty() => start = Some(key),
-                _ => return Ok(items),
+                _ => return Ok(()),
             }
         }
     }

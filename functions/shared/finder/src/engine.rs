@@ -26,6 +26,10 @@ use crate::ranking::Ranked;
 const META: &str = "meta.json";
 const MANAGED: &str = ".managed.json";
 
+/// The most bytes of a page's results, about: below what a function may answer (Lambda
+/// quota: 6 MB, of which base64 takes a fourth).
+const LARGEST: usize = 3 * 1024 * 1024;
+
 /// The text index. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Engine {
@@ -159,9 +163,16 @@ impl Engine {
         let wanted = Ranked { skip: search.page.skip, take: search.page.take };
         let (total, documents) = searcher.search(&query, &wanted)?;
         let mut results = Results { total, ..Results::default() };
+        let mut bytes = 0;
         for document in documents {
             let package = self.stored(&searcher, document)?;
-            results.found.extend(package.seen_in(search.view));
+            let Some(found) = package.seen_in(search.view) else { continue };
+            bytes += found.bytes();
+            if bytes > LARGEST && !results.found.is_empty() {
+                results.is_cut = true;
+                break;
+            }
+            results.found.push(found);
         }
         Ok(results)
     }

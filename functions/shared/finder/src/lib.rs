@@ -19,12 +19,12 @@ mod snapshot;
 mod words;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use feed::{Changes, LoggedChange, Metadata, Objects, Table, VersionRow};
+use feed::{LoggedChange, Metadata, Objects, Table, VersionRow};
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use ulid::Ulid;
 
 use engine::{Engine, Update};
@@ -36,6 +36,10 @@ use snapshot::{Position, Snapshot};
 /// How long one request may read changes, of the 28 seconds that it has
 /// (template.yaml).
 const LONGEST: Duration = Duration::from_secs(20);
+/// Results of searches that are held at once.
+const RESULTS: usize = 8;
+/// How long a search waits for the changes before it.
+const SOON: Duration = Duration::from_secs(2);
 
 /// The packages of a feed, to be searched. Clones share them.
 #[derive(Debug, Clone)]
@@ -43,6 +47,10 @@ pub struct Finder {
     table: Table,
     objects: Objects,
     state: Arc<Mutex<Option<State>>>,
+    /// The engine of the state, for searches that wait no longer.
+    shown: Arc<std::sync::Mutex<Option<Engine>>>,
+    /// Results that may be held at once: each is of some MB at most.
+    turns: Arc<Semaphore>,
 }
 
 /// The index, and how far it has followed the log.
@@ -63,30 +71,60 @@ impl Finder {
     /// nothing is read yet.
     #[must_use]
     pub fn new(table: Table, objects: Objects) -> Self {
-        Self { table, objects, state: Arc::default() }
+        Self {
+            table,
+            objects,
+            state: Arc::default(),
+            shown: Arc::default(),
+            turns: Arc::new(Semaphore::new(RESULTS)),
+        }
     }
 
-    /// The packages that match, with all that was changed before this call. One
+    /// The packages that match, with all that was changed before this call; where that
+    /// takes more than two seconds, as a flood of pushes can make it, with what has been
+    /// read until then, and the rest is read behind it. One
     /// AWS call when nothing was; one more for every 50 versions that are read anew;
     /// one more the first time, for the snapshot.
     ///
     /// # Errors
     /// Table or bucket do not answer, or the index fails.
     pub async fn search(&self, search: Search) -> Result<Results, FinderError> {
-        let (asked, now) = (Instant::now(), OffsetDateTime::now_utc());
+        let mut following = tokio::spawn(self.clone().follow_since(Instant::now()));
+        let mut followed = tokio::time::timeout(SOON, &mut following).await;
+        // Before the first look there is nothing to answer from.
+        if followed.is_err() && self.engine().is_none() {
+            followed = tokio::time::timeout(LONGEST, following).await;
+        }
+        let is_current = match followed {
+            Ok(followed) => {
+                followed.map_err(|panic| FinderError::Engine(panic.into()))??;
+                true
+            }
+            Err(_) => false,
+        };
+        let engine = self.engine().ok_or(FinderError::CatchingUp)?;
+        // Never closed.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        let mut results = blocking(move || engine.search(&search)).await?;
+        results.is_current = is_current;
+        results.turn = turn.map(Arc::new);
+        Ok(results)
+    }
+
+    /// Reads all that was changed before `asked`. Goes on where nobody waits for it.
+    async fn follow_since(self, asked: Instant) -> Result<(), FinderError> {
         let mut held = self.state.lock().await;
         let state = self.opened(&mut held).await?;
-        // Who waited for somebody else's look at the log needs none of his own.
+        // Where somebody else has looked at the log since, no look is needed.
         if state.followed.is_none_or(|followed| followed < asked) {
-            self.follow(state, asked + LONGEST).await?;
+            self.follow(state, Instant::now() + LONGEST).await?;
         }
-        let engine = state.engine.clone();
-        // Within a minute of a change, not all of it may be here yet.
-        let generation = state.position.cursor().filter(|ulid| Changes::was_settled(*ulid, now));
-        drop(held);
-        let mut results = blocking(move || engine.search(&search)).await?;
-        results.generation = generation;
-        Ok(results)
+        Ok(())
+    }
+
+    /// The engine, once there is one.
+    fn engine(&self) -> Option<Engine> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Writes the snapshot that the next instances start from, where anything
@@ -130,14 +168,15 @@ impl Finder {
         })
         .await?;
         let stored = position.cursor();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
         Ok(held.insert(State { engine, position, followed: None, stored, failed: false }))
     }
 
     /// Applies what the log has past the cursor. What was read when an error
     /// comes stays read.
     async fn follow(&self, state: &mut State, until: Instant) -> Result<(), FinderError> {
-        // Rows of so many versions are held at once.
-        const AT_ONCE: usize = 500;
+        // Rows of so many versions are held at once, and shown together.
+        const AT_ONCE: usize = 100;
         let started = Instant::now();
         let mut next = Some(state.position.from());
         while let Some(first) = next {

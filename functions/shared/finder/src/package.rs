@@ -68,6 +68,20 @@ pub struct Found {
     pub versions: Vec<ListedVersion>,
 }
 
+impl Found {
+    /// About how many bytes it is in an answer.
+    pub(crate) fn bytes(&self) -> usize {
+        // Names of members, and the addresses of package and version.
+        const PACKAGE: usize = 1_000;
+        const VERSION: usize = 200;
+        let Description { title, authors, description, summary, tags, .. } = &self.description;
+        let texts = [title, authors, description, summary].map(String::len);
+        let tags = tags.iter().map(|tag| tag.len() + 3);
+        let versions = self.versions.iter().map(|known| VERSION + 2 * known.version.len());
+        PACKAGE + texts.iter().sum::<usize>() + tags.sum::<usize>() + versions.sum::<usize>()
+    }
+}
+
 impl Package {
     /// Takes in a listed version, or what it has become.
     pub(crate) fn insert(&mut self, version: &Version, row: &VersionRow, metadata: &Metadata) {

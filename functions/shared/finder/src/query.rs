@@ -1,5 +1,7 @@
 //! Questions: what people and clients type, as queries of the text index.
 
+use std::sync::Arc;
+
 use feed::Caller;
 use tantivy::Term;
 use tantivy::query::{
@@ -7,7 +9,7 @@ use tantivy::query::{
     PhraseQuery, Query, RegexQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
-use ulid::Ulid;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::FinderError;
 use crate::document::Fields;
@@ -90,9 +92,21 @@ pub struct Results {
     pub total: usize,
     /// The packages of the page, the best first.
     pub found: Vec<Found>,
-    /// The youngest change that is in the results, if all instances give the
-    /// same until the next one.
-    pub generation: Option<Ulid>,
+    /// Whether all that was changed before the search is in them.
+    pub is_current: bool,
+    /// Whether the page has fewer results than were asked for, as more would be too large
+    /// for an answer.
+    pub is_cut: bool,
+    /// Lets the next search have its results once these are gone.
+    pub(crate) turn: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Results {
+    /// Nothing, as nothing can match.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { is_current: true, ..Self::default() }
+    }
 }
 
 /// The characters of a question that count, and its words: more than anybody
@@ -408,12 +422,20 @@ fn all_parts(field: Field, word: &Word, begins: bool) -> Option<Box<dyn Query>> 
     Some(Box::new(BooleanQuery::new(all)))
 }
 
+/// The words one after the other: by their parts, or as wholes, for another version may
+/// have written them with other capitals.
 fn phrase(field: Field, words: &[Word]) -> Box<dyn Query> {
-    let parts: Vec<&String> = words.iter().flat_map(|word| &word.parts).collect();
-    match parts.as_slice() {
+    let parts = words.iter().flat_map(|word| word.parts.iter().cloned());
+    let wholes = words.iter().map(Word::undivided);
+    let by_parts = in_order(field, parts.collect());
+    one_of(vec![by_parts, in_order(field, wholes.collect())])
+}
+
+fn in_order(field: Field, texts: Vec<String>) -> Box<dyn Query> {
+    match texts.as_slice() {
         [one] => Box::new(term(field, one)),
-        parts => {
-            let terms = parts.iter().map(|part| Term::from_field_text(field, part));
+        texts => {
+            let terms = texts.iter().map(|text| Term::from_field_text(field, text));
             Box::new(PhraseQuery::new(terms.collect()))
         }
     }

@@ -13,7 +13,7 @@ use crate::FinderError;
 use crate::engine::Engine;
 
 /// Raised when the snapshot's shape, or what it means, changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// How the snapshot begins: a line of JSON; behind it the files, one after the
 /// other.

@@ -34,6 +34,12 @@ impl Word {
         Self { whole: parts.concat(), parts }
     }
 
+    /// The token that stands for all of it, whatever its capitals: in a row of such tokens,
+    /// which no other token can be mistaken for.
+    pub(crate) fn undivided(&self) -> String {
+        format!("\u{1}{}", self.whole)
+    }
+
     /// Whether it has parts besides itself.
     pub(crate) fn is_divided(&self) -> bool {
         self.parts.len() > 1
@@ -48,14 +54,16 @@ fn divides(before: char, c: char, after: Option<char>) -> bool {
 }
 
 /// `texts` as the index takes them: parts one after the other, a whole word in
-/// the place of its first part, and a gap between two texts, so that no phrase
-/// reaches over it.
+/// the place of its first part, beside them the words undivided, one after the other, and
+/// a gap between two texts, so that no phrase reaches over it.
 pub(crate) fn tokens<'a>(texts: impl IntoIterator<Item = &'a str>) -> PreTokenizedString {
     const GAP: usize = 100;
     let mut tokens = Vec::new();
-    let mut position = 0;
+    let (mut position, mut place) = (0, 0);
     for text in texts {
         for word in words(text) {
+            tokens.push(token(word.undivided(), place));
+            place += 1;
             if word.is_divided() {
                 tokens.push(token(word.whole, position));
             }
@@ -65,6 +73,7 @@ pub(crate) fn tokens<'a>(texts: impl IntoIterator<Item = &'a str>) -> PreTokeniz
             }
         }
         position += GAP;
+        place += GAP;
     }
     PreTokenizedString { text: String::new(), tokens }
 }

@@ -1,14 +1,13 @@
 //! What a client says of a package before it sends it.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use feed::{Body, KeyName, Refusal, Stored, VersionRow};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use nupkg::{PackageId, Version};
+use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
 use serde::{Deserialize, Serialize};
-
-/// Bytes of a declared version: more have no room in a key of table or bucket.
-const LONGEST_VERSION: usize = 255;
 
 /// A package that is to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +38,10 @@ impl Declaration {
     /// It is none, or the body is cut off.
     pub async fn read(body: Body) -> Result<Self, Refusal> {
         const LONGEST: usize = 4 * 1024;
-        let bytes = Limited::new(body, LONGEST).collect().await;
+        // So little is sent at once, or held back on purpose.
+        const IN_TIME: Duration = Duration::from_secs(10);
+        let bytes = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
+        let bytes = bytes.map_err(|elapsed| Refusal::TooSlow(elapsed.into()))?;
         let bytes = bytes.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
             Some(_) => Refusal::UnreadableDeclaration("it is too long".to_owned()),
             None => Refusal::CutOff(error),
@@ -54,7 +56,7 @@ impl Declaration {
         let Some(sha256) = sha256.and_then(|hash| hash.try_into().ok()) else {
             return Err("sha256 is not the Base64 of 32 bytes".to_owned());
         };
-        if document.version.len() > LONGEST_VERSION {
+        if document.version.len() > MAX_VERSION_LENGTH {
             return Err("its version is longer than any can be".to_owned());
         }
         Ok(Self {
@@ -80,6 +82,12 @@ impl Declaration {
     #[must_use]
     pub fn restores(&self, found: &VersionRow) -> bool {
         found.is_restored(&self.sha256(), None)
+    }
+
+    /// The refusal of what may not be brought back.
+    #[must_use]
+    pub fn may_not_restore(&self) -> Refusal {
+        Refusal::MayNotRestore { id: self.id.clone(), version: self.version.clone() }
     }
 
     /// What its client gets to hear where `found` has its number.

@@ -2,7 +2,9 @@
 //! committed.
 //!
 //! Nothing can be seen before the commit, and everything after it. A crash in
-//! between leaves an object that nothing points to, and a retry simply works.
+//! between leaves an object that nothing points to, and a retry simply works. Behind the
+//! commit a mark beside the package's object says so, before anybody is told: a table
+//! that is lost is rebuilt from what is marked.
 
 mod declaration;
 mod multipart;
@@ -48,6 +50,8 @@ pub struct Arrival {
     pub session: Option<String>,
     /// When it was pushed, where that is not now.
     pub published: Option<String>,
+    /// Whether it may bring back what was deleted.
+    pub may_restore: bool,
 }
 
 /// The bytes of a package that is on its way.
@@ -55,8 +59,10 @@ pub struct Arrival {
 pub enum Bytes {
     /// Received here, and no object yet.
     Received(Received),
-    /// In the bucket already, which proved size and hash.
+    /// Uploaded to the bucket, which proved size and hash.
     Uploaded(Stored),
+    /// At its object's key already.
+    InPlace(Stored),
 }
 
 impl Ingest {
@@ -76,22 +82,22 @@ impl Ingest {
     }
 
     /// Stores and commits a package; gives what its client should hear even so.
-    /// Three calls and one more for each attached file, or one where its number
-    /// is taken; one more per object of what lost.
+    /// Four calls and one more for each attached file, or one where its number
+    /// is taken; one more per object of what lost, and to remove an upload.
     ///
     /// # Errors
     /// The number is taken, or a service does not answer.
     pub async fn store(&self, arrival: Arrival) -> Result<Option<&'static str>, Refusal> {
         let row = version_row(&arrival);
-        let Arrival { mut package, bytes, .. } = arrival;
+        let Arrival { mut package, bytes, may_restore, .. } = arrival;
         let nuspec = package.nuspec.clone();
-        if let Some(found) = self.table.version(&nuspec.id, &nuspec.version).await?
-            && !found.is_restored(&row.sha256, Some(&row.object))
-        {
-            if let Bytes::Uploaded(_) = bytes {
-                self.discard(&found, &row.object).await;
+        if let Some(found) = self.table.version(&nuspec.id, &nuspec.version).await? {
+            let is_restored = found.is_restored(&row.sha256, Some(&row.object));
+            if !(is_restored && may_restore) {
+                self.forget_upload(&row, &bytes).await;
+                let judged = judge(&found, &row, &nuspec);
+                return self.acknowledge(&found, judged, is_restored).await.map(|()| None);
             }
-            return judge(&found, &row, &nuspec).map(|()| None);
         }
         let warning = warning(&package, &row);
         let attached = std::mem::take(&mut package.attached);
@@ -101,33 +107,67 @@ impl Ingest {
         )?;
         // Where the commit's answer is lost the version may be in: its object
         // must stay, and the client's next try finds out.
-        match self.table.commit(&row, package).await? {
-            Commit::Done => Ok(warning),
+        match self.table.commit(&row, package, may_restore).await? {
+            Commit::Done => {
+                self.objects.mark_committed(&row.object).await?;
+                self.forget_upload(&row, &bytes).await;
+                Ok(warning)
+            }
             Commit::Lost(found) => {
-                for object in row.objects() {
-                    self.discard(&found, &object).await;
+                if !matches!(bytes, Bytes::InPlace(_)) {
+                    for object in row.objects() {
+                        self.discard(&found, &object).await;
+                    }
                 }
-                judge(&found, &row, &nuspec).map(|()| warning)
+                self.forget_upload(&row, &bytes).await;
+                let is_restored = found.is_restored(&row.sha256, Some(&row.object));
+                let judged = judge(&found, &row, &nuspec);
+                self.acknowledge(&found, judged, is_restored).await.map(|()| warning)
             }
         }
     }
 
-    /// Removes an uploaded object that was refused, unless a version has it: a
-    /// client may commit what is in already, and rules may have become stricter.
+    /// Tells a push whose number is taken by `found` what was judged of it. One that is in
+    /// by an earlier try is marked first, for that one may not have come so far: one call.
+    async fn acknowledge(
+        &self,
+        found: &VersionRow,
+        judged: Result<(), Refusal>,
+        is_restored: bool,
+    ) -> Result<(), Refusal> {
+        match judged {
+            Ok(()) => Ok(self.objects.mark_committed(&found.object).await?),
+            // Only the key does not suffice.
+            Err(Refusal::VersionDeleted { id, version }) if is_restored => {
+                Err(Refusal::MayNotRestore { id, version })
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Acknowledges an upload that is gone, where `found` is what it has become: the
+    /// version with its object, or that of another try.
     ///
     /// # Errors
-    /// The table does not answer.
-    pub async fn reject(
+    /// Another push has its number, or the bucket does not answer.
+    pub async fn replay(
         &self,
-        id: &PackageId,
-        version: &Version,
-        object: &ObjectKey,
+        found: &VersionRow,
+        (declared, object): (&Declaration, &ObjectKey),
+        key: &KeyName,
+        session: Option<&str>,
     ) -> Result<(), Refusal> {
-        match self.table.version(id, version).await? {
-            Some(found) => self.discard(&found, object).await,
-            None => self.objects.discard(object).await,
+        let is_this = found.state == State::Visible && found.object == *object;
+        let judged = if is_this { Ok(()) } else { declared.judge(found, key, session) };
+        self.acknowledge(found, judged, false).await
+    }
+
+    /// Removes the upload of what has been judged, if it was uploaded. Nothing points to
+    /// it, so nobody minds if it stays until the bucket forgets it.
+    async fn forget_upload(&self, row: &VersionRow, bytes: &Bytes) {
+        if let Bytes::Uploaded(_) = bytes {
+            self.objects.discard(&row.object.upload()).await;
         }
-        Ok(())
     }
 
     async fn put(&self, row: &VersionRow, bytes: &Bytes) -> Result<(), ObjectError> {
@@ -135,7 +175,10 @@ impl Ingest {
             Bytes::Received(received) => {
                 self.objects.put(&row.object, &received.content, &received.sha256).await
             }
-            Bytes::Uploaded(_) => Ok(()),
+            Bytes::Uploaded(stored) => {
+                self.objects.adopt(&row.object.upload(), &row.object, stored.size).await
+            }
+            Bytes::InPlace(_) => Ok(()),
         }
     }
 
@@ -159,7 +202,8 @@ impl Ingest {
     /// winner's: one and the same upload may be committed twice at once. Nothing
     /// points to it, so nobody minds if it stays.
     async fn discard(&self, found: &VersionRow, object: &ObjectKey) {
-        if found.objects().any(|kept| kept == *object) {
+        let is_kept = found.state == State::Visible && found.objects().any(|kept| kept == *object);
+        if is_kept {
             return;
         }
         self.objects.discard(object).await;
@@ -202,7 +246,7 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         Bytes::Received(received) => {
             (received.content.size(), received.sha256, Some(received.sha512))
         }
-        Bytes::Uploaded(stored) => (stored.size, stored.sha256, None),
+        Bytes::Uploaded(stored) | Bytes::InPlace(stored) => (stored.size, stored.sha256, None),
     };
     VersionRow {
         id: nuspec.id.to_string(),

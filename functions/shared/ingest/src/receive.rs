@@ -174,7 +174,12 @@ fn broken_off(error: BoxError) -> Refusal {
     }
 }
 
-/// The spool cannot take more, such as on a full disk.
-fn unavailable(error: impl Into<BoxError>) -> Refusal {
-    Refusal::Unavailable(error.into())
+/// The spool cannot take more.
+fn unavailable(error: io::Error) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Refusal::DiskFull(error.into())
+        }
+        _ => Refusal::Unavailable(error.into()),
+    }
 }

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{ListedObject, ObjectError, ObjectKey, ObjectName, State, VersionRow};
+use feed::{
+    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, Place, State, VersionRow,
+};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
-use super::findings::{Orphan, Problem};
+use super::findings::{Orphan, Problem, Unmarked};
 use super::rows::{Versions, current};
 use super::{AT_ONCE, CheckError, Checked, Findings};
 
@@ -43,6 +45,9 @@ async fn check_version(
     let package = || format!("{} {}", row.id, row.version);
     let mut problems = Vec::new();
     let object = row.object.to_string();
+    if !lies_under(&row.object, key) {
+        problems.push(Problem::OtherObject { package: package(), object: object.clone() });
+    }
     match measure(checked, &row.object).await? {
         None => problems.push(Problem::MissingObject { package: package(), object }),
         Some((found, _)) if found != row.size => {
@@ -65,6 +70,13 @@ async fn check_version(
         problems.clear();
     }
     Ok(problems)
+}
+
+/// Whether the object is one that a push of this version may have stored.
+fn lies_under(object: &ObjectKey, (id, version): &(String, String)) -> bool {
+    ObjectName::parse(object.as_str()).is_some_and(|name| {
+        name.package() == *object && name.id.key() == *id && name.version.key() == *version
+    })
 }
 
 /// Size and SHA-256 of an object: as the bucket proved them, or by reading it.
@@ -101,21 +113,46 @@ pub(super) async fn check_objects(
     older_than: Option<Duration>,
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
-    let visible = versions.all.values().filter(|row| row.state == State::Visible);
+    let visible = || versions.all.values().filter(|row| row.state == State::Visible);
     let known: HashSet<String> =
-        visible.flat_map(VersionRow::objects).map(|object| object.to_string()).collect();
-    let mut position = None;
-    loop {
-        let page = checked.objects.list(position).await?;
-        findings.objects += page.objects.len() as u64;
-        for object in page.objects.iter().filter(|object| !known.contains(&object.key)) {
-            findings.orphans.extend(check_orphan(checked, object, older_than).await?);
-        }
-        position = page.next;
-        if position.is_none() {
-            return Ok(());
+        visible().flat_map(VersionRow::objects).map(|object| object.to_string()).collect();
+    let mut marked = HashSet::new();
+    for place in [Place::Packages, Place::Uploads] {
+        let mut position = None;
+        loop {
+            let page = checked.objects.list(place, position).await?;
+            for object in &page.objects {
+                let name = ObjectName::parse(&object.key);
+                match name.as_ref().map(|name| name.kind) {
+                    Some(ObjectKind::Committed) => {
+                        marked.extend(name.map(|name| name.package().to_string()));
+                    }
+                    // It stays for good, as its number does.
+                    Some(ObjectKind::Deleted) => {}
+                    _ if known.contains(&object.key) => findings.objects += 1,
+                    _ => {
+                        findings.objects += 1;
+                        findings.orphans.extend(check_orphan(checked, object, older_than).await?);
+                    }
+                }
+            }
+            position = page.next;
+            if position.is_none() {
+                break;
+            }
         }
     }
+    let unmarked = visible().filter(|row| !marked.contains(row.object.as_str()));
+    for row in unmarked {
+        let marks = older_than.is_some();
+        if marks {
+            checked.objects.mark_committed(&row.object).await?;
+        }
+        findings
+            .unmarked
+            .push(Unmarked { package: format!("{} {}", row.id, row.version), marked: marks });
+    }
+    Ok(())
 }
 
 async fn check_orphan(

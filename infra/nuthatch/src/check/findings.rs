@@ -16,6 +16,8 @@ pub(crate) enum Problem {
     MissingObject { package: String, object: String },
     #[error("{package}: its object {object} has {found} bytes and not {expected}")]
     WrongSize { package: String, object: String, expected: u64, found: u64 },
+    #[error("{package}: its object {object} lies under another id, version or name")]
+    OtherObject { package: String, object: String },
     #[error("{package}: its object {object} has another SHA-256 than its row")]
     WrongHash { package: String, object: String },
     #[error("{package}: its {row} row is missing")]
@@ -40,6 +42,14 @@ pub(crate) struct Orphan {
     pub(crate) removed: bool,
 }
 
+/// A version that a rebuild would leave out: its push crashed between the commit and the
+/// mark of it, or is older than marks are.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub(crate) struct Unmarked {
+    pub(crate) package: String,
+    pub(crate) marked: bool,
+}
+
 /// All that was found.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Findings {
@@ -51,9 +61,11 @@ pub(crate) struct Findings {
     pub(crate) problems: Vec<Problem>,
     pub(crate) orphans: Vec<Orphan>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unmarked: Vec<Unmarked>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) rebuilt: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) unknown: Vec<&'static str>,
+    pub(crate) unknown: Vec<String>,
 }
 
 impl Findings {
@@ -69,6 +81,13 @@ impl fmt::Display for Findings {
         }
         for line in &self.unknown {
             writeln!(f, "cannot be known: {line}")?;
+        }
+        for Unmarked { package, marked } in &self.unmarked {
+            let state = if *marked { "marked" } else { "not marked" };
+            writeln!(f, "{state} as committed: {package}")?;
+        }
+        if self.unmarked.iter().any(|found| !found.marked) {
+            writeln!(f, "What is not marked, a rebuild would leave out; --repair marks it.")?;
         }
         for orphan in &self.orphans {
             let Orphan { object, bytes, age_seconds, removed } = orphan;

@@ -1,10 +1,12 @@
-//! A table out of a bucket: every package is inspected and committed anew.
+//! A table out of a bucket: every package that was committed is inspected and committed
+//! anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use feed::{KeyName, ObjectName, RemoteObject, Stored, VersionRow};
+use feed::{KeyName, ObjectKind, ObjectName, Place, Refusal, RemoteObject, Stored, VersionRow};
 use ingest::{Arrival, Bytes, Ingest};
 use nupkg::Limits;
+use ulid::Ulid;
 
 use super::bucket::measure;
 use super::findings::Problem;
@@ -14,14 +16,21 @@ use super::{ById, CheckError, Checked, Findings};
 const REBUILDER: &str = "nuthatch-check";
 
 /// What the bucket does not tell.
-const UNKNOWN: [&str; 4] = [
+const UNKNOWN: [&str; 2] = [
     "which versions were unlisted: all are listed",
-    "which versions were deleted: their numbers are free again, unless their objects are still there",
-    "which of several objects of one version was committed: the oldest is taken",
     "the keys, who pushed what, and the log before now: create keys with 'nuthatch key create'",
 ];
 
-/// Brings back every version that the bucket has a package of.
+/// What the bucket has of a version.
+#[derive(Debug, Default)]
+struct Candidate {
+    packages: BTreeMap<Ulid, ObjectName>,
+    committed: BTreeSet<Ulid>,
+    deleted: BTreeSet<Ulid>,
+}
+
+/// Brings back every version whose package is marked as committed, and is what its key
+/// says. Nothing else counts: whoever may upload can have stored anything.
 pub(super) async fn rebuild(checked: &Checked, findings: &mut Findings) -> Result<(), CheckError> {
     let rebuilder: KeyName = REBUILDER.parse().map_err(std::io::Error::other)?;
     if !is_lost(checked, &rebuilder).await? {
@@ -30,24 +39,54 @@ pub(super) async fn rebuild(checked: &Checked, findings: &mut Findings) -> Resul
     let limits = Limits::default();
     let (table, objects) = (checked.table.clone(), checked.objects.clone());
     let ingest = Ingest { table, objects, limits };
-    findings.unknown = UNKNOWN.to_vec();
-    for ((id, version), candidates) in candidates(checked).await? {
-        for name in candidates.into_values() {
-            let object = name.package().to_string();
-            match bring_back(checked, &ingest, &name, &rebuilder).await {
-                Ok(()) => {
-                    findings.rebuilt.push(format!("{id} {version}"));
-                    break;
-                }
-                Err(CheckError::Refused(refusal)) if refusal.status().is_client_error() => {
-                    let reason = refusal.to_string();
-                    findings.problems.push(Problem::NotRebuilt { object, reason });
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    findings.unknown = UNKNOWN.map(str::to_owned).to_vec();
+    for ((id, version), candidate) in candidates(checked).await? {
+        let package = format!("{id} {version}");
+        findings.unknown.extend(candidate.unknown(&package));
+        let committed: Vec<&Ulid> = candidate.committed.difference(&candidate.deleted).collect();
+        let not_rebuilt = |reason: &str| Problem::NotRebuilt {
+            object: package.clone(),
+            reason: reason.to_owned(),
+        };
+        let problem = match committed.as_slice() {
+            [] => None,
+            [push] => match candidate.packages.get(push) {
+                Some(name) => match bring_back(checked, &ingest, name, &rebuilder).await {
+                    Ok(()) => {
+                        findings.rebuilt.push(package.clone());
+                        None
+                    }
+                    Err(CheckError::Refused(refusal)) if refusal.status().is_client_error() => {
+                        Some(not_rebuilt(&refusal.to_string()))
+                    }
+                    Err(error) => return Err(error),
+                },
+                None => Some(not_rebuilt("its package is missing")),
+            },
+            _ => Some(not_rebuilt("more than one package is marked as committed")),
+        };
+        findings.problems.extend(problem);
     }
     Ok(())
+}
+
+impl Candidate {
+    /// What cannot be said of `package`.
+    fn unknown(&self, package: &str) -> Vec<String> {
+        let mut unknown = Vec::new();
+        let committed: BTreeSet<_> = self.committed.difference(&self.deleted).collect();
+        if committed.is_empty() && !self.deleted.is_empty() {
+            unknown
+                .push(format!("{package} was deleted, or about to be: its number is free again"));
+        }
+        for (push, name) in &self.packages {
+            if !self.committed.contains(push) && !self.deleted.contains(push) {
+                let object = name.package();
+                unknown.push(format!("whether {object} was ever committed: it is left out"));
+            }
+        }
+        unknown
+    }
 }
 
 /// Whether no version is there but those that were brought back.
@@ -70,18 +109,26 @@ async fn is_lost(checked: &Checked, rebuilder: &KeyName) -> Result<bool, CheckEr
     }
 }
 
-/// The packages in the bucket, by version, the oldest of each first.
-async fn candidates(
-    checked: &Checked,
-) -> Result<ById<BTreeMap<ulid::Ulid, ObjectName>>, CheckError> {
-    let mut candidates: ById<BTreeMap<_, _>> = BTreeMap::new();
+/// What the bucket has, by version.
+async fn candidates(checked: &Checked) -> Result<ById<Candidate>, CheckError> {
+    let mut candidates: ById<Candidate> = BTreeMap::new();
     let mut position = None;
     loop {
-        let page = checked.objects.list(position).await?;
-        let names = page.objects.iter().filter_map(|object| ObjectName::parse(&object.key));
-        for name in names.filter(|name| name.is_package) {
-            let key = (name.id.key(), name.version.key());
-            candidates.entry(key).or_default().insert(name.push, name);
+        let page = checked.objects.list(Place::Packages, position).await?;
+        for name in page.objects.iter().filter_map(|object| ObjectName::parse(&object.key)) {
+            let candidate = candidates.entry((name.id.key(), name.version.key())).or_default();
+            match name.kind {
+                ObjectKind::Package => {
+                    candidate.packages.insert(name.push, name);
+                }
+                ObjectKind::Committed => {
+                    candidate.committed.insert(name.push);
+                }
+                ObjectKind::Deleted => {
+                    candidate.deleted.insert(name.push);
+                }
+                ObjectKind::Attached => {}
+            }
         }
         position = page.next;
         if position.is_none() {
@@ -103,13 +150,20 @@ async fn bring_back(
     let Some((size, sha256)) = measure(checked, &object).await? else { return Ok(()) };
     let remote = RemoteObject::new(checked.objects.clone(), object.clone(), size);
     let package = ingest.inspect(remote).await?;
+    let (id, version) = (&package.nuspec.id, &package.nuspec.version);
+    if *id != name.id || *version != name.version {
+        let declared = format!("{} {}", name.id, name.version);
+        let found = format!("{id} {version}");
+        return Err(Refusal::NotAsDeclared { declared, found }.into());
+    }
     let arrival = Arrival {
         package,
         object,
-        bytes: Bytes::Uploaded(Stored { size, sha256 }),
+        bytes: Bytes::InPlace(Stored { size, sha256 }),
         pushed_by: rebuilder.clone(),
         session: None,
         published: Some(VersionRow::published_by(name.push)),
+        may_restore: false,
     };
     ingest.store(arrival).await?;
     Ok(())

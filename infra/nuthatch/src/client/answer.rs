@@ -29,7 +29,9 @@ impl Answer {
     pub fn said(&self) -> Option<String> {
         let warning = self.headers.get(WARNING).and_then(|warning| warning.to_str().ok());
         let detail = || Some(self.json()?.get("detail")?.as_str()?.to_owned());
-        warning.map(str::to_owned).or_else(detail)
+        // In one line and without controls: what a feed says is printed where people and
+        // CI read commands.
+        warning.map(str::to_owned).or_else(detail).map(|said| feed::one_line(&said))
     }
 
     /// The document that it holds.

@@ -1,6 +1,7 @@
 //! S3 in this process: s3s speaks the protocol and checks signatures, the
 //! [`Store`] keeps the objects. As much of S3 as the feed uses.
 
+mod copies;
 mod parts;
 
 use std::io::Write;
@@ -22,10 +23,12 @@ use http_body_util::BodyExt;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, ContentType, CreateMultipartUploadInput,
-    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output,
-    PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
+    CompleteMultipartUploadOutput, ContentType, CopyObjectInput, CopyObjectOutput,
+    CopyObjectResult, CopyPartResult, CreateMultipartUploadInput, CreateMultipartUploadOutput,
+    DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput,
+    HeadObjectOutput, ListObjectsV2Input, ListObjectsV2Output, PutObjectInput, PutObjectOutput,
+    StreamingBlob, Timestamp, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -171,10 +174,18 @@ impl s3s::S3 for Bucket {
         }
         let condition = parts::condition(input.if_none_match.as_ref())?;
         let declared = (input.content_length, input.checksum_sha256);
-        let Part { draft, size, sha256 } = self.receive(input.body, declared).await?;
         let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
-        let object = NewObject { key: input.key, size, sha256: sha256.clone(), content_type };
-        if !self.with_store(move |store| store.commit(draft, &object, condition)).await? {
+        let key = input.key;
+        let (stored, sha256) = if declared == (Some(0), None) {
+            let sha256 = BASE64_STANDARD.encode(Sha256::digest(b""));
+            let object = NewObject { key, size: 0, sha256: sha256.clone(), content_type };
+            (self.with_store(move |store| store.commit_empty(&object, condition)).await?, sha256)
+        } else {
+            let Part { draft, size, sha256 } = self.receive(input.body, declared).await?;
+            let object = NewObject { key, size, sha256: sha256.clone(), content_type };
+            (self.with_store(move |store| store.commit(draft, &object, condition)).await?, sha256)
+        };
+        if !stored {
             return Err(s3_error!(PreconditionFailed));
         }
         Ok(S3Response::new(PutObjectOutput {
@@ -214,6 +225,49 @@ impl s3s::S3 for Bucket {
             e_tag: Some(etag(&sha256)),
             checksum_sha256: Some(sha256),
             ..UploadPartOutput::default()
+        }))
+    }
+
+    async fn copy_object(
+        &self,
+        request: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let (bucket, from) = copies::source(&input.copy_source)?;
+        let from = self.find(bucket, from.to_owned()).await?;
+        let result = CopyObjectResult {
+            e_tag: Some(etag(&from.sha256)),
+            last_modified: modified(&from),
+            ..CopyObjectResult::default()
+        };
+        self.with_store(move |store| copies::whole(&store, &from, input.key)).await?;
+        Ok(S3Response::new(CopyObjectOutput {
+            copy_object_result: Some(result),
+            ..CopyObjectOutput::default()
+        }))
+    }
+
+    async fn upload_part_copy(
+        &self,
+        request: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        let input = request.input;
+        self.check(&input.bucket)?;
+        let (bucket, from) = copies::source(&input.copy_source)?;
+        let from = self.find(bucket, from.to_owned()).await?;
+        let range = copies::range(input.copy_source_range.as_deref(), from.size)?;
+        let part = self.with_store(move |store| copies::part(&store, &from, &range)).await?;
+        let sha256 = part.sha256.clone();
+        self.uploads.put(&input.upload_id, &input.key, input.part_number, part)?;
+        let result = CopyPartResult {
+            e_tag: Some(etag(&sha256)),
+            checksum_sha256: Some(sha256),
+            ..CopyPartResult::default()
+        };
+        Ok(S3Response::new(UploadPartCopyOutput {
+            copy_part_result: Some(result),
+            ..UploadPartCopyOutput::default()
         }))
     }
 

@@ -95,8 +95,10 @@ impl Store {
     /// # Errors
     /// The folder or its index cannot be used.
     pub fn open(folder: &Path, recycle: RecyclePeriod) -> Result<Self, StoreError> {
-        super::make_private(folder).map_err(|source| file_error(folder, source))?;
-        let index = Connection::open(folder.join("index.db"))?;
+        super::private::folder(folder).map_err(|source| file_error(folder, source))?;
+        let database = folder.join("index.db");
+        super::private::file(&database).map_err(|source| file_error(&database, source))?;
+        let index = Connection::open(database)?;
         index.pragma_update(None, "journal_mode", "WAL")?;
         index.pragma_update(None, "synchronous", "FULL")?;
         index.execute_batch(
@@ -129,7 +131,7 @@ impl Store {
         let name = Ulid::new().to_string();
         let path = self.path(&name);
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-            super::make_private(folder).map_err(|source| file_error(folder, source))?;
+            super::private::folder(folder).map_err(|source| file_error(folder, source))?;
             sync(&self.folder)?;
         }
         let file = OpenOptions::new()
@@ -138,6 +140,32 @@ impl Store {
             .open(&path)
             .map_err(|source| file_error(&path, source))?;
         Ok((Draft { path, name, kept: false }, file))
+    }
+
+    /// A draft of what `object` is already. No byte is read or written.
+    ///
+    /// # Errors
+    /// The file cannot be named once more.
+    pub fn link(&self, object: &Object) -> Result<Draft, StoreError> {
+        let (draft, file) = self.draft()?;
+        drop(file);
+        let linked = std::fs::remove_file(&draft.path)
+            .and_then(|()| std::fs::hard_link(self.path(&object.file), &draft.path));
+        linked.map_err(|source| file_error(&draft.path, source))?;
+        Ok(draft)
+    }
+
+    /// Makes an object of no byte; `false` where the condition does not hold. It needs no
+    /// file.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn commit_empty(
+        &self,
+        object: &NewObject,
+        condition: Condition,
+    ) -> Result<bool, StoreError> {
+        self.name(&Ulid::new().to_string(), object, condition)
     }
 
     /// Makes a draft, whose content is synced, the object at `key`; `false`
@@ -152,6 +180,20 @@ impl Store {
         condition: Condition,
     ) -> Result<bool, StoreError> {
         sync(draft.path.parent().unwrap_or(&self.folder))?;
+        // From here on the index may name the file, whatever is answered.
+        draft.kept = true;
+        let named = self.name(&draft.name, object, condition);
+        draft.kept = !matches!(named, Ok(false));
+        named
+    }
+
+    /// Names a file as an object.
+    fn name(
+        &self,
+        file: &str,
+        object: &NewObject,
+        condition: Condition,
+    ) -> Result<bool, StoreError> {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = OffsetDateTime::now_utc().unix_timestamp();
@@ -166,7 +208,7 @@ impl Store {
             "INSERT INTO objects (file, key, size, sha256, content_type, modified)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
-                draft.name,
+                file,
                 object.key,
                 i64::try_from(object.size).unwrap_or(i64::MAX),
                 object.sha256,
@@ -174,8 +216,6 @@ impl Store {
                 now
             ],
         )?;
-        // From here on the index may name the file, whatever is answered.
-        draft.kept = true;
         transaction.commit()?;
         Ok(true)
     }
@@ -205,6 +245,9 @@ impl Store {
     /// It cannot be read, or is shorter.
     pub fn part(&self, object: &Object, part: Range<u64>) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or_default()];
+        if bytes.is_empty() {
+            return Ok(bytes);
+        }
         let read = self.content(object)?.read_exact_at(&mut bytes, part.start);
         read.map_err(|source| file_error(&self.path(&object.file), source))?;
         Ok(bytes)
@@ -242,17 +285,24 @@ impl Store {
     }
 
     /// Removes the bytes of what was deleted longer ago than the recycle
-    /// period.
+    /// period, and uploads that were deleted, or not committed for a day, as the bucket on
+    /// AWS does.
     ///
     /// # Errors
     /// The index cannot be written, or a file not removed.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        let before = OffsetDateTime::now_utc() - self.recycle.0;
+        const UPLOADS: time::Duration = time::Duration::DAY;
+        let now = OffsetDateTime::now_utc();
+        let before = [now - self.recycle.0, now - UPLOADS].map(OffsetDateTime::unix_timestamp);
         let files: Vec<String> = {
             let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut swept =
-                index.prepare("DELETE FROM objects WHERE deleted <= ?1 RETURNING file")?;
-            let files = swept.query_map([before.unix_timestamp()], |row| row.get(0))?;
+            let mut swept = index.prepare(
+                "DELETE FROM objects
+                 WHERE deleted <= ?1
+                    OR (key GLOB 'uploads/*' AND (deleted IS NOT NULL OR modified <= ?2))
+                 RETURNING file",
+            )?;
+            let files = swept.query_map(before, |row| row.get(0))?;
             files.collect::<Result<_, _>>()?
         };
         files.iter().try_for_each(|file| remove(&self.path(file)))

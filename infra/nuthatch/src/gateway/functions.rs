@@ -5,8 +5,8 @@ use commit::Commit;
 use compact::Compact;
 use download::{Delivery, Download};
 use feed::{
-    Aws, BucketName, DeleteBehavior, Door, Objects, PackageBytes, Parts, ReadAccess, Reply,
-    Request, Spooling, Table, TableName, UploadLifetime,
+    Aws, BucketName, DeleteBehavior, Door, Objects, PackageBytes, Parts, ReadAccess, Releases,
+    Reply, Request, Spooling, Table, TableName, UploadLifetime,
 };
 use finder::Finder;
 use index::Index;
@@ -150,14 +150,16 @@ impl Functions {
         // In one process, one index does for all.
         let finder = Finder::new(table.clone(), objects.clone());
         let read_access = settings.read_access;
+        let (door, releases) = (Door::new(table.clone()), Releases::new(table.clone()));
         Self {
-            authorize: Authorize { door: Door::new(table.clone()), read_access },
+            authorize: Authorize { door: door.clone(), read_access },
             compact: Compact { finder: finder.clone() },
             push: Push {
                 ingest: ingest.clone(),
                 spooling: settings.spooling.clone(),
                 package_bytes: settings.package_bytes,
                 permits: settings.permits.clone(),
+                door: Some(door.clone()),
             },
             upload: Upload {
                 table: table.clone(),
@@ -165,7 +167,7 @@ impl Functions {
                 package_bytes: settings.package_bytes,
                 lifetime: UploadLifetime::default(),
             },
-            commit: Commit { ingest },
+            commit: Commit { ingest, door: Some(door.clone()) },
             unlist: Unlist {
                 table: table.clone(),
                 objects: match settings.delete_behavior {
@@ -176,15 +178,9 @@ impl Functions {
             relist: Relist { table: table.clone() },
             index: Index::default(),
             versions: Versions::new(table.clone()),
-            registration: Registration::new(table.clone()),
+            registration: Registration::new(releases.clone()),
             search: Search { finder: finder.clone() },
-            web: Web {
-                table: table.clone(),
-                objects: objects.clone(),
-                finder,
-                door: Door::new(table.clone()),
-                read_access,
-            },
+            web: Web { releases, objects: objects.clone(), finder, door, read_access },
             download: Download { table, objects, delivery: settings.delivery },
         }
     }

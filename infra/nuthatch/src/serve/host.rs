@@ -1,15 +1,13 @@
 //! What answers on the socket: the gateway, and beside it what AWS has at
 //! addresses of their own.
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
-
-use feed::{BaseUrl, Body, BucketName, Refusal, Reply, Request};
+use feed::{BaseUrl, Body, BucketName, KeyName, Refusal, Reply, Request, UploadAddress};
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
+use push::Permits;
 
+use super::disk::Disk;
 use crate::engines::S3;
 use crate::gateway::Gateway;
 use crate::socket::Service;
@@ -22,6 +20,7 @@ const HEALTH: &str = "/healthz";
 pub struct Host {
     gateway: Gateway,
     bucket: Option<PublicBucket>,
+    disk: Disk,
 }
 
 /// The embedded bucket, where clients upload to it: to addresses that were signed
@@ -33,28 +32,34 @@ struct PublicBucket {
     prefix: String,
     /// The host that addresses are signed for, whatever a proxy makes of it.
     host: HeaderValue,
-    /// How many packages it takes at once.
-    permits: Arc<Semaphore>,
+    /// How many packages it takes at once, with those that are pushed.
+    permits: Permits,
 }
 
 impl From<Gateway> for Host {
     fn from(gateway: Gateway) -> Self {
-        Self { gateway, bucket: None }
+        Self { gateway, bucket: None, disk: Disk::default() }
     }
 }
 
 impl Host {
-    /// The same, with the bucket of `s3` as clients at `base_url` reach it, which takes
-    /// so many packages at once.
+    /// The same, which says so when `disk` is full.
     #[must_use]
-    pub fn with_bucket(self, s3: S3, base_url: &BaseUrl, at_once: NonZeroUsize) -> Self {
+    pub fn on_disk(self, disk: Disk) -> Self {
+        Self { disk, ..self }
+    }
+
+    /// The same, with the bucket of `s3` as clients at `base_url` reach it, which takes
+    /// as many packages at once as `permits` lets it.
+    #[must_use]
+    pub fn with_bucket(self, s3: S3, base_url: &BaseUrl, permits: Permits) -> Self {
         let (origin, _) = base_url.split();
         let host = origin.rsplit('/').next().unwrap_or_default();
         let bucket = HeaderValue::from_str(host).ok().map(|host| PublicBucket {
             s3,
-            prefix: format!("/{}/packages/", BucketName::default().as_str()),
+            prefix: format!("/{}/uploads/", BucketName::default().as_str()),
             host,
-            permits: Arc::new(Semaphore::new(at_once.get().min(Semaphore::MAX_PERMITS))),
+            permits,
         });
         Self { bucket, ..self }
     }
@@ -67,10 +72,12 @@ impl Service for Host {
             return feed::stream(Body::from("ok\n"), "text/plain");
         }
         let bucket = self.bucket.as_ref().filter(|bucket| path.starts_with(&bucket.prefix));
-        match bucket.filter(|_| request.method() == Method::PUT) {
+        let method = request.method().clone();
+        let reply = match bucket.filter(|_| method == Method::PUT) {
             Some(bucket) => bucket.put(request).await,
             None => self.gateway.handle(request).await,
-        }
+        };
+        self.disk.explain(reply)
     }
 }
 
@@ -78,7 +85,11 @@ impl PublicBucket {
     /// Lets the bucket take an upload. It checks the signature, and all that this
     /// covers.
     async fn put(&self, mut request: Request) -> Reply {
-        let Ok(_permit) = self.permits.try_acquire() else { return Refusal::Full.into() };
+        // The signature covers it; who lies is refused before a byte is read.
+        let key = request.headers().get(UploadAddress::UPLOADED_BY);
+        let key = key.and_then(|key| key.to_str().ok()?.parse::<KeyName>().ok());
+        let Some(key) = key else { return feed::status(StatusCode::FORBIDDEN) };
+        let Some(_permit) = self.permits.take(&key).await else { return Refusal::Full.into() };
         request.headers_mut().insert(HOST, self.host.clone());
         let request =
             request.map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));
@@ -89,10 +100,13 @@ impl PublicBucket {
     }
 
     async fn answer(&self, request: http::Request<s3s::Body>) -> Result<Reply, feed::BoxError> {
-        let path = request.uri().path().to_owned();
+        let path = crate::gateway::shown(request.uri().path());
+        let key = request.headers().get(UploadAddress::UPLOADED_BY);
+        let key = key.and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
         let (parts, body) = self.s3.call(request).await?.into_parts();
         let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-        tracing::info!(http.status = parts.status.as_u16(), "PUT {path}");
+        let status = parts.status.as_u16();
+        tracing::info!(http.status = status, key.name = key, "PUT {path} by {key}: {status}");
         let mut reply = Reply::new(Body::from(body));
         *reply.status_mut() = parts.status;
         if parts.status != StatusCode::OK {

@@ -11,17 +11,21 @@ use http::header::EXPECT;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep};
 
+use super::allowance::Allowance;
+
 /// How much of an unwanted body is read, in bytes, in time (what a NuGet client
-/// waits for a push), and how many at once.
+/// waits for a push), how long it may stand still, and the bytes a second that it has to
+/// move by.
 const MOST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 const LONGEST: Duration = Duration::from_mins(5);
-static DRAINS: Semaphore = Semaphore::const_new(64);
-/// How long a client may send nothing in the middle of a body, and how long it
-/// may send one at all.
+const STILL: Duration = Duration::from_secs(10);
+const LEAST_UNWANTED: u32 = 32 * 1024;
+/// How long a client may send nothing in the middle of a body, the bytes a second that it
+/// has to move by, and how long it may send one at all.
 const IDLE: Duration = Duration::from_mins(1);
+const LEAST: u32 = 4 * 1024;
 const WHOLE: Duration = Duration::from_hours(1);
 
 /// The body of a request. When it is dropped before its end, the rest is read
@@ -32,7 +36,8 @@ pub(super) struct Inbound {
     /// Whether the client sends nothing before it is told to, which reading
     /// would do.
     is_waiting: bool,
-    idle: Pin<Box<Sleep>>,
+    allowance: Allowance,
+    timer: Pin<Box<Sleep>>,
     ends: Instant,
 }
 
@@ -45,7 +50,8 @@ impl Inbound {
             Body::stream(Self {
                 incoming: Some(body),
                 is_waiting,
-                idle: Box::pin(tokio::time::sleep(IDLE)),
+                allowance: Allowance::new(IDLE, LEAST),
+                timer: Box::pin(tokio::time::sleep(IDLE)),
                 ends: Instant::now() + WHOLE,
             })
         })
@@ -64,10 +70,16 @@ impl http_body::Body for Inbound {
         this.is_waiting = false;
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
-            this.idle.as_mut().reset(this.ends.min(Instant::now() + IDLE));
+            let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            this.allowance.earn(bytes.map_or(0, Bytes::len));
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
-        ready!(this.idle.as_mut().poll(context));
+        // While nobody here asks for more, the client does not make us wait.
+        let (ends, is_new) = this.allowance.ends();
+        if is_new {
+            this.timer.as_mut().reset(this.ends.min(ends));
+        }
+        ready!(this.timer.as_mut().poll(context));
         // Nor is the rest waited for.
         this.incoming = None;
         Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
@@ -86,21 +98,19 @@ impl Drop for Inbound {
     fn drop(&mut self) {
         let unread = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
         if let Some(incoming) = unread.filter(|_| !self.is_waiting) {
-            // Where too many are drained already, the connection breaks.
-            if let Ok(permit) = DRAINS.try_acquire() {
-                tokio::spawn(async move {
-                    let _permit = permit;
-                    let _ = tokio::time::timeout(LONGEST, drain(incoming)).await;
-                });
-            }
+            // It takes no more than the connection, of which there are so many.
+            tokio::spawn(tokio::time::timeout(LONGEST, drain(incoming)));
         }
     }
 }
 
 async fn drain(mut body: Incoming) {
-    let mut drained = 0;
-    while let Ok(Some(Ok(frame))) = tokio::time::timeout(IDLE, body.frame()).await {
-        drained += frame.data_ref().map_or(0, |data| data.len() as u64);
+    let (mut drained, mut allowance) = (0, Allowance::new(STILL, LEAST_UNWANTED));
+    while let Ok(Some(Ok(frame))) = tokio::time::timeout_at(allowance.ends().0, body.frame()).await
+    {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        allowance.earn(bytes);
+        drained += bytes as u64;
         if drained > MOST_BYTES {
             return;
         }

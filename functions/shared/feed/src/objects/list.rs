@@ -3,7 +3,8 @@
 use nupkg::{PackageId, Version};
 use ulid::Ulid;
 
-use super::{ObjectError, ObjectKey, Objects, unavailable};
+use super::marks::Mark;
+use super::{ObjectError, ObjectKey, Objects, PACKAGES, UPLOADS, unavailable};
 
 /// An object of a package, as the bucket lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,15 +33,38 @@ pub struct ObjectName {
     pub version: Version,
     /// The push that made it.
     pub push: Ulid,
-    /// Whether it is the package itself, and not a file out of it.
-    pub is_package: bool,
+    /// What it is.
+    pub kind: ObjectKind,
+}
+
+/// What an object is to its package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// The package itself.
+    Package,
+    /// A file out of it.
+    Attached,
+    /// The mark of its commit.
+    Committed,
+    /// The mark of its deletion.
+    Deleted,
+}
+
+/// A part of the bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// What pushes have stored.
+    Packages,
+    /// What was uploaded, and may be committed yet.
+    Uploads,
 }
 
 impl ObjectName {
     /// What `key` says; none where no push makes such keys.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
-        let mut segments = key.strip_prefix("packages/")?.split('/');
+        let place = key.strip_prefix(PACKAGES).or_else(|| key.strip_prefix(UPLOADS))?;
+        let mut segments = place.split('/');
         let (id, version, file) = (segments.next()?, segments.next()?, segments.next()?);
         if segments.next().is_some() {
             return None;
@@ -50,7 +74,12 @@ impl ObjectName {
             id: PackageId::parse(id).ok()?,
             version: version.parse().ok()?,
             push: Ulid::from_string(push).ok()?,
-            is_package: extension == "nupkg",
+            kind: match extension {
+                "nupkg" => ObjectKind::Package,
+                _ if extension == Mark::Committed.extension() => ObjectKind::Committed,
+                _ if extension == Mark::Deleted.extension() => ObjectKind::Deleted,
+                _ => ObjectKind::Attached,
+            },
         })
     }
 
@@ -62,16 +91,23 @@ impl ObjectName {
 }
 
 impl Objects {
-    /// The packages' objects from `position` on. One call.
+    /// The objects of a part of the bucket from `position` on. One call.
     ///
     /// # Errors
     /// The bucket did not answer.
-    pub async fn list(&self, position: Option<String>) -> Result<ObjectPage, ObjectError> {
+    pub async fn list(
+        &self,
+        place: Place,
+        position: Option<String>,
+    ) -> Result<ObjectPage, ObjectError> {
         let page = self
             .client
             .list_objects_v2()
             .bucket(self.bucket.as_str())
-            .prefix("packages/")
+            .prefix(match place {
+                Place::Packages => PACKAGES,
+                Place::Uploads => UPLOADS,
+            })
             .set_continuation_token(position)
             .send()
             .await
@@ -101,10 +137,17 @@ mod tests {
     fn a_key_says_whose_it_is() {
         let key = "packages/acme.core/1.0.0-rc.1/01ARZ3NDEKTSV4RRFFQ69G5FAV.nupkg";
         let name = ObjectName::parse(key).unwrap();
-        assert_eq!((name.id.as_str(), name.is_package), ("acme.core", true));
+        assert_eq!((name.id.as_str(), name.kind), ("acme.core", ObjectKind::Package));
         assert_eq!(name.package().as_str(), key);
-        let readme = key.replace("nupkg", "readme");
-        assert!(!ObjectName::parse(&readme).unwrap().is_package);
+        for (extension, kind) in [
+            ("readme", ObjectKind::Attached),
+            ("committed", ObjectKind::Committed),
+            ("deleted", ObjectKind::Deleted),
+        ] {
+            let key = key.replace("nupkg", extension);
+            assert_eq!(ObjectName::parse(&key).unwrap().kind, kind);
+        }
+        assert!(ObjectName::parse(&key.replace("packages", "uploads")).is_some());
         for key in ["search/snapshot", "packages/a/1.0.0/x.nupkg", "packages/a/b", "packages/"] {
             assert_eq!(ObjectName::parse(key), None, "{key}");
         }

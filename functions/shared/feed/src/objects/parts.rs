@@ -40,14 +40,71 @@ impl Parts {
     pub fn for_aws() -> Self {
         Self { above: 64 * 1024 * 1024, ..Self::default() }
     }
+
+    /// What suits a function that has AWS copy objects: S3 copies some hundred MB in a
+    /// second, and several parts at a time.
+    #[must_use]
+    pub fn for_copies() -> Self {
+        Self { above: 256 * 1024 * 1024, of: 64 * 1024 * 1024 }
+    }
+}
+
+/// Where the bytes of a part come from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// From here.
+    Content(Content),
+    /// From another object of the bucket, of that size.
+    Object(ObjectKey, u64),
+}
+
+impl Origin {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Content(content) => content.size(),
+            Self::Object(_, size) => *size,
+        }
+    }
 }
 
 impl Objects {
+    /// Copies the upload at `from`, which has `size` bytes, to `key`, within the bucket.
+    /// One call; two and one for each part of what is large.
+    ///
+    /// # Errors
+    /// The bucket did not say that it has the copy.
+    pub async fn adopt(
+        &self,
+        from: &ObjectKey,
+        key: &ObjectKey,
+        size: u64,
+    ) -> Result<(), ObjectError> {
+        if size > self.parts.above {
+            return self.store_in_parts(key, &Origin::Object(from.clone(), size)).await;
+        }
+        let copy = self.client.copy_object().bucket(self.bucket.as_str()).key(key.as_str());
+        let copy = copy.copy_source(self.source(from)).customize();
+        match copy.config_override(waiting(size)).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_status(&error, 404) => Err(ObjectError::Missing(from.clone())),
+            Err(error) => Err(unavailable("copy the package", error)),
+        }
+    }
+
+    /// How copies name an object of the bucket. Ids and versions need no escapes.
+    fn source(&self, key: &ObjectKey) -> String {
+        format!("{}/{}", self.bucket.as_str(), key.as_str())
+    }
+
     pub(super) async fn put_in_parts(
         &self,
         key: &ObjectKey,
         content: &Content,
     ) -> Result<(), ObjectError> {
+        self.store_in_parts(key, &Origin::Content(content.clone())).await
+    }
+
+    async fn store_in_parts(&self, key: &ObjectKey, origin: &Origin) -> Result<(), ObjectError> {
         let created = self
             .client
             .create_multipart_upload()
@@ -61,7 +118,7 @@ impl Objects {
         let Some(upload) = created.upload_id() else {
             return Err(unavailable("begin to store the package", "an upload without an id"));
         };
-        let stored = match self.put_parts(key, upload, content).await {
+        let stored = match self.put_parts(key, upload, origin).await {
             Ok(parts) => self.complete(key, upload, parts).await,
             Err(error) => Err(error),
         };
@@ -75,18 +132,26 @@ impl Objects {
         &self,
         key: &ObjectKey,
         upload: &str,
-        content: &Content,
+        origin: &Origin,
     ) -> Result<Vec<CompletedPart>, ObjectError> {
-        let mut rest = (1..).zip(ranges(content.size(), self.parts.of));
+        let mut rest = (1..).zip(ranges(origin.size(), self.parts.of));
         let (mut sending, mut sent) = (JoinSet::new(), BTreeMap::new());
         loop {
             while sending.len() < AT_ONCE
                 && let Some((number, range)) = rest.next()
             {
                 let (this, key, upload) = (self.clone(), key.clone(), upload.to_owned());
-                let content = content.clone();
+                let origin = origin.clone();
                 sending.spawn(async move {
-                    let part = this.put_part(&key, &upload, content, (number, range)).await?;
+                    let part = (number, range);
+                    let part = match origin {
+                        Origin::Content(content) => {
+                            this.put_part(&key, &upload, content, part).await?
+                        }
+                        Origin::Object(from, _) => {
+                            this.copy_part(&key, &upload, &from, part).await?
+                        }
+                    };
                     Ok::<_, ObjectError>((number, part))
                 });
             }
@@ -131,6 +196,35 @@ impl Objects {
             .part_number(number)
             .set_e_tag(put.e_tag().map(str::to_owned))
             .checksum_sha256(sha256)
+            .build())
+    }
+
+    async fn copy_part(
+        &self,
+        key: &ObjectKey,
+        upload: &str,
+        from: &ObjectKey,
+        (number, range): (i32, Range<u64>),
+    ) -> Result<CompletedPart, ObjectError> {
+        let copied = self
+            .client
+            .upload_part_copy()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .upload_id(upload)
+            .part_number(number)
+            .copy_source(self.source(from))
+            .copy_source_range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+            .customize()
+            .config_override(waiting(self.parts.of))
+            .send()
+            .await
+            .map_err(|error| unavailable("copy a part", error))?;
+        let result = copied.copy_part_result();
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(result.and_then(|part| part.e_tag()).map(str::to_owned))
+            .set_checksum_sha256(result.and_then(|part| part.checksum_sha256()).map(str::to_owned))
             .build())
     }
 
@@ -189,6 +283,8 @@ mod tests {
     fn aws_is_sent_parts_of_what_is_above_64_mib() {
         let Parts { above, of } = Parts::for_aws();
         assert_eq!((above, of), (67_108_864, 16_777_216));
+        let Parts { above, of } = Parts::for_copies();
+        assert_eq!((above, of), (268_435_456, 67_108_864));
     }
 
     #[test]

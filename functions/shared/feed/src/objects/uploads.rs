@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
-use crate::BaseUrl;
+use crate::{BaseUrl, KeyName};
 
 /// How long an upload may wait to begin. Default 15 minutes; one that has begun
 /// goes on after it.
@@ -33,6 +33,14 @@ pub struct UploadAddress {
     pub headers: BTreeMap<String, String>,
 }
 
+/// The name that an upload's object notes its key under: `x-amz-meta-key`.
+const UPLOADED_BY: &str = "key";
+
+impl UploadAddress {
+    /// The header of an upload that says whose key it was invited with.
+    pub const UPLOADED_BY: &'static str = "x-amz-meta-key";
+}
+
 /// What the bucket says of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
@@ -44,7 +52,8 @@ pub struct Stored {
 
 impl Objects {
     /// An address that stores the object of this size and hash at `key`, if
-    /// there is none yet: S3 checks all of it against the signature. No call.
+    /// there is none yet, and notes whose key it was made for: S3 checks all of it
+    /// against the signature. No call.
     ///
     /// # Errors
     /// There are no credentials to sign it with.
@@ -53,6 +62,7 @@ impl Objects {
         key: &ObjectKey,
         stored: Stored,
         lifetime: UploadLifetime,
+        by: &KeyName,
     ) -> Result<UploadAddress, ObjectError> {
         let config = PresigningConfig::expires_in(lifetime.0)
             .map_err(|error| unavailable("sign an address", error))?;
@@ -62,6 +72,7 @@ impl Objects {
             .bucket(self.bucket.as_str())
             .key(key.as_str())
             .if_none_match("*")
+            .metadata(UPLOADED_BY, by.as_str())
             .content_length(stored.size.try_into().unwrap_or(i64::MAX))
             .checksum_sha256(BASE64_STANDARD.encode(stored.sha256))
             .presigned(config)

@@ -47,20 +47,22 @@ impl Table {
     ) -> Result<Option<Stamped<Vec<Version>>>, TableError> {
         let (pk, attributes) = (package_key(id), ["sk", "state", "stamp"]);
         let range = (STAMP, end_of(VERSION));
-        let items = self.items("list versions", &pk, (range.0, &range.1), &attributes).await?;
-        // The stamp is read first: what changes meanwhile changes it, too.
-        let mut items = items.into_iter();
-        let Some(stamp) = items.next().as_ref().map(read_stamp).transpose()? else {
-            return Ok(None);
-        };
-        let mut versions = Vec::with_capacity(items.len());
-        for item in items {
+        let (mut stamp, mut versions) = (None, Vec::new());
+        let take = |item: Item| {
+            // The stamp is read first: what changes meanwhile changes it, too.
+            if stamp.is_none() {
+                stamp = Some(read_stamp(&item)?);
+                return Ok(());
+            }
             let row: VersionKey = from_item(item)?;
             if row.state == State::Visible {
                 let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
-                versions.push(version.parse().map_err(unreadable)?);
+                versions.push(version.parse::<Version>().map_err(unreadable)?);
             }
-        }
+            Ok(())
+        };
+        self.each_item("list versions", &pk, (range.0, &range.1), &attributes, take).await?;
+        let Some(stamp) = stamp else { return Ok(None) };
         versions.sort_unstable();
         Ok(Some(Stamped { stamp, value: versions }))
     }
@@ -78,8 +80,10 @@ impl Table {
         const MOST_TRIES: u32 = 5;
         let (pk, last) = (package_key(id), end_of(VERSION));
         for _ in 0..MOST_TRIES {
-            let items = self.items("list releases", &pk, (METADATA, &last), &[]).await?;
-            if let Some(found) = Found::in_items(items)? {
+            let mut found = Found::default();
+            let take = |item| found.take(item);
+            self.each_item("list releases", &pk, (METADATA, &last), &[], take).await?;
+            if found.is_whole() {
                 return found.releases();
             }
         }
@@ -173,25 +177,25 @@ struct Found {
 }
 
 impl Found {
-    /// What `items` hold; none where a version came up while they were read,
-    /// after its metadata's turn and before its own.
-    fn in_items(items: Vec<Item>) -> Result<Option<Self>, TableError> {
-        let mut found = Self::default();
-        for item in items {
-            let sk = text(&item, "sk")?;
-            if let Some(version) = sk.strip_prefix(METADATA) {
-                found.metadata.insert(version.to_owned(), from_item(item)?);
-            } else if let Some(version) = sk.strip_prefix(VERSION) {
-                let row: VersionRow = from_item(item)?;
-                if row.state == State::Visible {
-                    found.rows.insert(version.to_owned(), row);
-                }
-            } else {
-                found.stamp = Some(read_stamp(&item)?);
+    fn take(&mut self, item: Item) -> Result<(), TableError> {
+        let sk = text(&item, "sk")?;
+        if let Some(version) = sk.strip_prefix(METADATA) {
+            self.metadata.insert(version.to_owned(), from_item(item)?);
+        } else if let Some(version) = sk.strip_prefix(VERSION) {
+            let row: VersionRow = from_item(item)?;
+            if row.state == State::Visible {
+                self.rows.insert(version.to_owned(), row);
             }
+        } else {
+            self.stamp = Some(read_stamp(&item)?);
         }
-        let is_whole = found.rows.keys().all(|version| found.metadata.contains_key(version));
-        Ok(is_whole.then_some(found))
+        Ok(())
+    }
+
+    /// Not where a version came up while they were read, after its metadata's turn and
+    /// before its own.
+    fn is_whole(&self) -> bool {
+        self.rows.keys().all(|version| self.metadata.contains_key(version))
     }
 
     fn releases(self) -> Result<Option<Stamped<Vec<Release>>>, TableError> {

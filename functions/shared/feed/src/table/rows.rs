@@ -165,6 +165,8 @@ impl Metadata {
 impl From<&Nuspec> for Metadata {
     fn from(nuspec: &Nuspec) -> Self {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let address =
+            |url: &Option<String>| url.as_deref().map(nupkg::without_user).unwrap_or_default();
         let (license_expression, license_file) = match &nuspec.license {
             Some(License::Expression(expression)) => (expression.clone(), String::new()),
             Some(License::File(path)) => (String::new(), path.clone()),
@@ -177,9 +179,9 @@ impl From<&Nuspec> for Metadata {
             summary: text(&nuspec.summary),
             language: text(&nuspec.language),
             tags: text(&nuspec.tags),
-            project_url: text(&nuspec.project_url),
-            icon_url: text(&nuspec.icon_url),
-            license_url: text(&nuspec.license_url),
+            project_url: address(&nuspec.project_url),
+            icon_url: address(&nuspec.icon_url),
+            license_url: address(&nuspec.license_url),
             license_expression,
             license_file,
             icon: text(&nuspec.icon),

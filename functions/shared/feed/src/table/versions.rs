@@ -45,10 +45,10 @@ pub enum Listing {
 /// What became of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
-    /// The version is gone from every view; the row that it leaves.
-    Deleted(Box<VersionRow>),
-    /// There is no such version.
-    NoSuchVersion,
+    /// The version is gone from every view.
+    Deleted,
+    /// It has become another one meanwhile; its row, if there is one.
+    Changed(Option<Box<VersionRow>>),
 }
 
 impl Table {
@@ -65,30 +65,40 @@ impl Table {
         item.map(from_item).transpose()
     }
 
-    /// Makes a pushed version visible, unless its number is taken. One call.
+    /// Makes a pushed version visible, unless its number is taken. What was deleted comes
+    /// back with the bytes that it had, where `may_restore`. One call.
     ///
     /// # Errors
     /// The table does not answer: the version may be in or not, and the same
     /// push, tried again, finds out.
-    pub async fn commit(&self, row: &VersionRow, package: Package) -> Result<Commit, TableError> {
+    pub async fn commit(
+        &self,
+        row: &VersionRow,
+        package: Package,
+        may_restore: bool,
+    ) -> Result<Commit, TableError> {
         let Package { nuspec, nuspec_zlib, .. } = package;
         let (id, version) = (&nuspec.id, &nuspec.version);
-        // A number that was deleted may come back with the bytes it had.
         // Not before now: an upload may have taken its time.
         let ulid = Ulid::new();
         let mut version_item = to_item(version_key(id, version), row)?;
         version_item.insert("changed".to_owned(), AttributeValue::S(ulid.to_string()));
-        let put_version = self
-            .put(version_item)
-            .condition_expression(
-                "attribute_not_exists(pk) \
-                 OR (#state = :deleted AND sha256 = :sha256 AND #object <> :object)",
-            )
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#object", "object")
-            .expression_attribute_values(":object", AttributeValue::S(row.object.to_string()))
-            .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
-            .expression_attribute_values(":sha256", AttributeValue::S(row.sha256.clone()))
+        let put_version = self.put(version_item);
+        let put_version = if may_restore {
+            put_version
+                .condition_expression(
+                    "attribute_not_exists(pk) \
+                     OR (#state = :deleted AND sha256 = :sha256 AND #object <> :object)",
+                )
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_names("#object", "object")
+                .expression_attribute_values(":object", AttributeValue::S(row.object.to_string()))
+                .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
+                .expression_attribute_values(":sha256", AttributeValue::S(row.sha256.clone()))
+        } else {
+            put_version.condition_expression("attribute_not_exists(pk)")
+        };
+        let put_version = put_version
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let metadata = to_item(metadata_key(id, version), &Metadata::from(&nuspec))?;
         let nuspec_row = NuspecRow { zlib: nuspec_zlib };
@@ -138,49 +148,39 @@ impl Table {
         }
     }
 
-    /// Deletes a version from every view and leaves its number taken. Two
-    /// calls; one where it was deleted already, which may be this very request
-    /// tried once more.
+    /// Deletes a version as it stands in `row` from every view, and leaves its number
+    /// taken. One call.
     ///
     /// # Errors
     /// The table does not answer: it may be done or not, and trying again does
     /// no harm.
     pub async fn delete(
         &self,
-        id: &PackageId,
-        version: &Version,
+        (id, version): (&PackageId, &Version),
+        row: &VersionRow,
         by: &KeyName,
     ) -> Result<Deletion, TableError> {
-        let mut found = self.version(id, version).await?;
-        loop {
-            let row: VersionRow = match found {
-                None => return Ok(Deletion::NoSuchVersion),
-                Some(row) if row.state == State::Deleted => {
-                    return Ok(Deletion::Deleted(Box::new(row)));
-                }
-                Some(row) => row,
-            };
-            // The object is the one read: a version deleted and brought back
-            // meanwhile has another, which must stay.
-            let ulid = Ulid::new();
-            let update = self
-                .update(version_key(id, version), ulid)
-                .update_expression("SET #state = :deleted, listed = :unlisted, changed = :changed")
-                .condition_expression("#state = :visible AND #object = :object")
-                .expression_attribute_names("#object", "object")
-                .expression_attribute_values(":object", AttributeValue::S(row.object.to_string()))
-                .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
-                .expression_attribute_values(":unlisted", AttributeValue::Bool(false));
-            let writes = vec![
-                update_item(update)?,
-                self.removal(metadata_key(id, version))?,
-                self.removal(nuspec_key(id, version))?,
-            ];
-            let change = ChangeRow::new(ulid, (id, version), Change::Deleted, by);
-            let writes = self.with_change(writes, ulid, id, &change)?;
-            match self.transact("delete a version", writes).await? {
-                Transaction::Done => return Ok(Deletion::Deleted(Box::new(row))),
-                Transaction::Refused(item) => found = item.map(from_item).transpose()?,
+        // A version deleted and brought back meanwhile has another object, which must stay.
+        let ulid = Ulid::new();
+        let update = self
+            .update(version_key(id, version), ulid)
+            .update_expression("SET #state = :deleted, listed = :unlisted, changed = :changed")
+            .condition_expression("#state = :visible AND #object = :object")
+            .expression_attribute_names("#object", "object")
+            .expression_attribute_values(":object", AttributeValue::S(row.object.to_string()))
+            .expression_attribute_values(":deleted", AttributeValue::S("deleted".to_owned()))
+            .expression_attribute_values(":unlisted", AttributeValue::Bool(false));
+        let writes = vec![
+            update_item(update)?,
+            self.removal(metadata_key(id, version))?,
+            self.removal(nuspec_key(id, version))?,
+        ];
+        let change = ChangeRow::new(ulid, (id, version), Change::Deleted, by);
+        let writes = self.with_change(writes, ulid, id, &change)?;
+        match self.transact("delete a version", writes).await? {
+            Transaction::Done => Ok(Deletion::Deleted),
+            Transaction::Refused(item) => {
+                Ok(Deletion::Changed(item.map(from_item).transpose()?.map(Box::new)))
             }
         }
     }

@@ -1,0 +1,52 @@
+//! Marks: what the bucket itself knows of a package, should the table be lost. Each is an
+//! empty object beside the package's own, so that a list of the bucket has them all.
+
+use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
+
+/// What a mark says of the package beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It was committed. Written behind the commit, and before anybody is told of it.
+    Committed,
+    /// It was deleted, or is about to be. Written before the row says so, and stays.
+    Deleted,
+}
+
+impl Mark {
+    /// The ending of its object's key.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+impl Objects {
+    /// Notes that the package at `key` was committed. One call.
+    ///
+    /// # Errors
+    /// The bucket did not say that it has the note.
+    pub async fn mark_committed(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        self.mark(key, Mark::Committed).await
+    }
+
+    /// Notes that the package at `key` is deleted. One call.
+    ///
+    /// # Errors
+    /// The bucket did not say that it has the note.
+    pub async fn mark_deleted(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        self.mark(key, Mark::Deleted).await
+    }
+
+    async fn mark(&self, key: &ObjectKey, mark: Mark) -> Result<(), ObjectError> {
+        let put = self.client.put_object().bucket(self.bucket.as_str());
+        let put = put.key(key.with_extension(mark.extension()).as_str()).if_none_match("*");
+        match put.content_length(0).send().await {
+            Ok(_) => Ok(()),
+            // It is there, which is all that it says.
+            Err(error) if is_status(&error, 412) => Ok(()),
+            Err(error) => Err(unavailable("note what became of a package", error)),
+        }
+    }
+}

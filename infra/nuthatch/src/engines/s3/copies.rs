@@ -1,0 +1,64 @@
+//! Copies within the bucket: of a whole object without a byte being read, of a part of one
+//! into an upload.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use s3s::dto::CopySource;
+use s3s::{S3Result, s3_error};
+use sha2::{Digest, Sha256};
+
+use super::super::store::{Condition, NewObject, Object, Store, StoreError};
+use super::parts::Part;
+
+/// Bucket and key of what is copied.
+pub(super) fn source(source: &CopySource) -> S3Result<(&str, &str)> {
+    match source {
+        CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket, key)),
+        _ => Err(s3_error!(NotImplemented, "only objects of this bucket are copied")),
+    }
+}
+
+/// Makes what `from` is an object at `key`, too.
+pub(super) fn whole(store: &Store, from: &Object, key: String) -> Result<(), StoreError> {
+    let draft = store.link(from)?;
+    let (size, sha256) = (from.size, from.sha256.clone());
+    let object = NewObject { key, size, sha256, content_type: from.content_type.clone() };
+    store.commit(draft, &object, Condition::None).map(drop)
+}
+
+/// A part of an upload, out of an object.
+pub(super) fn part(store: &Store, from: &Object, range: &Range<u64>) -> Result<Part, StoreError> {
+    let (draft, file) = store.draft()?;
+    let size = range.end - range.start;
+    let sha256 = copy(store.content(from)?, file, range).map_err(|source| draft.error(source))?;
+    Ok(Part { draft, size, sha256 })
+}
+
+fn copy(mut from: File, mut to: File, range: &Range<u64>) -> io::Result<String> {
+    from.seek(SeekFrom::Start(range.start))?;
+    let mut rest = from.take(range.end - range.start);
+    let (mut sha256, mut piece) = (Sha256::new(), vec![0; 256 * 1024]);
+    loop {
+        let read = rest.read(&mut piece)?;
+        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        sha256.update(bytes);
+        to.write_all(bytes)?;
+    }
+    to.sync_all()?;
+    Ok(BASE64_STANDARD.encode(sha256.finalize()))
+}
+
+/// The bytes that `bytes=0-9` names, of an object of `size`.
+pub(super) fn range(text: Option<&str>, size: u64) -> S3Result<Range<u64>> {
+    let Some(text) = text else { return Ok(0..size) };
+    let bounds = text.strip_prefix("bytes=").and_then(|bounds| bounds.split_once('-'));
+    let range = bounds.and_then(|(first, last)| {
+        let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
+        (first <= last && last < size).then_some(first..last + 1)
+    });
+    range.ok_or_else(|| s3_error!(InvalidRange))
+}

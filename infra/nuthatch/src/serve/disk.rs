@@ -1,0 +1,74 @@
+//! The room that is left where the feed is kept.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use feed::{Refusal, Reply};
+use http::StatusCode;
+use rustix::fs::statvfs;
+use tokio::time::Instant;
+
+/// Free bytes below which a failure is taken to be for lack of room.
+const LEAST: u64 = 16 * 1024 * 1024;
+/// How often the log tells of it.
+const OFTEN: Duration = Duration::from_mins(1);
+
+/// The folders that the feed is kept in. Clones share what was told.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    folders: Vec<PathBuf>,
+    told: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Disk {
+    /// The disk that holds `folders`.
+    #[must_use]
+    pub fn of(folders: Vec<PathBuf>) -> Self {
+        Self { folders, told: Arc::default() }
+    }
+
+    /// The folders, and the bytes that are free in each.
+    pub(crate) fn free(&self) -> impl Iterator<Item = (&PathBuf, u64)> {
+        self.folders.iter().filter_map(|folder| {
+            let disk = statvfs(folder).ok()?;
+            Some((folder, disk.f_bavail.saturating_mul(disk.f_frsize)))
+        })
+    }
+
+    /// `reply`; where it is a failure for lack of room, what says so instead.
+    pub(super) fn explain(&self, reply: Reply) -> Reply {
+        const FAILED: [StatusCode; 3] = [
+            StatusCode::INTERNAL_SERVER_ERROR,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::INSUFFICIENT_STORAGE,
+        ];
+        if !FAILED.contains(&reply.status()) {
+            return reply;
+        }
+        let full: Vec<String> = self
+            .free()
+            .filter(|(_, free)| *free < LEAST)
+            .map(|(folder, free)| format!("{}: {free} bytes are free", folder.display()))
+            .collect();
+        if full.is_empty() {
+            return reply;
+        }
+        if self.is_time_to_tell() {
+            tracing::error!("the disk is full; make room ({})", full.join(", "));
+        }
+        if reply.status() == StatusCode::INSUFFICIENT_STORAGE {
+            return reply;
+        }
+        Refusal::DiskFull("no room".into()).into()
+    }
+
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = told.is_none_or(|told| told.elapsed() >= OFTEN);
+        if is_time {
+            *told = Some(Instant::now());
+        }
+        is_time
+    }
+}
