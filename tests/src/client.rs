@@ -47,10 +47,16 @@ impl Answer {
         self
     }
 
-    /// Status and warning, as a user sees a refusal.
+    /// Status and words of a refusal: the warning that a user sees, or where a client tries
+    /// again or reads, those of the document.
     #[must_use]
     pub fn refusal(&self) -> String {
-        format!("{} {}", self.status.as_u16(), self.header("x-nuget-warning"))
+        let detail = || Some(self.json()["detail"].as_str()?.to_owned());
+        let words = match self.header("x-nuget-warning") {
+            "" if !self.body.is_empty() => detail().unwrap_or_default(),
+            warning => warning.to_owned(),
+        };
+        format!("{} {words}", self.status.as_u16())
     }
 }
 
@@ -110,9 +116,14 @@ impl Client {
 
     /// The answer to a search: the query string, without its question mark.
     pub async fn search(&self, query: &str) -> serde_json::Value {
-        let answer = self.get(&format!("/v3/search?{query}")).await;
-        assert_eq!(answer.status, StatusCode::OK, "{query}");
-        answer.json()
+        loop {
+            let answer = self.get(&format!("/v3/search?{query}")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{query}");
+            // More changes than are read in two seconds, as on a machine that is busy.
+            if answer.header("x-nuthatch-index") != "behind" {
+                return answer.json();
+            }
+        }
     }
 
     /// The ids that a search finds, in their order.

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use download::Delivery;
-use feed::{Aws, BaseUrl, BucketName, IdGlob, KeyName, Parts, Scope, Spooling, Table, TableName};
+use feed::{
+    Aws, BaseUrl, BucketName, IdGlob, KeyName, Parts, ReadAccess, Scope, Spooling, Table, TableName,
+};
 use push::Permits;
 use tokio::net::TcpListener;
 
@@ -84,7 +86,11 @@ pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
         options.max_connections_per_address.get(),
         &options.trusted_proxies,
     );
-    let hosts = Hosts::of(listener.local_addr()?.ip(), &base_url);
+    // A page of a stranger's site can read what nobody needs a key for.
+    let hosts = match options.read_access {
+        ReadAccess::Anonymous => Hosts::of(listener.local_addr()?.ip(), &base_url),
+        ReadAccess::Keys => Hosts::default(),
+    };
     let patience = Patience::with_clients();
     let listening = Listening { patience, connections, hosts };
     match (Stack::at(&options.place).await?, options.place.table.clone()) {

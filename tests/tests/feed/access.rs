@@ -14,18 +14,21 @@ use crate::package;
 async fn without_a_key_every_door_asks_for_one() {
     let feed = TestFeed::start().await;
     let stranger = feed.stranger();
-    for answer in [
-        stranger.with_key(" ").push(&package("Acme", "1.0.0", "x")).await,
-        stranger.push(&package("Acme", "1.0.0", "x")).await,
-        stranger.delete("Acme/1.0.0").await,
-        stranger.relist("Acme/1.0.0").await,
-        stranger.get("/v3/package/acme/index.json").await,
-        stranger.nupkg("acme", "1.0.0").await,
+    let (write, read) = ("pass one with --api-key", "into nuget.config, as the password");
+    for (answer, remedy) in [
+        (stranger.with_key(" ").push(&package("Acme", "1.0.0", "x")).await, write),
+        (stranger.push(&package("Acme", "1.0.0", "x")).await, write),
+        (stranger.delete("Acme/1.0.0").await, write),
+        (stranger.relist("Acme/1.0.0").await, write),
+        (stranger.get("/v3/package/acme/index.json").await, read),
+        (stranger.nupkg("acme", "1.0.0").await, read),
     ] {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         let challenge = answer.header("www-authenticate");
         assert_eq!(challenge, "Basic realm=\"nuthatch\", charset=\"UTF-8\"");
-        assert_eq!(answer.json()["detail"], answer.header("x-nuget-warning"));
+        // Clients print the header also where the next try, with a key, succeeds.
+        assert_eq!(answer.header("x-nuget-warning"), "");
+        assert!(answer.refusal().contains(remedy), "{}", answer.refusal());
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
 }
@@ -246,4 +249,64 @@ async fn keys_are_listed_by_name_also_those_revoked() {
     let keys: Vec<_> =
         keys.map(|key| (key.name.as_str().to_owned(), key.revoked.is_some())).collect();
     assert_eq!(keys, [("a".to_owned(), false), ("b".to_owned(), true)]);
+}
+
+#[tokio::test]
+async fn a_reader_hears_what_is_the_matter_with_its_key() {
+    let feed = TestFeed::start().await;
+    let pusher = feed.client("pusher", &[Scope::Push], &["*"]).await;
+    let revoked = feed.client("revoked", &[Scope::Read], &["*"]).await;
+    feed.table().revoke_key(&"revoked".parse().unwrap()).await.unwrap();
+    for (client, words) in [
+        (pusher.with_key("mistyped"), "does not know this API key"),
+        (pusher.with_key(feed::ApiKey::generate().unwrap().reveal()), "does not know"),
+        (revoked, "has expired or was revoked"),
+        (expired(&feed).await, "has expired or was revoked"),
+        (pusher, "use one with the scope read"),
+    ] {
+        let answer = client.get("/v3/package/acme/index.json").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert!(answer.refusal().contains(words), "{}", answer.refusal());
+        assert_eq!(answer.header("x-nuget-warning"), "");
+        assert_ne!(answer.header("www-authenticate"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_may_push_alone_brings_nothing_back() {
+    let delete_behavior = feed::DeleteBehavior::Delete;
+    let feed = TestFeed::with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let pusher = feed.client("pusher", &[Scope::Push], &["*"]).await;
+    let both = feed.client("both", &[Scope::Push, Scope::Unlist], &["*"]).await;
+    let bytes = package("Acme", "1.0.0", "x");
+    pusher.push(&bytes).await.expect(StatusCode::CREATED);
+    owner.delete("Acme/1.0.0").await.expect(StatusCode::NO_CONTENT);
+    let refused = pusher.push(&bytes).await.expect(StatusCode::FORBIDDEN);
+    assert!(refused.refusal().contains("a key with the scope unlist"), "{}", refused.refusal());
+    assert!(owner.versions("acme").await.is_empty());
+    assert_eq!(pusher.push(&package("Acme", "1.0.0", "y")).await.status, StatusCode::CONFLICT);
+    both.push(&bytes).await.expect(StatusCode::CREATED);
+    assert_eq!(owner.versions("acme").await, ["1.0.0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_revoked_while_a_package_arrived_pushes_nothing() {
+    let feed = TestFeed::with(FeedOptions { in_memory: true, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    let pusher = feed.client("pusher", &[Scope::Push], &["*"]).await;
+    let bytes = package("Late", "1.0.0", "x");
+    let (sender, receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(1);
+    let body = feed::Body::stream(crate::large::Arriving(receiver));
+    let pushing =
+        tokio::spawn(async move { pusher.send(http::Request::put("/api/v2/package"), body).await });
+    sender.send(bytes::Bytes::copy_from_slice(&bytes[..10])).await.unwrap();
+    feed.table().revoke_key(&"pusher".parse().unwrap()).await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(120)).await;
+    sender.send(bytes::Bytes::copy_from_slice(&bytes[10..])).await.unwrap();
+    drop(sender);
+    let refused = pushing.await.unwrap().expect(StatusCode::FORBIDDEN);
+    assert!(refused.refusal().contains("has expired or was revoked"), "{}", refused.refusal());
+    assert!(owner.versions("late").await.is_empty());
+    assert!(feed.objects().await.is_empty());
 }

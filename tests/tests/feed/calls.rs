@@ -39,10 +39,21 @@ async fn a_mistyped_key_makes_no_call() {
 }
 
 #[tokio::test]
-async fn push_makes_three_calls() {
+async fn push_makes_four_calls() {
     let (feed, owner) = feed().await;
     owner.push(&package("Acme", "2.0.0", "x")).await;
-    assert_eq!(feed.calls.take(), ["GetItem", "PUT object", "TransactWriteItems"]);
+    let calls = ["GetItem", "PUT object", "TransactWriteItems", "PUT object"];
+    assert_eq!(feed.calls.take(), calls);
+}
+
+#[tokio::test]
+async fn a_push_tried_again_is_marked_again() {
+    let (feed, owner) = feed().await;
+    let bytes = package("Acme", "2.0.0", "x");
+    owner.push_in_session(&bytes, Some("session")).await.expect(StatusCode::CREATED);
+    let _ = feed.calls.take();
+    owner.push_in_session(&bytes, Some("session")).await.expect(StatusCode::CREATED);
+    assert_eq!(feed.calls.take(), ["GetItem", "PUT object"]);
 }
 
 #[tokio::test]
@@ -73,11 +84,12 @@ async fn unlist_and_relist_make_one_call_each() {
 }
 
 #[tokio::test]
-async fn delete_makes_three_calls_and_two_when_tried_again() {
+async fn delete_makes_four_calls_and_two_when_tried_again() {
     let delete_behavior = DeleteBehavior::Delete;
     let (feed, owner) = feed_with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
     owner.delete("Acme/1.0.0").await;
-    assert_eq!(feed.calls.take(), ["GetItem", "TransactWriteItems", "DELETE object"]);
+    let calls = ["GetItem", "PUT object", "TransactWriteItems", "DELETE object"];
+    assert_eq!(feed.calls.take(), calls);
     owner.delete("Acme/1.0.0").await;
     assert_eq!(feed.calls.take(), ["GetItem", "DELETE object"]);
 }
@@ -162,7 +174,7 @@ async fn a_file_out_of_a_package_takes_one_call_more_to_push_and_two_to_read() {
     let (feed, owner) = feed().await;
     let xml = nuspec("Acme", "3.0.0", "<readme>README.md</readme>");
     owner.push(&PackageBuilder::default().nuspec(&xml).file("README.md", b"# A").build()).await;
-    let calls = ["GetItem", "PUT object", "PUT object", "TransactWriteItems"];
+    let calls = ["GetItem", "PUT object", "PUT object", "TransactWriteItems", "PUT object"];
     assert_eq!(feed.calls.take(), calls);
     owner.get("/v3/package/acme/3.0.0/readme").await;
     assert_eq!(feed.calls.take(), ["GetItem", "GET object"]);

@@ -54,7 +54,10 @@ async fn the_authorizer_answers_in_policies() {
     let denied = authorize(&feed, "DELETE", key.clone()).await.unwrap();
     assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
     // This very word makes API Gateway answer 401.
-    assert_eq!(authorize(&feed, "GET", key).await, Err("Unauthorized".to_owned()));
+    // A key was sent, and the words for it travel with a denial alone.
+    let denied = authorize(&feed, "GET", key).await.unwrap();
+    assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
+    assert_eq!(authorize(&feed, "GET", json!(null)).await, Err("Unauthorized".to_owned()));
     assert_eq!(authorize(&feed, "PUT", json!(null)).await, Err("Unauthorized".to_owned()));
 }
 

@@ -132,7 +132,10 @@ async fn a_commit_of_1_gb_reads_some_tens_of_kb() {
     let (calls, bytes) = (feed.calls.take(), feed.calls.take_bytes());
     println!("a commit of 1 GB: {bytes} bytes read in {} calls", calls.len());
     assert!((1..256 * 1024).contains(&bytes), "{bytes}");
-    assert_eq!(calls, ["HEAD object", "GET object", "GET object", "GetItem", "TransactWriteItems"]);
+    // It is copied within the bucket, marked, and the upload removed.
+    let reads = ["HEAD object", "GET object", "GET object", "GetItem"];
+    let writes = ["PUT object", "TransactWriteItems", "PUT object", "DELETE object"];
+    assert_eq!(calls, [reads, writes].concat());
     let path = "/v3/package/acme.large/1.0.0/acme.large.1.0.0.nupkg";
     let end = owner.get_with(path, ("range", "bytes=-22")).await;
     assert!(end.expect(StatusCode::PARTIAL_CONTENT).body.starts_with(b"PK\x05\x06"));
@@ -188,6 +191,21 @@ async fn feed_in_parts() -> TestFeed {
     TestFeed::with(FeedOptions { parts, ..FeedOptions::default() }).await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_upload_is_copied_in_parts() {
+    let feed = feed_in_parts().await;
+    let owner = feed.owner().await;
+    let file = feed.folder().join("large.nupkg");
+    let bytes = PackageBuilder::new("Acme", "2.0.0").file("a.bin", &noise(12 << 20)).build();
+    std::fs::write(&file, &bytes).unwrap();
+    upload(&feed, &owner, &file, ("Acme", "2.0.0")).await.expect(StatusCode::CREATED);
+    let calls = feed.calls.take();
+    let copies = ["POST object", "PUT object", "PUT object", "PUT object", "POST object"];
+    assert!(calls.windows(5).any(|calls| calls == copies), "{calls:?}");
+    assert!(owner.nupkg("acme", "2.0.0").await.body == bytes);
+    assert_eq!(feed.objects().await.len(), 1);
+}
+
 #[tokio::test]
 async fn a_large_push_is_stored_in_parts() {
     let feed = feed_in_parts().await;
@@ -205,7 +223,8 @@ async fn a_large_push_is_stored_in_parts() {
             "PUT object",
             "PUT object",
             "POST object",
-            "TransactWriteItems"
+            "TransactWriteItems",
+            "PUT object"
         ]
     );
     assert!(owner.nupkg("acme", "2.0.0").await.body == bytes);
@@ -213,9 +232,11 @@ async fn a_large_push_is_stored_in_parts() {
 }
 
 #[tokio::test]
-async fn a_push_beyond_the_permits_is_told_when_to_come_back() {
+async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     let feed = TestFeed::with(FeedOptions { pushes: 1, ..FeedOptions::default() }).await;
     let owner = feed.owner().await;
+    // What waits longer than half a minute by this clock is told so.
+    tokio::time::pause();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let arriving = Arriving(receiver);
     let slow = owner.clone();
@@ -235,14 +256,18 @@ async fn a_push_beyond_the_permits_is_told_when_to_come_back() {
         "503 the feed receives as many packages as it can at once; try again in a moment"
     );
     assert_eq!(refused.header("retry-after"), "20");
+    tokio::time::resume();
+    let waiting = tokio::spawn(async move { owner.push(&other).await });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(!waiting.is_finished());
     sender.send(Bytes::copy_from_slice(rest)).await.unwrap();
     drop(sender);
     assert_eq!(slow.await.unwrap().status, StatusCode::CREATED);
-    owner.push(&other).await.expect(StatusCode::CREATED);
+    assert_eq!(waiting.await.unwrap().status, StatusCode::CREATED);
 }
 
 /// A body that comes as it is sent.
-struct Arriving(tokio::sync::mpsc::Receiver<Bytes>);
+pub(crate) struct Arriving(pub(crate) tokio::sync::mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Arriving {
     type Data = Bytes;

@@ -18,6 +18,7 @@ mod registration;
 mod search;
 mod server;
 mod sockets;
+mod strangers;
 mod views;
 mod web;
 

@@ -86,6 +86,48 @@ async fn a_delete_racing_a_restore_never_removes_what_is_visible() {
     }
 }
 
+/// Pushes `count` packages at once over sockets, each with one of `keys` keys; gives the
+/// statuses.
+async fn crowd(count: usize, keys: usize, id: impl Fn(usize) -> String) -> Vec<StatusCode> {
+    use nuthatch_tests::{Server, framed, run, try_send_to};
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    let keys: Vec<String> = (0..keys)
+        .map(|key| {
+            let create = ["key", "create", &format!("k{key}"), "--scope", "push"];
+            String::from_utf8(run(&create, data.path()).stdout).unwrap().trim().to_owned()
+        })
+        .collect();
+    let mut pushing = JoinSet::new();
+    for number in 0..count {
+        let (content_type, body) = framed(&package(&id(number), "1.0.0", &number.to_string()));
+        let request = http::Request::put("/api/v2/package/")
+            .header("content-type", content_type)
+            .header("x-nuget-apikey", &keys[number % keys.len()]);
+        let address = server.address.clone();
+        pushing.spawn(async move { try_send_to(&address, request, body).await.unwrap().status });
+    }
+    pushing.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_pushes_at_once_all_go_in_with_one_key_and_with_64() {
+    for keys in [1, 64] {
+        let statuses = crowd(200, keys, |number| format!("Acme{number}")).await;
+        assert_eq!(statuses, [StatusCode::CREATED; 200], "{keys} keys");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_200_pushes_of_one_version_one_goes_in_and_the_others_hear_so() {
+    for keys in [1, 64] {
+        let mut statuses = crowd(200, keys, |_| "Acme".to_owned()).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses[0], StatusCode::CREATED, "{keys} keys");
+        assert_eq!(statuses[1..], [StatusCode::CONFLICT; 199], "{keys} keys");
+    }
+}
+
 /// The call that commits a push, after those for the key, the row and the object.
 const COMMIT: usize = 3;
 

@@ -31,8 +31,9 @@ async fn a_package_that_is_not_there_is_no_warning() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     let answer = owner.get("/v3/package/newtonsoft.json/index.json").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
     // A restore asks every feed for every id, and would show it each time.
-    assert_eq!(answer.refusal(), "404 ");
+    assert_eq!(answer.header("x-nuget-warning"), "");
     assert_eq!(answer.json()["detail"], "the feed has no package 'newtonsoft.json'; check the id");
 }
 
@@ -108,6 +109,31 @@ async fn a_method_that_no_route_has_finds_nothing() {
         let expected =
             "404 there is nothing at this address; see /v3/index.json for those that exist";
         assert_eq!(answer.refusal(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_read_carries_a_warning_that_a_restore_would_print() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await.expect(StatusCode::CREATED);
+    let long = "a".repeat(101);
+    for id in
+        ["%D0%B0%D0%BA%D0%BC%D0%B5", "caf%C3%A9.core", "a--b", "a..b", "%24id%24", "a%20b", &long]
+    {
+        for path in [
+            format!("/v3/package/{id}/index.json"),
+            format!("/v3/registration/{id}/index.json"),
+            format!("/v3/package/{id}/1.0.0/{id}.1.0.0.nupkg"),
+        ] {
+            let answer = owner.get(&path).await.expect(StatusCode::NOT_FOUND);
+            assert_eq!(answer.header("x-nuget-warning"), "", "{path}");
+        }
+    }
+    for path in ["/nowhere", "/v3/package/acme/9.0.0/acme.9.0.0.nupkg", "/v3/package/acme/x/y"] {
+        let answer = owner.get(path).await.expect(StatusCode::NOT_FOUND);
+        assert_eq!(answer.header("x-nuget-warning"), "", "{path}");
+        assert_ne!(answer.refusal(), "404 ", "{path}");
     }
 }
 

@@ -140,3 +140,52 @@ async fn addresses_that_no_document_has_are_not_found() {
         assert_eq!(owner.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_a_leaf_calls_its_entry_holds_what_a_catalog_would() {
+    let (_feed, owner) = feed_with_everything().await;
+    let leaf = owner.get("/v3/registration/acme.core/1.0.0-rc.1.json").await.json();
+    let entry = leaf["catalogEntry"].as_str().unwrap();
+    let entry = entry.strip_prefix("https://packages.example.org").unwrap();
+    let entry = owner.get(entry).await.expect(StatusCode::OK).json();
+    assert_eq!(entry["id"], "Acme.Core");
+    assert_eq!(entry["version"], "1.0.0-RC.1+build");
+    assert_eq!(entry["dependencyGroups"][0]["dependencies"][0]["id"], "Zeta.Lib");
+    assert_eq!(entry["licenseUrl"].as_str().unwrap().rsplit('/').next(), Some("license"));
+    for path in
+        ["/v3/registration/acme.core/entry.9.0.0.json", "/v3/registration/acme.core/entry.json"]
+    {
+        owner.get(path).await.expect(StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn large_versions_make_small_pages() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let text = "x".repeat(3_900);
+    let groups: String = (0..900).map(|n| format!("<group targetFramework='x1.{n}1'/>")).collect();
+    for version in 1..=12 {
+        let more = format!(
+            "<summary>{text}</summary><tags>{text}</tags><dependencies>{groups}</dependencies>"
+        );
+        let package = described("Fat", &format!("{version}.0.0"), &more);
+        owner.push(&package).await.expect(StatusCode::CREATED);
+    }
+    let index = owner.registration("Fat").await.expect(StatusCode::OK);
+    assert!(index.body.len() < 4 << 20);
+    let index = index.json();
+    let pages = index["items"].as_array().unwrap();
+    assert!(pages.len() > 1);
+    let mut leaves = 0;
+    for page in pages {
+        let path =
+            page["@id"].as_str().unwrap().strip_prefix("https://packages.example.org").unwrap();
+        let page = owner.get(path).await.expect(StatusCode::OK);
+        assert!(page.body.len() < 4 << 20);
+        leaves += page.json()["items"].as_array().unwrap().len();
+    }
+    assert_eq!(leaves, 12);
+    let whole = owner.get("/v3/registration/fat/page/1.0.0/12.0.0.json").await;
+    assert!(whole.refusal().starts_with("400 the answer would be larger"), "{}", whole.refusal());
+}

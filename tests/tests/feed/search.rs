@@ -251,3 +251,56 @@ async fn hostile_questions_are_answered() {
         owner.complete(&format!("id={query}")).await;
     }
 }
+
+#[tokio::test]
+async fn a_quoted_id_is_found_whatever_its_casing() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("X.Kiln.XUnit", "1.0.0", "x")).await;
+    owner.push(&package("X.Kiln.Xunit", "2.0.0", "x")).await;
+    owner.push(&package("Entity.FrameworkCore.Tools", "1.0.0", "x")).await;
+    for (query, id) in [
+        ("id:%22X.Kiln.XUnit%22", "X.Kiln.Xunit"),
+        ("%22x.kiln.xunit%22", "X.Kiln.Xunit"),
+        ("%22X.KILN.XUNIT%22", "X.Kiln.Xunit"),
+        ("%22entity.frameworkcore.tools%22", "Entity.FrameworkCore.Tools"),
+        ("%22entity%20framework%20core%22", "Entity.FrameworkCore.Tools"),
+        ("%22frameworkcore%20tools%22", "Entity.FrameworkCore.Tools"),
+    ] {
+        assert_eq!(owner.found(&format!("q={query}")).await, [id], "{query}");
+    }
+    for query in ["%22kiln%20x.unit.y%22", "%22x%20xunit%22", "%22entity%20tools%22"] {
+        assert!(owner.found(&format!("q={query}")).await.is_empty(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_would_be_too_large_has_fewer_results_and_names_the_next() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    let text = "x ".repeat(1_990);
+    for number in 0..300 {
+        let more = format!("<summary>{text}</summary><tags>{text}</tags><title>Large</title>");
+        owner.push(&crate::described(&format!("Acme{number}"), "1.0.0", &more)).await;
+    }
+    // So many changes may take longer than a search waits; then it says so.
+    while owner.get("/v3/search?take=0").await.header("x-nuthatch-index") == "behind" {}
+    let (mut path, mut ids) = ("/v3/search?q=acme&take=1000".to_owned(), Vec::new());
+    let mut pages = 0;
+    loop {
+        let answer = owner.get(&path).await.expect(StatusCode::OK);
+        assert!(answer.body.len() < 4 << 20);
+        pages += 1;
+        let document = answer.json();
+        assert_eq!(document["totalHits"], 300, "{path}");
+        let found = document["data"].as_array().unwrap().iter();
+        ids.extend(found.map(|item| item["id"].as_str().unwrap().to_owned()));
+        let link = answer.header("link").to_owned();
+        let Some(next) = link.strip_prefix("<https://packages.example.org") else { break };
+        path = next.split_once('>').unwrap().0.to_owned();
+    }
+    assert!(pages > 1);
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 300);
+}

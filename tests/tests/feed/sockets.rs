@@ -198,10 +198,11 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
     let feed = Feed { data, server, owner };
     let large = PackageBuilder::new("Acme", "1.0.0").file("a.bin", &noise(16 << 20)).build();
     let answer = feed.push(&large).await;
-    assert_eq!(answer.refusal(), "503 the feed is busy; try again in a moment");
+    let full = "507 the feed's disk is full; its operator has to make room, then push again";
+    assert_eq!(answer.refusal(), full);
     // It fits in the spool, but not once more in the bucket.
     let medium = PackageBuilder::new("Acme", "2.0.0").file("a.bin", &noise(7 << 20)).build();
-    assert_eq!(feed.push(&medium).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(feed.push(&medium).await.refusal(), full);
     assert_eq!(feed.versions("acme").await, StatusCode::NOT_FOUND);
     for version in ["1.0.0", "2.0.0", "3.0.0"] {
         let small = PackageBuilder::new("Acme", version).file("a.bin", &noise(1 << 20)).build();

@@ -179,3 +179,44 @@ async fn a_package_may_be_called_what_pages_are() {
         assert_eq!(owner.registration(id).await.status, StatusCode::OK, "{id}");
     }
 }
+
+#[tokio::test]
+async fn forms_of_other_sites_are_refused() {
+    let (feed, owner) = feed().await;
+    let form = format!("key={}&return=/", owner.key());
+    for (path, name, value) in [
+        ("/sign-in", "sec-fetch-site", "cross-site"),
+        ("/sign-out", "sec-fetch-site", "cross-site"),
+        ("/sign-in", "origin", "https://evil.example"),
+        ("/sign-out", "origin", "https://evil.example"),
+    ] {
+        let request = http::Request::builder().method(Method::POST).uri(path).header(name, value);
+        let answer = feed.stranger().send(request, form.clone()).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {name}");
+        assert_eq!(answer.header("set-cookie"), "");
+    }
+    let own = http::Request::builder().method(Method::POST).uri("/sign-in");
+    let own = own.header("sec-fetch-site", "same-origin").header("origin", "null");
+    assert_eq!(feed.stranger().send(own, form).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_a_readme() {
+    let (_feed, owner) = feed().await;
+    let xml = nuspec("Marked", "1.0.0", "<readme>README.md</readme>");
+    let readme = "\u{feff}# Heading-of-it".as_bytes();
+    owner.push(&PackageBuilder::default().nuspec(&xml).file("README.md", readme).build()).await;
+    let page = String::from_utf8(browse(&owner, "/packages/marked").await.body.to_vec()).unwrap();
+    assert!(page.contains("<h3>Heading-of-it</h3>"), "{page}");
+    assert_eq!(owner.get("/v3/package/marked/1.0.0/readme").await.body, readme);
+}
+
+#[tokio::test]
+async fn a_link_is_shown_without_the_user_in_it() {
+    let (_feed, owner) = feed().await;
+    let more = "<projectUrl>https://user:token@example.org/x</projectUrl>";
+    owner.push(&crate::described("Linked", "1.0.0", more)).await.expect(StatusCode::CREATED);
+    let entry = owner.registration("Linked").await.json();
+    let entry = &entry["items"][0]["items"][0]["catalogEntry"];
+    assert_eq!(entry["projectUrl"], "https://example.org/x");
+}

@@ -28,7 +28,7 @@ const MANAGED: &str = ".managed.json";
 
 /// The most bytes of a page's results, about: below what a function may answer (Lambda
 /// quota: 6 MB, of which base64 takes a fourth).
-const LARGEST: usize = 3 * 1024 * 1024;
+const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The text index. Clones share it.
 #[derive(Clone)]

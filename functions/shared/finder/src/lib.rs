@@ -37,7 +37,7 @@ use snapshot::{Position, Snapshot};
 /// (template.yaml).
 const LONGEST: Duration = Duration::from_secs(20);
 /// Results of searches that are held at once.
-const RESULTS: usize = 8;
+const RESULTS: usize = 3;
 /// How long a search waits for the changes before it.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -176,7 +176,7 @@ impl Finder {
     /// comes stays read.
     async fn follow(&self, state: &mut State, until: Instant) -> Result<(), FinderError> {
         // Rows of so many versions are held at once, and shown together.
-        const AT_ONCE: usize = 100;
+        const AT_ONCE: usize = 50;
         let started = Instant::now();
         let mut next = Some(state.position.from());
         while let Some(first) = next {

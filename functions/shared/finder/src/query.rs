@@ -422,13 +422,18 @@ fn all_parts(field: Field, word: &Word, begins: bool) -> Option<Box<dyn Query>> 
     Some(Box::new(BooleanQuery::new(all)))
 }
 
-/// The words one after the other: by their parts, or as wholes, for another version may
-/// have written them with other capitals.
+/// The words one after the other: by their parts; or as wholes, for another version may
+/// have written them with other capitals, with words beside them that have parts or none.
 fn phrase(field: Field, words: &[Word]) -> Box<dyn Query> {
     let parts = words.iter().flat_map(|word| word.parts.iter().cloned());
-    let wholes = words.iter().map(Word::undivided);
-    let by_parts = in_order(field, parts.collect());
-    one_of(vec![by_parts, in_order(field, wholes.collect())])
+    let mut forms = vec![
+        in_order(field, parts.collect()),
+        in_order(field, words.iter().map(Word::undivided).collect()),
+    ];
+    if words.iter().any(Word::is_divided) {
+        forms.push(in_order(field, words.iter().map(|word| word.whole.clone()).collect()));
+    }
+    one_of(forms)
 }
 
 fn in_order(field: Field, texts: Vec<String>) -> Box<dyn Query> {

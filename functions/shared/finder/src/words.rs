@@ -54,16 +54,20 @@ fn divides(before: char, c: char, after: Option<char>) -> bool {
 }
 
 /// `texts` as the index takes them: parts one after the other, a whole word in
-/// the place of its first part, beside them the words undivided, one after the other, and
-/// a gap between two texts, so that no phrase reaches over it.
+/// the place of its first part, beside them, where any word has parts, the words
+/// undivided, one after the other, and a gap between two texts, so that no phrase reaches
+/// over it.
 pub(crate) fn tokens<'a>(texts: impl IntoIterator<Item = &'a str>) -> PreTokenizedString {
     const GAP: usize = 100;
     let mut tokens = Vec::new();
     let (mut position, mut place) = (0, 0);
     for text in texts {
+        let is_divided = words(text).any(|word| word.is_divided());
         for word in words(text) {
-            tokens.push(token(word.undivided(), place));
-            place += 1;
+            if is_divided {
+                tokens.push(token(word.undivided(), place));
+                place += 1;
+            }
             if word.is_divided() {
                 tokens.push(token(word.whole, position));
             }

@@ -1,6 +1,10 @@
 //! Marks: what the bucket itself knows of a package, should the table be lost. Each is an
 //! empty object beside the package's own, so that a list of the bucket has them all.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
+
 use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
 
 /// What a mark says of the package beside it.
@@ -42,7 +46,8 @@ impl Objects {
     async fn mark(&self, key: &ObjectKey, mark: Mark) -> Result<(), ObjectError> {
         let put = self.client.put_object().bucket(self.bucket.as_str());
         let put = put.key(key.with_extension(mark.extension()).as_str()).if_none_match("*");
-        match put.content_length(0).send().await {
+        let nothing = BASE64_STANDARD.encode(Sha256::digest(b""));
+        match put.content_length(0).checksum_sha256(nothing).send().await {
             Ok(_) => Ok(()),
             // It is there, which is all that it says.
             Err(error) if is_status(&error, 412) => Ok(()),
