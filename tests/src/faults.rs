@@ -88,6 +88,8 @@ struct SoFar {
     on_their_way: usize,
     /// The last call that met a fault.
     struck: Option<usize>,
+    /// What it asked for, until it is tried again: others may go on beside it.
+    to_be_tried: Option<String>,
     /// What of the plan came to pass.
     passed: BTreeSet<usize>,
     /// Whether the bucket denied what it was asked for.
@@ -137,10 +139,12 @@ impl Faults {
         }
     }
 
-    /// Whether the last call met a fault, and none is on its way.
+    /// Whether the last call met a fault, or one that did is still to be tried again, and
+    /// none is on its way.
     fn is_all_that_is_waited_for(&self) -> bool {
         let so_far = self.so_far.lock().unwrap();
-        so_far.on_their_way == 0 && so_far.struck.is_some_and(|struck| struck + 1 == so_far.calls)
+        let is_last = so_far.struck.is_some_and(|struck| struck + 1 == so_far.calls);
+        so_far.on_their_way == 0 && (is_last || so_far.to_be_tried.is_some())
     }
 
     /// Done when the process is to die.
@@ -158,6 +162,8 @@ impl Faults {
         let mut so_far = self.so_far.lock().unwrap();
         let call = so_far.calls;
         so_far.calls += 1;
+        let what = format!("{} {}", request.method(), request.uri());
+        so_far.to_be_tried.take_if(|tried| *tried == what);
         let for_good = |(_, fault): &(&usize, &Fault)| **fault == Fault::ThrottledForGood;
         let throttled = self.plan.range(..=call).find(for_good);
         let (&planned, &fault) = throttled.or_else(|| self.plan.get_key_value(&call))?;
@@ -165,6 +171,7 @@ impl Faults {
             return None;
         }
         so_far.struck = Some(call);
+        so_far.to_be_tried = Some(what).filter(|_| fault != Fault::Denied);
         so_far.is_dead |= fault.is_death();
         so_far.bucket_denied |= fault == Fault::Denied && !is_of_table(request);
         so_far.passed.insert(planned);

@@ -109,7 +109,7 @@ impl Commit {
             published: None,
             may_restore: caller.may(Scope::Unlist),
         };
-        match self.ingest.store(arrival).await {
+        match Box::pin(self.ingest.store(arrival)).await {
             // As above, while it was stored.
             Err(_) if self.ingest.objects.stored(&uploaded).await?.is_none() => gone().await,
             stored => stored,

@@ -108,6 +108,6 @@ impl Push {
         if let Some(door) = &self.door {
             door.ask_again(&parts.headers, Scope::Push).await?;
         }
-        self.ingest.store(arrival).await
+        Box::pin(self.ingest.store(arrival)).await
     }
 }

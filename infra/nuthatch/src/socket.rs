@@ -132,15 +132,12 @@ fn serve_connection(
         let refused = hosts.refuse(request.version(), request.headers());
         let peer = client(&connections, peer, request.headers());
         async move {
-            let reply = match refused {
-                Some(status) => misdirected(status),
-                None => {
-                    let mut request = Inbound::wrap(request);
-                    request.extensions_mut().insert(Peer(peer));
-                    phrased(service.answer(request).await)
-                }
-            };
-            Ok::<_, Infallible>(reply)
+            if let Some(status) = refused {
+                return Ok::<_, Infallible>(misdirected(status));
+            }
+            let mut request = Inbound::wrap(request);
+            request.extensions_mut().insert(Peer(peer));
+            Ok(phrased(service.answer(request).await))
         }
     });
     let connection = http1::Builder::new()

@@ -302,7 +302,7 @@ async fn a_key_that_was_revoked_while_a_package_arrived_pushes_nothing() {
         tokio::spawn(async move { pusher.send(http::Request::put("/api/v2/package"), body).await });
     sender.send(bytes::Bytes::copy_from_slice(&bytes[..10])).await.unwrap();
     feed.table().revoke_key(&"pusher".parse().unwrap()).await.unwrap();
-    tokio::time::advance(std::time::Duration::from_secs(120)).await;
+    tokio::time::advance(std::time::Duration::from_mins(2)).await;
     sender.send(bytes::Bytes::copy_from_slice(&bytes[10..])).await.unwrap();
     drop(sender);
     let refused = pushing.await.unwrap().expect(StatusCode::FORBIDDEN);

@@ -164,7 +164,9 @@ async fn large_versions_make_small_pages() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     let text = "x".repeat(3_900);
-    let groups: String = (0..900).map(|n| format!("<group targetFramework='x1.{n}1'/>")).collect();
+    let groups: Vec<String> =
+        (0..900).map(|n| format!("<group targetFramework='x1.{n}1'/>")).collect();
+    let groups = groups.concat();
     for version in 1..=12 {
         let more = format!(
             "<summary>{text}</summary><tags>{text}</tags><dependencies>{groups}</dependencies>"

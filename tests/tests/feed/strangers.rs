@@ -171,9 +171,10 @@ async fn one_key_does_not_take_all_places_for_uploads() {
         let path = invitation["url"].as_str().unwrap().split_once("://").unwrap().1;
         let path = path.split_once('/').unwrap().1;
         let headers = invitation["headers"].as_object().unwrap().iter();
-        let headers: String = headers
+        let headers: Vec<String> = headers
             .map(|(name, value)| format!("{name}: {}\r\n", value.as_str().unwrap()))
             .collect();
+        let headers = headers.concat();
         held.push(feed.say(&format!("PUT /{path} HTTP/1.1\r\n{headers}\r\n\0")));
     }
     let bytes = package("Acme", "1.0.0", "x");
@@ -220,7 +221,9 @@ async fn readers_that_read_nothing_hold_little_memory() {
 async fn a_crowd_at_one_large_package_takes_little_memory() {
     let feed = Feed::start(&["--read-access", "anonymous"]);
     let text = "x".repeat(3_900);
-    let groups: String = (0..250).map(|n| format!("<group targetFramework='x1.{n}1'/>")).collect();
+    let groups: Vec<String> =
+        (0..250).map(|n| format!("<group targetFramework='x1.{n}1'/>")).collect();
+    let groups = groups.concat();
     for version in 0..150 {
         let more = format!(
             "<summary>{text}</summary><tags>{text}</tags><dependencies>{groups}</dependencies>"

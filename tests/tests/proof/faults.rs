@@ -70,6 +70,9 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
         // Nobody can say; but it is one or the other.
         _ => assert!([verb.before(), verb.after()].contains(&seen), "{case}: {seen:?}"),
     }
+    if told.is_some_and(|told| told.is_success) && verb.after() != Seen::Absent {
+        check_marks(&feed, &id).await;
+    }
     if let Some(told) = told {
         assert!(told.is_success || !told.status.is_success(), "{case}: untrue");
         // The client did nothing wrong. Only a bucket that denies what it has says the

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -94,8 +96,7 @@ pub fn json(document: &impl Serialize) -> Reply {
 pub fn json_tagged(document: &impl Serialize) -> Reply {
     match serde_json::to_vec(document) {
         Ok(bytes) => {
-            let tag: String =
-                Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let tag = BASE64_STANDARD.encode(Sha256::digest(&bytes));
             let reply = stream(Body::from(bytes), "application/json");
             tagged(reply, &tag, Lifetime::Checked)
         }

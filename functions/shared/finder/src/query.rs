@@ -425,19 +425,19 @@ fn all_parts(field: Field, word: &Word, begins: bool) -> Option<Box<dyn Query>> 
 /// The words one after the other: by their parts; or as wholes, for another version may
 /// have written them with other capitals, with words beside them that have parts or none.
 fn phrase(field: Field, words: &[Word]) -> Box<dyn Query> {
-    let parts = words.iter().flat_map(|word| word.parts.iter().cloned());
-    let mut forms = vec![
-        in_order(field, parts.collect()),
-        in_order(field, words.iter().map(Word::undivided).collect()),
-    ];
+    let parts: Vec<&str> = words.iter().flat_map(|word| &word.parts).map(String::as_str).collect();
+    let wholes: Vec<&str> = words.iter().map(|word| word.whole.as_str()).collect();
+    let undivided: Vec<String> = words.iter().map(Word::undivided).collect();
+    let undivided: Vec<&str> = undivided.iter().map(String::as_str).collect();
+    let mut forms = vec![in_order(field, &parts), in_order(field, &undivided)];
     if words.iter().any(Word::is_divided) {
-        forms.push(in_order(field, words.iter().map(|word| word.whole.clone()).collect()));
+        forms.push(in_order(field, &wholes));
     }
     one_of(forms)
 }
 
-fn in_order(field: Field, texts: Vec<String>) -> Box<dyn Query> {
-    match texts.as_slice() {
+fn in_order(field: Field, texts: &[&str]) -> Box<dyn Query> {
+    match texts {
         [one] => Box::new(term(field, one)),
         texts => {
             let terms = texts.iter().map(|text| Term::from_field_text(field, text));

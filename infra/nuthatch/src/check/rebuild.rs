@@ -165,6 +165,6 @@ async fn bring_back(
         published: Some(VersionRow::published_by(name.push)),
         may_restore: false,
     };
-    ingest.store(arrival).await?;
+    Box::pin(ingest.store(arrival)).await?;
     Ok(())
 }

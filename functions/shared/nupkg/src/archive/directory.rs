@@ -287,13 +287,11 @@ impl Entry {
         if descriptors.contains(&found) {
             return Ok(());
         }
-        match descriptors.iter().find(|descriptor| found.starts_with(descriptor)) {
-            Some(descriptor) => Err(hidden((found.len() - descriptor.len()) as u64)),
-            None => {
-                let name = self.name.written.clone();
-                Err(ArchiveError::HeadersDisagree { name, field: "descriptor" }.into())
-            }
+        if let Some(descriptor) = descriptors.iter().find(|known| found.starts_with(known)) {
+            return Err(hidden((found.len() - descriptor.len()) as u64));
         }
+        let name = self.name.written.clone();
+        Err(ArchiveError::HeadersDisagree { name, field: "descriptor" }.into())
     }
 
     /// The descriptors that agree with the directory: with and without signature, with
