@@ -19,14 +19,19 @@
 mod permits;
 
 use feed::{
-    Aws, Caller, ConfigError, Door, Environment, KeyProblem, ObjectKey, Objects, PackageBytes,
-    PathParameters, Refusal, Reply, Request, Scope, Spooling, Subject, Table,
+    Aws, Caller, ConfigError, Content, Door, Environment, KeyProblem, ObjectKey, Objects,
+    PackageBytes, PathParameters, Refusal, Reply, Request, Scope, Spooling, Subject, Table,
 };
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Ingest};
-use nupkg::Limits;
+use nupkg::{Limits, Package};
+use tokio::sync::Semaphore;
 
 pub use permits::Permits;
+
+/// Packages that are inspected at once in one process: one of 65,000 entries takes some
+/// 50 MB while it is.
+static INSPECTIONS: Semaphore = Semaphore::const_new(4);
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -74,6 +79,12 @@ impl Push {
         subject.of_reply(reply)
     }
 
+    async fn inspect(&self, content: Content) -> Result<Package, Refusal> {
+        let turn = INSPECTIONS.acquire().await;
+        let _turn = turn.map_err(|closed| Refusal::Broken(closed.into()))?;
+        self.ingest.inspect(content).await
+    }
+
     /// Pushes; gives what the client should hear even so.
     async fn push(
         &self,
@@ -94,7 +105,7 @@ impl Push {
         let (parts, body) = request.into_parts();
         let limit = self.package_bytes.0;
         let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
-        let package = self.ingest.inspect(received.content.clone()).await?;
+        let package = self.inspect(received.content.clone()).await?;
         *subject = Subject::new(&package.nuspec.id, &package.nuspec.version);
         let arrival = Arrival {
             pushed_by: caller.key_for(&package.nuspec.id, Scope::Push)?.clone(),

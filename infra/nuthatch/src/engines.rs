@@ -263,3 +263,12 @@ async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError>
 fn unusable(path: &Path, source: io::Error) -> EngineError {
     EngineError::Unusable { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Before it, a WAL that is reset by one of two connections may lose a commit.
+    #[test]
+    fn the_databases_are_of_a_version_whose_wal_can_be_reset() {
+        assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+    }
+}

@@ -142,6 +142,8 @@ fn serve_connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client may say that it has sent all, and wait for its answer.
+        .half_close(true)
         .header_read_timeout(listening.patience.0)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(Outbound::new(stream)), service);

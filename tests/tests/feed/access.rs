@@ -300,7 +300,10 @@ async fn a_key_that_was_revoked_while_a_package_arrived_pushes_nothing() {
     let body = feed::Body::stream(crate::large::Arriving(receiver));
     let pushing =
         tokio::spawn(async move { pusher.send(http::Request::put("/api/v2/package"), body).await });
-    sender.send(bytes::Bytes::copy_from_slice(&bytes[..10])).await.unwrap();
+    // The channel has room for one: both are in it once one has arrived.
+    for piece in bytes[..10].chunks(5) {
+        sender.send(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
+    }
     feed.table().revoke_key(&"pusher".parse().unwrap()).await.unwrap();
     tokio::time::advance(std::time::Duration::from_mins(2)).await;
     sender.send(bytes::Bytes::copy_from_slice(&bytes[10..])).await.unwrap();

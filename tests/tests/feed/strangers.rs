@@ -107,6 +107,16 @@ async fn a_request_names_exactly_one_host() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_sent_all_may_say_so() {
+    let feed = Feed::start(&[]);
+    let mut stream = feed.say("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok\n"), "{answer}");
+}
+
+#[tokio::test]
 async fn an_open_feed_on_this_machine_answers_to_no_stranger_s_name() {
     let open = Feed::start(&["--read-access", "anonymous"]);
     for (host, status) in

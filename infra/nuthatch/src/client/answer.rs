@@ -4,6 +4,7 @@ use bytes::Bytes;
 use feed::{Body, Reply};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
+use hyper::ext::ReasonPhrase;
 use serde_json::Value;
 
 /// What NuGet clients print.
@@ -14,6 +15,7 @@ const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
+    reason: Option<ReasonPhrase>,
     headers: HeaderMap,
     body: Bytes,
 }
@@ -21,7 +23,8 @@ pub struct Answer {
 impl Answer {
     pub(super) async fn of(response: reqwest::Response) -> Result<Self, reqwest::Error> {
         let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Self { status, headers, body: response.bytes().await? })
+        let reason = response.extensions().get().cloned();
+        Ok(Self { status, reason, headers, body: response.bytes().await? })
     }
 
     /// What the feed said: the words for the client, or those of a document.
@@ -45,6 +48,9 @@ impl Answer {
     pub fn into_reply(self) -> Reply {
         let mut reply = Reply::new(Body::from(self.body));
         *reply.status_mut() = self.status;
+        if let Some(reason) = self.reason {
+            reply.extensions_mut().insert(reason);
+        }
         for name in [WARNING, WWW_AUTHENTICATE, RETRY_AFTER, CONTENT_TYPE] {
             if let Some(value) = self.headers.get(&name) {
                 reply.headers_mut().insert(name, value.clone());
