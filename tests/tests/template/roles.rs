@@ -66,11 +66,16 @@ impl Allowance {
             let like = condition.as_mapping_get("ForAllValues:StringLike").unwrap();
             texts(like.as_mapping_get("dynamodb:LeadingKeys").unwrap())
         });
-        let resource = match get("Resource").unwrap() {
-            Yaml::Tagged(_, resource) => resource.as_str().unwrap(),
-            plain => plain.as_str().unwrap(),
+        let pattern = |resource: &Yaml<'_>| match resource {
+            Yaml::Tagged(_, resource) => resource.as_str().unwrap().replace("${Bucket.Arn}/", ""),
+            plain => plain.as_str().unwrap().to_owned(),
         };
-        let patterns = keys.unwrap_or_else(|| vec![resource.replace("${Bucket.Arn}/", "")]);
+        let resource = get("Resource").unwrap();
+        let resources = || match resource.as_vec() {
+            Some(several) => several.iter().map(pattern).collect(),
+            None => vec![pattern(resource)],
+        };
+        let patterns = keys.unwrap_or_else(resources);
         let actions = texts(get("Action").unwrap()).into_iter();
         let actions = actions.filter(|action| !action.starts_with("logs:")).collect();
         Self { actions, patterns, is_conditional }
