@@ -102,14 +102,13 @@ MUTATIONS = [
             ),
             (
                 INGEST,
-                "            Commit::Done => Ok(warning),",
+                "            Commit::Done => {\n",
                 """            Commit::Done => {
                 tokio::try_join!(
                     Box::pin(self.put(&row, &bytes)),
                     Box::pin(self.put_attached(&row, attached)),
                 )?;
-                Ok(warning)
-            }""",
+""",
             ),
         ],
     ),
@@ -117,7 +116,7 @@ MUTATIONS = [
         OBJECT,
         "a loser that removes the winner's object",
         "proof::orders::races_of_pushes",
-        [(INGEST, "if found.objects().any(|kept| kept == *object) {", "if found.size == 0 {")],
+        [(INGEST, "if is_kept {", "if is_kept && found.size == 0 {")],
     ),
     Mutation(
         OBJECT,
@@ -135,11 +134,8 @@ MUTATIONS = [
         [
             (
                 "functions/unlist/src/lib.rs",
-                "        let row = match self.table.delete(&id, &version, key).await? {",
-                """        if let Some(row) = self.table.version(&id, &version).await? {
-            objects.delete(&row.object).await?;
-        }
-        let row = match self.table.delete(&id, &version, key).await? {""",
+                "            objects.mark_deleted(&row.object).await?;\n",
+                "            objects.mark_deleted(&row.object).await?;\n            objects.delete(&row.object).await?;\n",
             )
         ],
     ),
@@ -159,7 +155,13 @@ MUTATIONS = [
         KEPT,
         "a commit of which nobody knows taken for done",
         "proof::faults::pairs_of_faults_of_a_push",
-        [(INGEST, "self.table.commit(&row, package).await? {", "self.table.commit(&row, package).await.unwrap_or(Commit::Done) {")],
+        [
+            (
+                INGEST,
+                "self.table.commit(&row, package, may_restore).await? {",
+                "self.table.commit(&row, package, may_restore).await.unwrap_or(Commit::Done) {",
+            )
+        ],
     ),
     Mutation(
         KEPT,
@@ -201,19 +203,19 @@ MUTATIONS = [
         NOTHING,
         "a refused upload that stays",
         "conformance::on_lambda::what_is_not_as_declared_is_refused",
-        [(COMMIT, "                self.ingest.reject(&declared.id, &declared.version, &object).await?;\n", "")],
+        [(COMMIT, "                self.ingest.objects.discard(&uploaded).await;\n", "")],
     ),
     Mutation(
         NOTHING,
         "a lost push that leaves its object",
         "feed::of_64_racing_pushes",
-        [(INGEST, "                for object in row.objects() {\n                    self.discard(&found, &object).await;\n                }\n", "")],
+        [(INGEST, "if !matches!(bytes, Bytes::InPlace(_)) {", "if matches!(bytes, Bytes::InPlace(_)) {")],
     ),
     Mutation(
         NOTHING,
         "a delete that leaves metadata",
         "proof::faults::single_faults_of_writes",
-        [(VERSIONS, "                self.removal(metadata_key(id, version))?,\n", "")],
+        [(VERSIONS, "            self.removal(metadata_key(id, version))?,\n", "")],
     ),
     Mutation(
         NOTHING,
