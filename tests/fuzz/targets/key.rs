@@ -45,7 +45,9 @@ fuzz_target!(|input: (&str, &str, &str)| {
     }
     let _ = text.parse::<Scope>();
     if let Ok(name) = text.parse::<KeyName>() {
-        let caller = Caller::Key { name, ids: pattern.parse().into_iter().collect() };
+        let ids = pattern.parse().into_iter().collect();
+        let scopes = vec![Scope::Push, Scope::Unlist];
+        let caller = Caller::Key { name, ids, scopes };
         let context = caller.to_context();
         assert_eq!(Caller::from_context(|field| context.get(field).cloned()), caller);
     }
