@@ -34,7 +34,10 @@ fuzz_target!(|path: &str| {
         let (id, version) = (id.key(), version.key());
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'#';
         assert!(id.bytes().all(plain) && version.bytes().all(plain), "{id} {version}");
-        assert!(id.len() <= nupkg::MAX_ID_LENGTH && version.len() <= nupkg::MAX_VERSION_LENGTH, "{id} {version}");
+        assert!(
+            id.len() <= nupkg::MAX_ID_LENGTH && version.len() <= nupkg::MAX_VERSION_LENGTH,
+            "{id} {version}"
+        );
         let named = path::package_version(&format!("{id}/{version}"));
         assert!(named.is_ok_and(|(i, v)| i.key() == id && v.key() == version));
     }
