@@ -172,7 +172,7 @@ MUTATIONS = [
     Mutation(
         KEPT,
         "a read of a version that may be an old one",
-        "feed::push_makes_three_calls",
+        "feed::calls::push_makes_four_calls",
         [("functions/shared/feed/src/table.rs", '            .key("sk", AttributeValue::S(sk))\n            .consistent_read(true)', '            .key("sk", AttributeValue::S(sk))\n            .consistent_read(false)')],
     ),
     Mutation(
@@ -254,7 +254,7 @@ MUTATIONS = [
     Mutation(
         CALLS,
         "a call more than a push needs",
-        "feed::push_makes_three_calls",
+        "feed::calls::push_makes_four_calls",
         [(INGEST, "        let warning = warning(&package, &row);", "        self.table.stamp(&nuspec.id).await?;\n        let warning = warning(&package, &row);")],
     ),
     Mutation(
