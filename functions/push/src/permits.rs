@@ -24,7 +24,7 @@ pub struct Permits {
     keys: Arc<Mutex<HashMap<KeyName, Key>>>,
 }
 
-/// What a key has left.
+/// The permits that a key has left.
 #[derive(Debug)]
 struct Key {
     permits: Arc<Semaphore>,
@@ -91,7 +91,7 @@ impl Permits {
         let turn = self.per_minute.and_then(|pushes| {
             // A minute's pushes may come at once.
             let turn = key.paid_until.checked_sub(MINUTE).filter(|turn| *turn > now);
-            // Who would not get one in time pays nothing.
+            // A caller that would not get one in time pays nothing.
             if turn.is_none_or(|turn| turn < now + LONGEST) {
                 key.paid_until = key.paid_until.max(now) + MINUTE / pushes;
             }

@@ -41,7 +41,7 @@ enum Wanted {
         upper: Version,
     },
     Leaf(Version),
-    /// What the leaf calls the version's entry in a catalog.
+    /// The version's entry in a catalog, as the leaf calls it.
     Entry(Version),
 }
 

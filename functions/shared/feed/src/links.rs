@@ -71,7 +71,7 @@ impl<'a> Links<'a> {
         format!("{}/v3/{}/{}/{}.json", self.base, self.hive.folder(), self.id, version.key())
     }
 
-    /// What the name of a version's entry begins with; no version does.
+    /// The start of the name of a version's entry; no version starts so.
     pub const ENTRY: &'static str = "entry.";
 
     /// A version's entry, which holds what a catalog would say of it.

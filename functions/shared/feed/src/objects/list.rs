@@ -33,11 +33,11 @@ pub struct ObjectName {
     pub version: Version,
     /// The push that made it.
     pub push: Ulid,
-    /// What it is.
+    /// The kind of object.
     pub kind: ObjectKind,
 }
 
-/// What an object is to its package.
+/// The part that an object plays for its package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
     /// The package itself.
@@ -53,9 +53,9 @@ pub enum ObjectKind {
 /// A part of the bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// What pushes have stored.
+    /// Packages that pushes have stored.
     Packages,
-    /// What was uploaded, and may be committed yet.
+    /// Uploads that may still be committed.
     Uploads,
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
 
-/// What a mark says of the package beside it.
+/// The state that a mark records of the package beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// It was committed. Written behind the commit, and before anybody is told of it.
