@@ -201,7 +201,7 @@ async fn commit(feed: &TestFeed) -> Value {
     let declaration = declaration(&name, &package);
     let (id, version) = (PackageId::parse(&name).unwrap(), "1.0.0".parse::<Version>().unwrap());
     let put = feed.aws.s3.put_object().bucket(BucketName::default().as_str());
-    let put = put.key(ObjectKey::of(&id, &version, upload).as_str());
+    let put = put.key(ObjectKey::of(&id, &version, upload).upload().as_str());
     let put = put.checksum_sha256(BASE64_STANDARD.encode(Sha256::digest(&package)));
     put.body(package.into()).send().await.unwrap();
     let path = format!("/api/v2/upload/{upload}/commit");

@@ -77,11 +77,14 @@ impl Gateway {
         let asked = Asked::of(&request);
         let opened = self.open(&mut request).await;
         let verb = opened.as_ref().map_or("gateway", |verb| verb.name());
-        let is_open = opened.is_ok();
         let observation = Observation::begin(verb, &request);
-        let caller = budget_of(&request);
-        let reply = match opened {
-            Ok(verb) => self.call(verb, request).await,
+        let opened = match opened {
+            Ok(verb) => self.budget.turn(verb, &request).await.map(|turn| (verb, turn)),
+            Err(refusal) => Err(refusal),
+        };
+        let is_open = opened.is_ok();
+        let (reply, turn) = match opened {
+            Ok((verb, turn)) => (self.call(verb, request).await, Some(turn)),
             Err(refusal) => {
                 let address = Peer::of(&request).map(|peer| peer.0.to_string());
                 let line = format!("refused {} {}", request.method(), shown(request.uri().path()));
@@ -92,7 +95,7 @@ impl Gateway {
                     }
                     _ => tracing::info!(client.address = address, "{line}"),
                 }
-                self.challenge(refusal.into())
+                (self.challenge(refusal.into()), None)
             }
         };
         let observed = observation.end(&reply);
@@ -100,7 +103,11 @@ impl Gateway {
             observed.log();
         }
         self.metrics.count(&observed);
-        self.budget.charge(caller, asked.shape(reply).await).await
+        let reply = asked.shape(reply).await;
+        match turn {
+            Some(turn) => turn.charge(reply).await,
+            None => reply,
+        }
     }
 
     /// The verb that `request` is for, with what it should know besides in its
@@ -121,20 +128,6 @@ impl Gateway {
     }
 
     async fn call(&self, verb: Verb, request: Request) -> Reply {
-        let _turn = match verb {
-            Verb::Versions | Verb::Registration => match self.budget.turn().await {
-                Ok(turn) => Some(turn),
-                Err(refusal) => return refusal.into(),
-            },
-            // A page shows a whole package; the front page is search's.
-            Verb::Web if request.uri().path().starts_with("/packages/") => {
-                match self.budget.turn().await {
-                    Ok(turn) => Some(turn),
-                    Err(refusal) => return refusal.into(),
-                }
-            }
-            _ => None,
-        };
         // A panic is one failed request, here as behind the Lambda runtime.
         let functions = Arc::clone(&self.functions);
         let answered = tokio::spawn(async move { functions.call(verb, request).await }).await;
@@ -161,16 +154,6 @@ impl Gateway {
             reply.headers_mut().insert(name, value.clone());
         }
         reply
-    }
-}
-
-/// By whom the memory of an answer is counted: by the key, or where there is none, by the
-/// address.
-fn budget_of(request: &Request) -> String {
-    match (Caller::of(request), Peer::of(request)) {
-        (Caller::Key { name, .. }, _) => name.to_string(),
-        (Caller::Anonymous, Some(peer)) => peer.0.to_string(),
-        (Caller::Anonymous, None) => String::new(),
     }
 }
 

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use feed::{Body, Refusal, Reply};
+use feed::{Body, Caller, Peer, Refusal, Reply, Request};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Documents that are made at once.
+use super::functions::Verb;
+
+/// Documents that are made at once, and searches.
 const AT_ONCE: usize = 6;
-/// How long a request waits for its turn to have one made.
+/// How long a request waits for its turn.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Bytes of answers that are not read yet: in all, and of one caller's.
+/// Bytes of answers that are not read yet: in all, and of one caller's. What is made at
+/// the time comes on top.
 const IN_ALL: usize = 64 * 1024 * 1024;
 const PER_CALLER: usize = IN_ALL / 4;
 /// Answers below it are not counted; connections are.
@@ -24,7 +27,17 @@ const SMALL: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     documents: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
     held: Arc<Mutex<HashMap<String, usize>>>,
+    read: Arc<Notify>,
+}
+
+/// A turn to make an answer, which ends when its bytes are counted.
+#[derive(Debug)]
+pub(super) struct Turn {
+    caller: String,
+    budget: Budget,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Bytes of an answer, until they have been read.
@@ -37,20 +50,64 @@ struct Held {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { documents: Arc::new(Semaphore::new(AT_ONCE)), held: Arc::default() }
+        let turns = || Arc::new(Semaphore::new(AT_ONCE));
+        Self { documents: turns(), searches: turns(), held: Arc::default(), read: Arc::default() }
     }
 }
 
 impl Budget {
-    /// A turn to make a document.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        let turn = Arc::clone(&self.documents).acquire_owned();
-        let turn = tokio::time::timeout(LONGEST, turn).await;
-        turn.ok().and_then(Result::ok).ok_or(Refusal::Crowded)
+    /// A turn for `verb` to answer `request`. A caller whose earlier answers are unread
+    /// waits until some are read, and keeps nobody else from theirs.
+    pub(super) async fn turn(&self, verb: Verb, request: &Request) -> Result<Turn, Refusal> {
+        let caller = caller_of(request);
+        let permit = match self.turns(verb, request.uri().path()) {
+            Some(turns) => {
+                let permit = tokio::time::timeout(LONGEST, self.permit(turns, &caller)).await;
+                Some(permit.ok().flatten().ok_or(Refusal::Crowded)?)
+            }
+            None => None,
+        };
+        Ok(Turn { caller, budget: self.clone(), _permit: permit })
     }
 
+    fn turns(&self, verb: Verb, path: &str) -> Option<&Arc<Semaphore>> {
+        match verb {
+            Verb::Versions | Verb::Registration => Some(&self.documents),
+            // A page shows a whole package; the front page is search's.
+            Verb::Web if path.starts_with("/packages/") => Some(&self.documents),
+            Verb::Search | Verb::Web => Some(&self.searches),
+            Verb::Push
+            | Verb::Upload
+            | Verb::Commit
+            | Verb::Unlist
+            | Verb::Relist
+            | Verb::Index
+            | Verb::Download => None,
+        }
+    }
+
+    async fn permit(&self, turns: &Arc<Semaphore>, caller: &str) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let read = self.read.notified();
+            let permit = Arc::clone(turns).acquire_owned().await.ok()?;
+            if self.has_room(caller) {
+                return Some(permit);
+            }
+            drop(permit);
+            read.await;
+        }
+    }
+
+    fn has_room(&self, caller: &str) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_caller = held.get(caller).copied().unwrap_or_default();
+        of_caller < PER_CALLER && held.values().sum::<usize>() < IN_ALL
+    }
+}
+
+impl Turn {
     /// `reply`, whose bytes count as long as they are held.
-    pub(super) async fn charge(&self, caller: String, reply: Reply) -> Reply {
+    pub(super) async fn charge(self, reply: Reply) -> Reply {
         if !reply.body().is_in_memory() {
             return reply;
         }
@@ -62,25 +119,30 @@ impl Budget {
         if bytes.len() < SMALL {
             return Reply::from_parts(parts, Body::from(bytes));
         }
-        match self.hold(caller, bytes) {
-            Ok(held) => Reply::from_parts(parts, Body::from(Bytes::from_owner(held))),
-            Err(refusal) => refusal.into(),
-        }
+        let held = Held { bytes, caller: self.caller, budget: self.budget };
+        held.count(|of_caller, bytes| of_caller + bytes);
+        Reply::from_parts(parts, Body::from(Bytes::from_owner(held)))
     }
+}
 
-    fn hold(&self, caller: String, bytes: Bytes) -> Result<Held, Refusal> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let in_all: usize = held.values().sum();
-        let of_caller = held.get(&caller).copied().unwrap_or_default();
-        if in_all + bytes.len() > IN_ALL || of_caller + bytes.len() > PER_CALLER {
-            return Err(if bytes.len() > PER_CALLER {
-                Refusal::AnswerTooLarge
-            } else {
-                Refusal::Crowded
-            });
-        }
-        held.insert(caller.clone(), of_caller + bytes.len());
-        Ok(Held { bytes, caller, budget: self.clone() })
+impl Held {
+    fn count(&self, change: impl Fn(usize, usize) -> usize) {
+        let mut held = self.budget.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = held.get(&self.caller).copied().unwrap_or_default();
+        match change(before, self.bytes.len()) {
+            0 => held.remove(&self.caller),
+            after => held.insert(self.caller.clone(), after),
+        };
+    }
+}
+
+/// The caller that the memory of an answer is counted for: the key, or where there is
+/// none, the address.
+fn caller_of(request: &Request) -> String {
+    match (Caller::of(request), Peer::of(request)) {
+        (Caller::Key { name, .. }, _) => name.to_string(),
+        (Caller::Anonymous, Some(peer)) => peer.0.to_string(),
+        (Caller::Anonymous, None) => String::new(),
     }
 }
 
@@ -92,12 +154,8 @@ impl AsRef<[u8]> for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut held = self.budget.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = held.get(&self.caller).copied().unwrap_or_default();
-        match rest.saturating_sub(self.bytes.len()) {
-            0 => held.remove(&self.caller),
-            rest => held.insert(self.caller.clone(), rest),
-        };
+        self.count(usize::saturating_sub);
+        self.budget.read.notify_waiters();
     }
 }
 
@@ -105,25 +163,52 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_caller_leaves_room_for_others_and_gives_its_own_back() {
+    /// A request of the client at `127.0.0.<address>`.
+    fn request(address: u8) -> Request {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(Peer([127, 0, 0, address].into()));
+        request
+    }
+
+    async fn answer(budget: &Budget, address: u8, bytes: usize) -> Result<Reply, Refusal> {
+        let turn = budget.turn(Verb::Versions, &request(address)).await?;
+        Ok(turn.charge(Reply::new(Body::from(vec![0; bytes]))).await)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_waits_until_its_answers_are_read_and_leaves_room_for_others() {
         let budget = Budget::default();
-        let large = || Reply::new(Body::from(vec![0; 4 * 1024 * 1024]));
         let mut unread = Vec::new();
         for _ in 0..4 {
-            unread.push(budget.charge("a".to_owned(), large()).await);
+            unread.push(answer(&budget, 1, PER_CALLER / 4).await.unwrap());
         }
-        assert!(unread.iter().all(|reply| reply.status() == http::StatusCode::OK));
-        let refused = budget.charge("a".to_owned(), large()).await;
-        assert_eq!(refused.status(), http::StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(refused.headers()["retry-after"], "5");
-        assert_eq!(budget.charge("b".to_owned(), large()).await.status(), http::StatusCode::OK);
-        let small = Reply::new(Body::from("small"));
-        assert_eq!(budget.charge("a".to_owned(), small).await.status(), http::StatusCode::OK);
+        assert!(matches!(answer(&budget, 1, 1).await, Err(Refusal::Crowded)));
+        let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(answer(&budget, 1, SMALL))).collect();
+        for waiting in &mut waiting {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        answer(&budget, 2, PER_CALLER / 4).await.unwrap();
+        unread.pop();
+        let read = tokio::time::timeout(LONGEST / 2, async {
+            for waiting in waiting {
+                waiting.await.unwrap();
+            }
+        });
+        read.await.unwrap();
         drop(unread);
         assert!(budget.held.lock().unwrap().is_empty());
-        let huge = Reply::new(Body::from(vec![0; PER_CALLER + 1]));
-        let huge = budget.charge("a".to_owned(), huge).await;
-        assert_eq!(huge.status(), http::StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn searches_that_wait_keep_no_list_from_its_turn() {
+        let budget = Budget::default();
+        let request = request(1);
+        let search = || budget.turn(Verb::Search, &request);
+        let mut searches = Vec::new();
+        for _ in 0..AT_ONCE {
+            searches.push(search().await.unwrap());
+        }
+        assert!(matches!(search().await, Err(Refusal::Crowded)));
+        answer(&budget, 1, 1).await.unwrap();
     }
 }
