@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{BucketName, ObjectKey};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use nupkg::{PackageId, Version};
@@ -20,6 +19,7 @@ use nuthatch_tests::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use store::{BucketName, ObjectKey};
 use ulid::Ulid;
 
 /// What a function may have or take at most: MB of its binary when deflated, milliseconds

@@ -11,7 +11,6 @@ use std::process::Command;
 
 use bytes::Bytes;
 use criterion::Criterion;
-use feed::{Body, Spooling};
 use futures_util::stream;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -19,6 +18,8 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use nupkg::{Limits, inspect};
 use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, framed, noise};
+use protocol::Body;
+use store::Spooling;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 

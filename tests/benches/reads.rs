@@ -10,18 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use feed::{
-    Aws, BaseUrl, Body, BucketName, IdGlob, Objects, PathParameters, Request, Scope, Table,
-    TableName,
-};
+use access::{IdGlob, Scope};
 use finder::Finder;
 use http_body_util::BodyExt;
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
-use nuthatch_tests::{Loader, Meter, Server, commit};
-use registration::Registration;
-use search::Search;
+use nuthatch_tests::{Loader, Meter, Server, commit, functions_on, verb};
+use protocol::{BaseUrl, Body, PathParameters, Request};
+use store::{Aws, BucketName, Objects, Table, TableName};
 use ulid::Ulid;
-use versions::Versions;
 
 /// Words that ids and descriptions are made of.
 const WORDS: [&str; 40] = [
@@ -203,7 +199,7 @@ async fn cold(folder: &Path) {
     let data = DataFolder::open(folder).unwrap();
     let engines = data.start(RecyclePeriod::default()).await.unwrap();
     let (before, start) = (resident(), Instant::now());
-    let verb = Search { finder: finder(&engines) };
+    let verb = verb("search", &functions_on(&engines.aws()));
     let reply = verb.handle(request("/v3/search?q=acme", "")).await;
     assert!(reply.status().is_success());
     let took = milliseconds(start.elapsed());
@@ -216,7 +212,7 @@ async fn cold(folder: &Path) {
 
 async fn search(engines: &Engines, dice: &mut Dice) {
     let dynamodb = engines.aws().dynamodb;
-    let verb = Search { finder: finder(engines) };
+    let verb = verb("search", &functions_on(&engines.aws()));
     verb.handle(request("/v3/search", "")).await;
     let questions: [(&str, Question); 8] = [
         ("nothing: all packages", |_| "prerelease=true".to_owned()),
@@ -280,15 +276,15 @@ async fn many_versions(engines: &Engines, table: &Table) {
     settle(engines, "acme.many").await;
     let meter = Meter::default();
     let aws = aws(meter.measure(engines.dynamodb.clone()), engines.s3.clone());
-    let metered = Table::new(aws.dynamodb, TableName::default());
+    let functions = functions_on(&aws);
+    let metered = functions.table().unwrap();
     println!("\n{COUNT} versions of one package:");
     commit(&metered, "Acme.Many", "2.0.0", "").await;
     println!("{:<44} {:>8.1} WCU", "push of one more", meter.take());
     commit(&metered, "Acme.Single", "1.0.0", "").await;
     println!("{:<44} {:>8.1} WCU", "push of a package's first", meter.take());
     settle(engines, "acme.many").await;
-    let (versions, registration) =
-        (Versions::new(metered.clone()), Registration::new(feed::Releases::new(metered.clone())));
+    let [versions, registration] = ["versions", "registration"].map(|name| verb(name, &functions));
     for turn in ["cold", "warm"] {
         let start = Instant::now();
         let list = versions.handle(request("/v3/package/acme.many/index.json", "acme.many")).await;

@@ -1,9 +1,9 @@
 //! A client of a feed in this process: HTTP in, HTTP out.
 
 use bytes::Bytes;
-use feed::{Body, Request};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
+use protocol::{Body, Request};
 
 use crate::TestFeed;
 

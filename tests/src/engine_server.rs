@@ -10,12 +10,12 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use feed::Aws;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use nuthatch::engines::{Engines, credentials};
 use serde_json::Value;
+use store::Aws;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 

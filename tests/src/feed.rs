@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::push::Permits;
+use access::{IdGlob, Scope};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use download::Delivery;
-use feed::{
-    Aws, BaseUrl, BucketName, DeleteBehavior, IdGlob, PackageBytes, Parts, ReadAccess, Scope,
-    Spooling, Table, TableName,
-};
+use feed::{Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, ReadAccess};
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
-use nuthatch::gateway::{Functions, Gateway, Settings};
+use nuthatch::gateway::Gateway;
+use protocol::{BaseUrl, Environment};
+use store::{Aws, BucketName, Parts, Spooling, Table, TableName};
 use tempfile::TempDir;
 
 use crate::{Actor, Client, Faults, Loader, Recorder, commit};
@@ -67,7 +65,8 @@ pub struct TestFeed {
     pub calls: Recorder,
     recorded: Aws,
     folder: Arc<TempDir>,
-    settings: Settings,
+    environment: Environment,
+    hosting: Hosting,
 }
 
 impl TestFeed {
@@ -88,45 +87,54 @@ impl TestFeed {
         let data = DataFolder::open(folder.path()).unwrap();
         let data = if options.quick { data.waiting(Wait::InPlace) } else { data };
         let engines = data.start(RecyclePeriod::default()).await.unwrap();
-        let settings = Settings {
-            table: TableName::default(),
-            bucket: BucketName::default(),
-            read_access: options.read_access,
-            delete_behavior: options.delete_behavior,
-            package_bytes: PackageBytes(options.package_bytes),
+        let environment = Environment::new(move |name| match name {
+            ReadAccess::SETTING => Some(options.read_access.to_string()),
+            DeleteBehavior::SETTING => Some(options.delete_behavior.to_string()),
+            PackageBytes::SETTING => Some(options.package_bytes.to_string()),
+            name => names(name),
+        });
+        let hosting = Hosting {
             spooling: if options.in_memory {
                 Spooling::Memory
             } else {
                 Spooling::Folder(data.spool().unwrap())
             },
             permits: Permits::new(options.pushes, options.pushes),
-            parts: options.parts,
+            parts: Some(options.parts),
             public_bucket: None,
             delivery: if options.redirect {
-                Delivery::Redirect(feed::RedirectLifetime::default())
+                Delivery::Redirect(store::RedirectLifetime::default())
             } else {
                 Delivery::Stream
             },
+            asks_again: true,
         };
         let calls = Recorder::default();
         let recorded =
             aws(calls.record(engines.dynamodb.clone()), calls.record(engines.s3.clone()));
         Self {
-            gateway: gateway(&recorded, &settings),
+            gateway: gateway(&recorded, &environment, &hosting),
             aws: engines.aws(),
             engines,
             calls,
             recorded,
             folder,
-            settings,
+            environment,
+            hosting,
         }
+    }
+
+    /// What functions on its table and bucket are made from.
+    #[must_use]
+    pub fn functions(&self) -> Context {
+        functions_on(&self.aws)
     }
 
     /// Another instance of all functions, with memories of their own, on the
     /// same table and bucket.
     #[must_use]
     pub fn another_instance(&self) -> Self {
-        Self { gateway: gateway(&self.recorded, &self.settings), ..self.clone() }
+        Self { gateway: gateway(&self.recorded, &self.environment, &self.hosting), ..self.clone() }
     }
 
     /// Another instance, whose calls meet these faults.
@@ -136,7 +144,7 @@ impl TestFeed {
             faults.before(self.engines.dynamodb.clone()),
             faults.before(self.engines.s3.clone()),
         );
-        Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
+        Self { gateway: gateway(&aws, &self.environment, &self.hosting), ..self.clone() }
     }
 
     /// Another instance, whose calls are this actor's and wait for their turn.
@@ -144,7 +152,7 @@ impl TestFeed {
     pub fn in_turn(&self, actor: &Actor) -> Self {
         let aws =
             aws(actor.before(self.engines.dynamodb.clone()), actor.before(self.engines.s3.clone()));
-        Self { gateway: gateway(&aws, &self.settings), ..self.clone() }
+        Self { gateway: gateway(&aws, &self.environment, &self.hosting), ..self.clone() }
     }
 
     /// The feed's table.
@@ -318,7 +326,19 @@ pub fn is_mark(key: &str) -> bool {
     key.ends_with(".committed") || key.ends_with(".deleted")
 }
 
-fn gateway(aws: &Aws, settings: &Settings) -> Gateway {
+/// What functions on the engines' table and bucket are made from.
+#[must_use]
+pub fn functions_on(aws: &Aws) -> Context {
+    Context::new(Environment::new(names), Hosting::default(), aws.clone())
+}
+
+/// The settings that name the engines' table and bucket.
+fn names(setting: &str) -> Option<String> {
+    [TableName::SETTING, BucketName::SETTING].contains(&setting).then(|| "nuthatch".to_owned())
+}
+
+fn gateway(aws: &Aws, environment: &Environment, hosting: &Hosting) -> Gateway {
     let url = BaseUrl("https://packages.example.org".to_owned());
-    Gateway::new(Functions::new(aws, settings), url).unwrap()
+    let context = Context::new(environment.clone(), hosting.clone(), aws.clone());
+    Gateway::new(&context, url).unwrap()
 }

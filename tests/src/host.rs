@@ -4,8 +4,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use access::Scope;
 use bytes::Bytes;
-use feed::Scope;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt, Full};
 use tempfile::TempDir;

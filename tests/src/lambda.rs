@@ -6,18 +6,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authorize::{Authorize, Event};
+use authorize::Authorize;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use feed::{Aws, Environment, Reply, Request, lambda};
+use feed::{AnyVerb, Context, Hosting};
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
+use lambda::EventFunction;
 use lambda_http::IntoResponse;
-use nuthatch::gateway::{Route, Template, Verb};
+use nuthatch::gateway::Template;
+use protocol::Environment;
 use serde_json::{Value, json};
+use store::Aws;
 
-use crate::{Answer, Sandboxes};
+use crate::{Answer, Sandboxes, TemplateRoute};
 
 /// What a request's body may have (AWS quota of API Gateway).
 const BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -45,8 +48,8 @@ enum Functions {
 #[derive(Debug)]
 struct Here {
     authorize: Authorize,
+    environment: Environment,
     aws: Aws,
-    settings: HashMap<&'static str, String>,
 }
 
 impl LambdaGateway {
@@ -61,10 +64,10 @@ impl LambdaGateway {
     /// The functions on top of `aws`, with these settings.
     #[must_use]
     pub fn with(aws: &Aws, settings: HashMap<&'static str, String>) -> Self {
-        let lookup = |name: &str| settings.get(name).cloned();
-        let environment = Environment::new(&lookup);
-        let authorize = Authorize::from_environment(&environment, aws.clone()).unwrap();
-        let here = Here { authorize, aws: aws.clone(), settings };
+        let environment = Environment::new(move |name| settings.get(name).cloned());
+        let context = Context::new(environment.clone(), Hosting::default(), aws.clone());
+        let authorize = Authorize::new(&context).unwrap();
+        let here = Here { authorize, environment, aws: aws.clone() };
         Self::before(Functions::Here(Box::new(here)), DOMAIN)
     }
 
@@ -94,7 +97,7 @@ impl LambdaGateway {
         body: Bytes,
     ) -> Answer {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
-        let Some((route, parameters)) = self.template.routes.find(&method, path) else {
+        let Some((route, parameters)) = TemplateRoute::find(&method, path) else {
             return self.own("MISSING_AUTHENTICATION_TOKEN").await;
         };
         if body.len() > BODY_BYTES {
@@ -112,9 +115,9 @@ impl LambdaGateway {
             return self.own("REQUEST_TOO_LARGE").await;
         }
         let answer = match &self.functions {
-            Functions::Here(here) => here.answer(route.verb, &event).await,
+            Functions::Here(here) => here.answer(&route.function, &event).await,
             Functions::Apart(sandboxes) => {
-                let invoked = sandboxes.invoke(route.verb.name(), &event);
+                let invoked = sandboxes.invoke(&route.function, &event);
                 match tokio::time::timeout(PATIENCE, invoked).await {
                     Err(_) => return self.own("INTEGRATION_TIMEOUT").await,
                     Ok(Err(error)) => {
@@ -140,7 +143,7 @@ impl LambdaGateway {
 
     async fn authorize(
         &self,
-        route: &Route,
+        route: &TemplateRoute,
         method: &Method,
         headers: &HeaderMap,
     ) -> Result<Value, &'static str> {
@@ -161,7 +164,7 @@ impl LambdaGateway {
         };
         let policy = match &self.functions {
             Functions::Here(here) => {
-                let event: Event = serde_json::from_value(event).unwrap();
+                let event = serde_json::from_value(event).unwrap();
                 let policy = here.authorize.handle(event).await;
                 policy
                     .map(|policy| serde_json::to_value(policy).unwrap())
@@ -180,40 +183,21 @@ impl LambdaGateway {
 }
 
 impl Here {
-    async fn answer(&self, verb: Verb, event: &Value) -> Answer {
+    async fn answer(&self, function: &str, event: &Value) -> Answer {
+        let context = Context::new(self.environment.clone(), Hosting::default(), self.aws.clone());
+        let verb = verb(function, &context);
         let event = lambda_http::request::from_str(&event.to_string()).unwrap();
-        let answer =
-            lambda::answer(verb.name(), event, |request| self.call(verb, request), |_| ()).await;
+        let answer = lambda::answer(verb.name, event, |request| verb.handle(request), |_| ()).await;
         let (parts, body) = answer.unwrap().into_response().await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
     }
+}
 
-    async fn call(&self, verb: Verb, request: Request) -> Reply {
-        macro_rules! answer {
-            ($verb:ty) => {{
-                let verb = {
-                    let lookup = |name: &str| self.settings.get(name).cloned();
-                    let environment = Environment::new(&lookup);
-                    <$verb>::from_environment(&environment, self.aws.clone()).unwrap()
-                };
-                Box::pin(verb.handle(request)).await
-            }};
-        }
-        match verb {
-            Verb::Push => answer!(push::Push),
-            Verb::Upload => answer!(upload::Upload),
-            Verb::Commit => answer!(commit::Commit),
-            Verb::Unlist => answer!(unlist::Unlist),
-            Verb::Relist => answer!(relist::Relist),
-            Verb::Versions => answer!(versions::Versions),
-            Verb::Download => answer!(download::Download),
-            Verb::Registration => answer!(registration::Registration),
-            Verb::Search => answer!(search::Search),
-            Verb::Web => answer!(web::Web),
-            Verb::Index => index::Index::default().handle(request).await,
-        }
-    }
+/// The verb of this name, made from `context`.
+#[must_use]
+pub fn verb(name: &str, context: &Context) -> AnyVerb {
+    registry::verb(name, context).unwrap().unwrap()
 }
 
 /// The answer that a function's output stands for.
@@ -283,7 +267,7 @@ fn single(headers: &HeaderMap) -> HashMap<String, String> {
 
 /// What a request carries besides its route.
 fn event(
-    route: &Route,
+    route: &TemplateRoute,
     (path, query, domain): (&str, &str, &str),
     headers: &HeaderMap,
     parameters: &HashMap<String, String>,
@@ -300,7 +284,7 @@ fn event(
         .map(|(name, value)| (name.to_owned(), value.replace('+', " ")))
         .collect();
     let parameters = json!(parameters);
-    let mut event = rest_event(route.method.as_str(), &route.path, path, &parameters, authorizer);
+    let mut event = rest_event(&route.method, &route.path, path, &parameters, authorizer);
     event["requestContext"]["domainName"] = json!(domain);
     event["multiValueHeaders"] = json!(many(&headers));
     event["headers"] = json!(headers);

@@ -15,16 +15,17 @@ mod loader;
 mod recorder;
 mod sandboxes;
 mod server;
+mod template;
 mod turns;
 
 pub use client::{Answer, Client, framed};
 pub use deployed::Deployed;
 pub use engine_server::{Bill, EngineServer, Use};
 pub use faults::{Fault, Faults};
-pub use feed::{FeedOptions, TestFeed, is_mark};
+pub use feed::{FeedOptions, TestFeed, functions_on, is_mark};
 pub use host::{Host, Relay};
 pub use idle::Idle;
-pub use lambda::{LambdaGateway, rest_event};
+pub use lambda::{LambdaGateway, rest_event, verb};
 pub use large::{noise, write_large_package};
 pub use loader::{Loader, commit};
 pub use packages::{CorpusPackage, Entry, PackageBuilder, corpus, nuspec};
@@ -33,4 +34,5 @@ pub use sandboxes::{
     FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions, variables_of,
 };
 pub use server::{Server, nuthatch, run, send_to, try_send_to};
+pub use template::TemplateRoute;
 pub use turns::{Actor, Order, Turns};

@@ -5,15 +5,16 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use access::KeyName;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use dynoxide::{Database, ImportOptions, Item};
-use feed::{KeyName, ObjectKey, State, Table, TableName, VersionRow};
 use flate2::Compression;
 use flate2::read::ZlibEncoder;
 use nupkg::{Attached, Limits, Nuspec, Package};
 use nuthatch::engines::dynamodb_client;
+use store::{ObjectKey, State, Table, TableName, VersionRow};
 
 use crate::nuspec;
 
@@ -80,7 +81,7 @@ pub async fn commit(table: &Table, id: &str, version: &str, more: &str) {
         size: 100_000,
         sha256: "x".repeat(44),
         sha512: Some("x".repeat(88)),
-        published: feed::timestamp(),
+        published: store::timestamp(),
         pushed_by: KeyName::owner(),
         session: Some("2e176630-940a-40d9-83e9-d0906f40646e".to_owned()),
         changed: None,

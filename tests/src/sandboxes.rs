@@ -259,7 +259,8 @@ pub fn bootstrap(function: &str) -> PathBuf {
     crate::server::profile_folder().join(function)
 }
 
-const TEMPLATE: &str = include_str!("../../template.yaml");
+/// The template that functions are deployed with.
+pub(crate) const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// The template's resources and parameters.
 fn section(name: &str) -> Yaml<'static> {

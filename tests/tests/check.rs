@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::Aws;
 use http::{Request, StatusCode};
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod};
 use nuthatch_tests::{PackageBuilder, Server, framed, is_mark, nuspec, run};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use store::Aws;
 use tempfile::TempDir;
 
 const NAME: &str = "nuthatch";

@@ -3,8 +3,12 @@
 
 use std::collections::HashMap;
 
-use feed::{Caller, KeyProblem};
+use access::KeyProblem;
+use feed::Context;
+use feed::ReadAccess;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use lambda::EventFunction;
+use protocol::{Access, Caller, ConfigError};
 use serde::{Deserialize, Serialize};
 
 use crate::{Authorize, Decision};
@@ -47,13 +51,23 @@ struct Statement {
     resource: String,
 }
 
-impl Authorize {
+impl EventFunction for Authorize {
+    type Event = Event;
+    type Answer = Policy;
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self {
+            keys: context.keys()?,
+            read_access: context.environment.or_default(ReadAccess::SETTING)?,
+        })
+    }
+
     /// Answers API Gateway.
     ///
     /// # Errors
     /// The literal `Unauthorized`, which makes API Gateway answer 401; or the
     /// table does not answer.
-    pub async fn handle(&self, event: Event) -> Result<Policy, feed::lambda::Error> {
+    async fn handle(&self, event: Event) -> Result<Policy, lambda::Error> {
         let headers = event.headers.unwrap_or_default().into_iter();
         let headers: HeaderMap = headers
             .filter_map(|(name, value)| {
@@ -61,9 +75,13 @@ impl Authorize {
             })
             .collect();
         let method = event.http_method.parse::<Method>()?;
-        match self.decide(&method, &event.resource, &headers).await? {
+        let route = registry::route(&method, &event.resource).map(|(_, route, _)| route.access);
+        let Some(Access::Key(scope)) = route else {
+            return Err("asked about a route that needs no key, or of another release".into());
+        };
+        match self.decide(scope, &headers).await? {
             Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
-            Decision::Refuse(KeyProblem::Missing, _) => Err("Unauthorized".into()),
+            Decision::Refuse(KeyProblem::Missing) => Err("Unauthorized".into()),
             // Only a denial can carry words to a client: a function's answer has no reason
             // phrase, and what a 401 says is printed also where the next try succeeds.
             Decision::Refuse(..) => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),

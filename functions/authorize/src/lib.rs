@@ -15,11 +15,11 @@
 
 mod event;
 
-use feed::{
-    Aws, Caller, ConfigError, Door, DoorError, Environment, KeyProblem, ReadAccess, Scope, Table,
-    TableError, TableName, presented_key,
-};
-use http::{HeaderMap, Method};
+use access::{KeyProblem, Scope, presented_key};
+use feed::{KeyCache, KeyCacheError, ReadAccess};
+use http::HeaderMap;
+use protocol::Caller;
+use store::TableError;
 
 pub use event::{Event, Policy};
 
@@ -27,7 +27,7 @@ pub use event::{Event, Policy};
 #[derive(Debug)]
 pub struct Authorize {
     /// Who knows the keys.
-    pub door: Door,
+    pub keys: KeyCache,
     /// Who may read.
     pub read_access: ReadAccess,
 }
@@ -37,58 +37,29 @@ pub struct Authorize {
 pub enum Decision {
     /// Pass it on, in this caller's name.
     Allow(Caller),
-    /// Refuse it, for what is the matter with its key; the scope is the one that is needed.
-    Refuse(KeyProblem, Scope),
+    /// Refuse it, for this problem with its key.
+    Refuse(KeyProblem),
 }
 
 impl Authorize {
-    /// The authorizer as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        let read_access = environment.or_default(ReadAccess::SETTING)?;
-        Ok(Self { door: Door::new(table), read_access })
-    }
-
-    /// Decides about a request by its method, its route's path and its headers.
+    /// Decides about a request whose route needs a key with `scope`, by its headers.
     ///
     /// # Errors
     /// The table does not answer.
-    pub async fn decide(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Result<Decision, TableError> {
-        let scope = scope(method, path);
+    pub async fn decide(&self, scope: Scope, headers: &HeaderMap) -> Result<Decision, TableError> {
         if scope == Scope::Read && self.read_access == ReadAccess::Anonymous {
             return Ok(Decision::Allow(Caller::Anonymous));
         }
         let Some(presented) = presented_key(headers, scope) else {
-            return Ok(Decision::Refuse(KeyProblem::Missing, scope));
+            return Ok(Decision::Refuse(KeyProblem::Missing));
         };
-        match self.door.judge(&presented, scope).await {
+        match self.keys.judge(&presented, scope).await {
             Ok(caller) => Ok(Decision::Allow(caller)),
-            Err(DoorError::Refused(problem)) => {
+            Err(KeyCacheError::Refused(problem)) => {
                 tracing::info!(scope = %scope, "refused a key: {problem:?}");
-                Ok(Decision::Refuse(problem, scope))
+                Ok(Decision::Refuse(problem))
             }
-            Err(DoorError::Table(error)) => Err(error),
+            Err(KeyCacheError::Table(error)) => Err(error),
         }
-    }
-}
-
-/// What a request needs a key for.
-fn scope(method: &Method, path: &str) -> Scope {
-    /// A push in three steps, of which the middle one is the bucket's.
-    const UPLOAD: &str = "/api/v2/upload";
-    match *method {
-        Method::GET | Method::HEAD => Scope::Read,
-        Method::POST if path.starts_with(UPLOAD) => Scope::Push,
-        Method::PUT => Scope::Push,
-        Method::DELETE | Method::POST => Scope::Unlist,
-        _ => Scope::Admin,
     }
 }

@@ -16,13 +16,15 @@
 //! commit, 1 to mark the package as committed, 1 to remove the upload;
 //! as of a push, 1 for each readme, icon and license. What is refused is removed.
 
-use feed::{
-    Aws, BucketName, Caller, ConfigError, Door, Environment, KeyName, ObjectKey, Objects, Parts,
-    PathParameters, Refusal, RemoteObject, Reply, Request, Scope, Subject, Table, TableName,
-};
+use access::{KeyName, Scope};
+use feed::{Context, KeyCache, Verb};
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Declaration, Ingest};
 use nupkg::{Limits, Package};
+use protocol::{
+    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
+};
+use store::{ObjectKey, Parts, RemoteObject};
 use tokio::sync::Semaphore;
 use ulid::Ulid;
 
@@ -35,36 +37,35 @@ pub struct Commit {
     /// Where packages go in.
     pub ingest: Ingest,
     /// As of a push.
-    pub door: Option<Door>,
+    pub keys: Option<KeyCache>,
 }
 
-impl Commit {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+impl Verb for Commit {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[Route::post(paths::COMMIT, Access::Key(Scope::Push))];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
             ingest: Ingest {
-                table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
-                objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?)
-                    .in_parts(Parts::for_copies()),
+                table: context.table()?,
+                objects: context.objects_in(Parts::for_copies())?,
                 limits: Limits::default(),
             },
-            door: None,
+            keys: context.keys_to_ask_again()?,
         })
     }
 
-    /// Answers a commit.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         let mut subject = Subject::default();
         let reply = match self.commit(request, &mut subject).await {
-            Ok(warning) => feed::warned(feed::status(StatusCode::CREATED), warning),
+            Ok(warning) => protocol::warned(protocol::status(StatusCode::CREATED), warning),
             Err(refusal) => refusal.into(),
         };
         subject.of_reply(reply)
     }
+}
 
+impl Commit {
     /// Commits; gives what the client should hear even so.
     async fn commit(
         &self,
@@ -97,8 +98,8 @@ impl Commit {
             }
             inspected => inspected?,
         };
-        if let Some(door) = &self.door {
-            door.ask_again(&parts.headers, Scope::Push).await?;
+        if let Some(keys) = &self.keys {
+            keys.ask_again(&parts.headers, Scope::Push).await?;
         }
         let arrival = Arrival {
             package,

@@ -7,8 +7,10 @@
 
 use std::time::Duration;
 
-use feed::{Aws, BucketName, ConfigError, Environment, Objects, Table, TableName};
+use feed::Context;
 use finder::Finder;
+use lambda::EventFunction;
+use protocol::ConfigError;
 use serde::{Deserialize, Serialize};
 
 /// How long it may follow the log, of the 15 minutes that it has (template.yaml).
@@ -32,22 +34,19 @@ pub struct Done {
     pub written: bool,
 }
 
-impl Compact {
-    /// The function as its environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        let objects = Objects::new(aws.s3, environment.required(BucketName::SETTING)?);
-        Ok(Self { finder: Finder::new(table, objects) })
+impl EventFunction for Compact {
+    type Event = Event;
+    type Answer = Done;
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self { finder: Finder::of(context)? })
     }
 
     /// Answers the schedule.
     ///
     /// # Errors
     /// Table or bucket do not answer, or the index fails; the next time finds out.
-    pub async fn handle(&self, _: Event) -> Result<Done, feed::lambda::Error> {
+    async fn handle(&self, _: Event) -> Result<Done, lambda::Error> {
         let written = self.finder.compact(LONGEST).await?;
         tracing::info!(written, "compacted");
         Ok(Done { written })

@@ -10,28 +10,17 @@
 //!
 //! One AWS call; one more for what comes out of the bucket through here.
 
-mod range;
-
 use std::ops::Range;
 use std::str::FromStr;
 
-use feed::{
-    AttachedFile, Aws, Body, BucketName, Caller, ConfigError, Environment, Lifetime, ObjectError,
-    ObjectKey, Objects, PathParameters, RedirectLifetime, Refusal, Reply, Request, State, Table,
-    TableName, VersionRow,
-};
+use access::Scope;
+use feed::{Context, Delivery, Verb};
 use nupkg::{PackageId, Version};
-
-use range::AskedRange;
-
-/// How a nupkg reaches the client.
-#[derive(Debug, Clone, Copy)]
-pub enum Delivery {
-    /// By a redirect to the bucket, whose bytes no function has to carry.
-    Redirect(RedirectLifetime),
-    /// Through this process.
-    Stream,
-}
+use protocol::{
+    Access, AskedRange, Body, Caller, ConfigError, Lifetime, PathParameters, Refusal, Reply,
+    Request, Route, paths,
+};
+use store::{AttachedFile, ObjectError, ObjectKey, Objects, State, Table, VersionRow};
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -53,28 +42,28 @@ enum File {
     License,
 }
 
-impl Download {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+impl Verb for Download {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[Route::read(paths::FILE, Access::Key(Scope::Read))];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
-            table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
-            objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?),
-            delivery: Delivery::Redirect(RedirectLifetime::default()),
+            table: context.table()?,
+            objects: context.objects()?,
+            delivery: context.hosting.delivery,
         })
     }
 
-    /// Answers a GET.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         self.give(&request).await.unwrap_or_else(Reply::from)
     }
+}
 
+impl Download {
     async fn give(&self, request: &Request) -> Result<Reply, Refusal> {
         let parameters = PathParameters::of(request);
         let id = PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
-        let version = feed::path_version(parameters.get("version"))?;
+        let version = protocol::path_version(parameters.get("version"))?;
         let file = File::of(parameters.get("file"), &id, &version)?;
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
@@ -105,7 +94,7 @@ impl Download {
             Delivery::Redirect(lifetime) => lifetime,
             Delivery::Stream => return self.streamed(request, row, &name).await,
         };
-        Ok(feed::redirect(&self.objects.address(&row.object, &name, lifetime).await?))
+        Ok(protocol::redirect(&self.objects.address(&row.object, &name, lifetime).await?))
     }
 
     async fn streamed(
@@ -119,20 +108,20 @@ impl Download {
         let part = match AskedRange::of(request, row.size, &tag) {
             AskedRange::Whole => None,
             AskedRange::Part(part) => Some(part),
-            AskedRange::Nowhere => return Ok(range::nowhere(row.size)),
+            AskedRange::Nowhere => return Ok(protocol::nowhere(row.size)),
         };
         let body = self.open(row, &row.object, part.clone()).await?;
-        let reply = feed::stream(body, "application/octet-stream");
-        let mut reply = feed::tagged(reply, &tag, Lifetime::Unchanging);
-        range::describe(&mut reply, (name, &tag), part, row.size)
+        let reply = protocol::stream(body, "application/octet-stream");
+        let mut reply = protocol::tagged(reply, &tag, Lifetime::Unchanging);
+        protocol::describe(&mut reply, (name, &tag), part, row.size)
             .map_err(|error| Refusal::Broken(error.into()))?;
         Ok(reply)
     }
 
     async fn attached(&self, row: &VersionRow, file: AttachedFile) -> Result<Reply, Refusal> {
         let body = self.open(row, &row.object.attached(file), None).await?;
-        let reply = feed::contained(feed::stream(body, file.content_type()));
-        Ok(feed::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
+        let reply = protocol::contained(protocol::stream(body, file.content_type()));
+        Ok(protocol::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
     }
 
     /// An object of the version that was read as `row`.
@@ -162,8 +151,8 @@ impl Download {
         match self.table.nuspec(&id, &version).await? {
             // A version never has two contents.
             Some(xml) => {
-                let reply = feed::contained(feed::stream(Body::from(xml), "text/xml"));
-                Ok(feed::tagged(reply, &version.key(), Lifetime::Unchanging))
+                let reply = protocol::contained(protocol::stream(Body::from(xml), "text/xml"));
+                Ok(protocol::tagged(reply, &version.key(), Lifetime::Unchanging))
             }
             None => Err(Refusal::NoSuchVersion { id, version }),
         }

@@ -4,21 +4,20 @@
 //! that is at them, and a client that pushes with an API key alone sends no
 //! credentials for it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use feed::{BaseUrl, ConfigError, Environment, Lifetime, Reply, Request};
+use feed::{Context, Verb};
+use protocol::{Access, BaseUrl, ConfigError, Reply, Request, Route, paths};
 use serde_json::{Value, json};
 
 /// What the feed serves: the path, and the names that clients look for
 /// (`ServiceTypes.cs` of `NuGet.Client`; compared with case, tried in their
 /// order). Each name is an entry of its own, for clients that know no arrays.
 const RESOURCES: &[(&str, &[&str])] = &[
-    ("/v3/package/", &["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"]),
-    (PUBLISH, &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
+    (paths::FLAT_CONTAINER, &["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"]),
+    (paths::PACKAGES, &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
     // Our own: where `nuthatch push` declares its uploads.
-    ("/api/v2/upload", &["NuthatchUpload/1.0.0"]),
+    (paths::UPLOADS, &["NuthatchUpload/1.0.0"]),
     (
-        "/v3/registration-semver1/",
+        paths::REGISTRATIONS_SEMVER1,
         &[
             "RegistrationsBaseUrl",
             "RegistrationsBaseUrl/3.0.0-beta",
@@ -26,9 +25,9 @@ const RESOURCES: &[(&str, &[&str])] = &[
             "RegistrationsBaseUrl/3.4.0",
         ],
     ),
-    ("/v3/registration/", &["RegistrationsBaseUrl/3.6.0", VERSIONED_REGISTRATION]),
+    (paths::REGISTRATIONS, &["RegistrationsBaseUrl/3.6.0", VERSIONED_REGISTRATION]),
     (
-        "/v3/search",
+        paths::SEARCH,
         &[
             "SearchQueryService",
             "SearchQueryService/3.0.0-beta",
@@ -39,7 +38,7 @@ const RESOURCES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "/v3/autocomplete",
+        paths::AUTOCOMPLETE,
         &[
             "SearchAutocompleteService",
             "SearchAutocompleteService/3.0.0-beta",
@@ -52,18 +51,12 @@ const RESOURCES: &[(&str, &[&str])] = &[
         "/v3/package/{lower_id}/{lower_version}/readme",
         &["ReadmeUriTemplate/6.13.0", "ReadmeUriTemplate/Versioned"],
     ),
-    ("/packages/{id}/{version}", &["PackageDetailsUriTemplate/5.1.0"]),
-    (
-        "/packages/{id}/{version}/report",
-        &["ReportAbuseUriTemplate/3.0.0", "ReportAbuseUriTemplate/Versioned"],
-    ),
+    (paths::VERSION_PAGE, &["PackageDetailsUriTemplate/5.1.0"]),
+    (paths::REPORT_PAGE, &["ReportAbuseUriTemplate/3.0.0", "ReportAbuseUriTemplate/Versioned"]),
 ];
 
 /// The setting that holds [`Index::push_url`].
 const PUSH_URL: &str = "NUTHATCH_PUSH_URL";
-
-/// Where packages are pushed.
-const PUBLISH: &str = "/api/v2/package";
 
 /// The registration that `SemVer` 2 versions are in, for the clients that can
 /// read them.
@@ -77,25 +70,21 @@ pub struct Index {
     pub push_url: Option<BaseUrl>,
 }
 
-impl Index {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is wrong.
-    pub fn from_environment(environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        Ok(Self { push_url: environment.optional(PUSH_URL)? })
+impl Verb for Index {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[
+        // It names addresses, and nothing that is at them.
+        Route::read(paths::INDEX, Access::Open),
+    ];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self { push_url: context.environment.optional(PUSH_URL)? })
     }
 
-    /// Answers a GET.
-    #[expect(clippy::unused_async, reason = "a verb as all others are")]
-    pub async fn handle(&self, request: Request) -> Reply {
-        // Another version of the feed tags it anew.
+    async fn handle(&self, request: Request) -> Reply {
         let base = BaseUrl::of(&request);
         let push = self.push_url.as_ref().map_or(base, |url| url.0.as_str());
-        let mut hasher = DefaultHasher::new();
-        push.hash(&mut hasher);
-        let reply = feed::json(&service_index(base, push));
-        feed::tagged(reply, &format!("{:x}", hasher.finish()), Lifetime::Checked)
+        protocol::json_tagged(&service_index(base, push))
     }
 }
 
@@ -104,7 +93,7 @@ fn service_index(base: &str, push: &str) -> Value {
         .iter()
         .flat_map(|(path, types)| types.iter().map(move |name| (path, *name)))
         .map(|(path, name)| {
-            let address = format!("{}{path}", if *path == PUBLISH { push } else { base });
+            let address = format!("{}{path}", if *path == paths::PACKAGES { push } else { base });
             if name == VERSIONED_REGISTRATION {
                 json!({ "@id": address, "@type": name, "clientVersion": FIRST_WITH_SEMVER2 })
             } else {

@@ -16,18 +16,16 @@
 //! are kept beside the package; and one more for each object, to remove it, of a
 //! push that lost a race.
 
-mod permits;
-
-use feed::{
-    Aws, Caller, ConfigError, Content, Door, Environment, KeyProblem, ObjectKey, Objects,
-    PackageBytes, PathParameters, Refusal, Reply, Request, Scope, Spooling, Subject, Table,
-};
+use access::{KeyProblem, Scope};
+use feed::{Context, KeyCache, PackageBytes, Permits, Verb};
 use http::StatusCode;
 use ingest::{Arrival, Bytes, Ingest};
 use nupkg::{Limits, Package};
+use protocol::{
+    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
+};
+use store::{Content, ObjectKey, Spooling};
 use tokio::sync::Semaphore;
-
-pub use permits::Permits;
 
 /// Packages that are inspected at once in one process: one of 65,000 entries takes some
 /// 50 MB while it is.
@@ -46,39 +44,41 @@ pub struct Push {
     pub permits: Permits,
     /// Where the key of a push that has taken its time is asked for again. A function
     /// has 28 seconds behind the authorizer, and no door of its own.
-    pub door: Option<Door>,
+    pub keys: Option<KeyCache>,
 }
 
-impl Push {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+impl Verb for Push {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[
+        Route::put(paths::PACKAGES, Access::Key(Scope::Push)),
+        Route::put(paths::VERSION, Access::Key(Scope::Push)),
+    ];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
             ingest: Ingest {
-                table: Table::new(aws.dynamodb, environment.required(feed::TableName::SETTING)?),
-                objects: Objects::new(aws.s3, environment.required(feed::BucketName::SETTING)?),
+                table: context.table()?,
+                objects: context.objects()?,
                 limits: Limits::default(),
             },
-            spooling: Spooling::Memory,
-            package_bytes: environment.or_default(PackageBytes::SETTING)?,
-            // Lambda gives every request a process of its own.
-            permits: Permits::unlimited(),
-            door: None,
+            spooling: context.hosting.spooling.clone(),
+            package_bytes: context.environment.or_default(PackageBytes::SETTING)?,
+            permits: context.hosting.permits.clone(),
+            keys: context.keys_to_ask_again()?,
         })
     }
 
-    /// Answers a push.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         let mut subject = Subject::default();
         let reply = match self.push(request, &mut subject).await {
-            Ok(warning) => feed::warned(feed::status(StatusCode::CREATED), warning),
+            Ok(warning) => protocol::warned(protocol::status(StatusCode::CREATED), warning),
             Err(refusal) => refusal.into(),
         };
         subject.of_reply(reply)
     }
+}
 
+impl Push {
     async fn inspect(&self, content: Content) -> Result<Package, Refusal> {
         let turn = INSPECTIONS.acquire().await;
         let _turn = turn.map_err(|closed| Refusal::Broken(closed.into()))?;
@@ -116,8 +116,8 @@ impl Push {
             published: None,
             package,
         };
-        if let Some(door) = &self.door {
-            door.ask_again(&parts.headers, Scope::Push).await?;
+        if let Some(keys) = &self.keys {
+            keys.ask_again(&parts.headers, Scope::Push).await?;
         }
         Box::pin(self.ingest.store(arrival)).await
     }

@@ -1,10 +1,11 @@
 //! The documents, in the shape and with the types that nuget.org gives them:
 //! absent texts are empty, numbers and booleans are such.
 
-use feed::{AttachedFile, Links, Release, Stamp, escape};
 use nupkg::Version;
+use protocol::{Links, escape};
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::{AttachedFile, Release, Stamp};
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;

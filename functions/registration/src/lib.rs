@@ -16,11 +16,14 @@
 
 mod document;
 
-use feed::{
-    Aws, BaseUrl, Caller, ConfigError, Environment, Hive, Links, PathParameters, Refusal, Release,
-    Releases, Reply, Request, Table, TableName,
-};
+use access::Scope;
+use feed::{Context, Verb};
 use nupkg::{PackageId, Version};
+use protocol::{
+    Access, BaseUrl, Caller, ConfigError, Hive, Links, PathParameters, Refusal, Reply, Request,
+    Route, Work, paths,
+};
+use store::{Release, Releases};
 
 use document::Documents;
 
@@ -45,27 +48,27 @@ enum Wanted {
     Entry(Version),
 }
 
-impl Registration {
-    /// The verb, which shows `releases`.
-    #[must_use]
-    pub fn new(releases: Releases) -> Self {
-        Self { releases }
+impl Verb for Registration {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[
+        Route::read(paths::REGISTRATION[0], Access::Key(Scope::Read)).takes(Work::Document),
+        Route::read(paths::REGISTRATION[1], Access::Key(Scope::Read)).takes(Work::Document),
+        Route::read(paths::REGISTRATION[2], Access::Key(Scope::Read)).takes(Work::Document),
+        Route::read(paths::REGISTRATION_SEMVER1[0], Access::Key(Scope::Read)).takes(Work::Document),
+        Route::read(paths::REGISTRATION_SEMVER1[1], Access::Key(Scope::Read)).takes(Work::Document),
+        Route::read(paths::REGISTRATION_SEMVER1[2], Access::Key(Scope::Read)).takes(Work::Document),
+    ];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self { releases: context.releases()? })
     }
 
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        Ok(Self::new(Releases::new(table)))
-    }
-
-    /// Answers a GET.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         self.show(&request).await.unwrap_or_else(Reply::from)
     }
+}
 
+impl Registration {
     async fn show(&self, request: &Request) -> Result<Reply, Refusal> {
         let parameters = PathParameters::of(request);
         let id = PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
@@ -85,7 +88,7 @@ impl Registration {
         let links = Links::new(BaseUrl::of(request), hive, &id);
         let documents = Documents { links, stamp: package.stamp };
         let reply = match wanted {
-            Wanted::Index => feed::json(&documents.index(&releases)),
+            Wanted::Index => protocol::json(&documents.index(&releases)),
             Wanted::Page { lower, upper } => {
                 let is_within =
                     |release: &&Release| lower <= release.version && release.version <= upper;
@@ -94,14 +97,18 @@ impl Registration {
                     return Err(Refusal::AnswerTooLarge);
                 }
                 match documents.page(&page) {
-                    Some(page) => feed::json(&page),
+                    Some(page) => protocol::json(&page),
                     None => return Err(Refusal::NoSuchVersion { id, version: lower }),
                 }
             }
-            Wanted::Leaf(version) => feed::json(&documents.leaf(find(&releases, &id, version)?)),
-            Wanted::Entry(version) => feed::json(&documents.entry(find(&releases, &id, version)?)),
+            Wanted::Leaf(version) => {
+                protocol::json(&documents.leaf(find(&releases, &id, version)?))
+            }
+            Wanted::Entry(version) => {
+                protocol::json(&documents.entry(find(&releases, &id, version)?))
+            }
         };
-        Ok(feed::stamped(reply, package.stamp))
+        Ok(store::stamped(reply, package.stamp))
     }
 }
 
@@ -125,7 +132,7 @@ impl Wanted {
     /// The document that the variable parts of the path name.
     fn of(parameters: &PathParameters) -> Result<Self, Refusal> {
         let version = |name: &str| match name.strip_suffix(".json") {
-            Some(version) => feed::path_version(version),
+            Some(version) => protocol::path_version(version),
             None => Err(Refusal::NoSuchAddress),
         };
         match (parameters.get("lower"), parameters.get("upper"), parameters.get("leaf")) {
@@ -135,7 +142,7 @@ impl Wanted {
                 None => Ok(Self::Leaf(version(leaf)?)),
             },
             (lower, upper, _) => {
-                Ok(Self::Page { lower: feed::path_version(lower)?, upper: version(upper)? })
+                Ok(Self::Page { lower: protocol::path_version(lower)?, upper: version(upper)? })
             }
         }
     }

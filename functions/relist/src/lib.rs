@@ -8,11 +8,14 @@
 //!
 //! One AWS call.
 
-use feed::{
-    Aws, Caller, ConfigError, Environment, Listing, PathParameters, Refusal, Reply, Request, Scope,
-    Table, TableName, package_version,
-};
+use access::Scope;
+use feed::{Context, Verb};
 use http::StatusCode;
+use protocol::{
+    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, package_version,
+    paths,
+};
+use store::{Listing, Table};
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -21,24 +24,23 @@ pub struct Relist {
     pub table: Table,
 }
 
-impl Relist {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        Ok(Self { table })
+impl Verb for Relist {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[Route::post(paths::VERSION, Access::Key(Scope::Unlist))];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self { table: context.table()? })
     }
 
-    /// Answers a POST.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         match self.relist(&request).await {
-            Ok(()) => feed::status(StatusCode::OK),
+            Ok(()) => protocol::status(StatusCode::OK),
             Err(refusal) => refusal.into(),
         }
     }
+}
 
+impl Relist {
     async fn relist(&self, request: &Request) -> Result<(), Refusal> {
         let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
         let caller = Caller::of(request);

@@ -1,9 +1,9 @@
 //! The answers, in the shape and with the types that nuget.org gives them:
 //! numbers are such, and an address that is not there is left out.
 
-use feed::{Hive, Links};
 use finder::{Found, Results, View};
 use nupkg::PackageId;
+use protocol::{Hive, Links};
 use serde::Serialize;
 
 const VOCABULARY: &str = "http://schema.nuget.org/schema#";
@@ -81,14 +81,10 @@ pub(crate) struct Completions<'a> {
 /// The answer to a search.
 pub(crate) fn results<'a>(base: &str, view: View, results: &'a Results) -> SearchResults<'a> {
     // Links stay in the hive that the client reads.
-    let (hive, folder) = if view.semver2 {
-        (Hive::All, "registration")
-    } else {
-        (Hive::WithoutSemVer2, "registration-semver1")
-    };
+    let hive = if view.semver2 { Hive::All } else { Hive::WithoutSemVer2 };
     let item = |found: &'a Found| Some(item(&links(base, hive, &found.description.id)?, found));
     SearchResults {
-        context: Context { vocabulary: VOCABULARY, base: Some(format!("{base}/v3/{folder}/")) },
+        context: Context { vocabulary: VOCABULARY, base: Some(format!("{base}{}", hive.start())) },
         total_hits: results.total,
         data: results.found.iter().filter_map(item).collect(),
     }

@@ -16,13 +16,12 @@
 mod document;
 mod parameters;
 
-use feed::{
-    Aws, BaseUrl, BucketName, Caller, ConfigError, Environment, Objects, Refusal, Reply, Request,
-    Table, TableName,
-};
+use access::Scope;
+use feed::{Context, Verb};
 use finder::{Asked, Finder, Page, Results};
 use http::header::{HeaderValue, LINK};
 use nupkg::PackageId;
+use protocol::{Access, BaseUrl, Caller, ConfigError, Refusal, Reply, Request, Route, Work, paths};
 
 use parameters::Parameters;
 
@@ -33,34 +32,35 @@ pub struct Search {
     pub finder: Finder,
 }
 
-impl Search {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        let objects = Objects::new(aws.s3, environment.required(BucketName::SETTING)?);
-        Ok(Self { finder: Finder::new(table, objects) })
+impl Verb for Search {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[
+        Route::read(paths::SEARCH, Access::Key(Scope::Read)).takes(Work::Search),
+        Route::read(paths::AUTOCOMPLETE, Access::Key(Scope::Read)).takes(Work::Search),
+    ];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self { finder: Finder::of(context)? })
     }
 
-    /// Answers a GET.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         let parameters = Parameters::of(request.uri().query().unwrap_or_default());
-        let answer = if request.uri().path() == "/v3/autocomplete" {
+        let answer = if request.uri().path() == paths::AUTOCOMPLETE {
             self.complete(&request, parameters).await
         } else {
             self.search(&request, parameters).await
         };
         answer.unwrap_or_else(Reply::from)
     }
+}
 
+impl Search {
     async fn search(&self, request: &Request, parameters: Parameters) -> Result<Reply, Refusal> {
         let asked = Asked::Text(parameters.text.clone().unwrap_or_default());
         let (page, view) = (parameters.page(), parameters.view);
         let results = self.find(request, asked, page, parameters).await?;
         let base = BaseUrl::of(request);
-        let reply = feed::json_tagged(&document::results(base, view, &results));
+        let reply = protocol::json_tagged(&document::results(base, view, &results));
         Ok(following(described(reply, &results), request, page, &results))
     }
 
@@ -72,13 +72,13 @@ impl Search {
                 let asked = Asked::Id(id.clone());
                 let page = Some(Page { skip: 0, take: 1 });
                 let results = self.find(request, asked, page, parameters).await?;
-                Ok(described(feed::json_tagged(&document::versions(&results)), &results))
+                Ok(described(protocol::json_tagged(&document::versions(&results)), &results))
             }
             (text, _) => {
                 let asked = Asked::IdsLike(text.clone().unwrap_or_default());
                 let page = parameters.page();
                 let results = self.find(request, asked, page, parameters).await?;
-                Ok(described(feed::json_tagged(&document::ids(&results)), &results))
+                Ok(described(protocol::json_tagged(&document::ids(&results)), &results))
             }
         }
     }
@@ -102,7 +102,7 @@ impl Search {
 
 /// `reply`, which says where the newest changes are not in it yet.
 fn described(reply: Reply, results: &Results) -> Reply {
-    if results.is_current { reply } else { feed::behind(reply) }
+    if results.is_current { reply } else { protocol::behind(reply) }
 }
 
 /// `reply`, which names the next page where this one has fewer results than were asked for
@@ -115,7 +115,8 @@ fn following(mut reply: Reply, request: &Request, page: Option<Page>, results: &
     let mut next = form_urlencoded::Serializer::new(String::new());
     next.extend_pairs(others);
     next.append_pair("skip", &(page.skip + results.found.len()).to_string());
-    let link = format!("<{}/v3/search?{}>; rel=\"next\"", BaseUrl::of(request), next.finish());
+    let link =
+        format!("<{}{}?{}>; rel=\"next\"", BaseUrl::of(request), paths::SEARCH, next.finish());
     if let Ok(link) = HeaderValue::try_from(link) {
         reply.headers_mut().insert(LINK, link);
     }

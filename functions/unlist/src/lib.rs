@@ -11,12 +11,14 @@
 //! says so to whoever has the bucket alone, the transaction, and the object, whose bytes
 //! the bucket keeps for its recycle period; and one more for each file beside it.
 
-use feed::{
-    Aws, BucketName, Caller, ConfigError, DeleteBehavior, Deletion, Environment, KeyName, Listing,
-    Objects, PathParameters, Refusal, Reply, Request, Scope, State, Table, TableName,
-    package_version,
-};
+use access::{KeyName, Scope};
+use feed::{Context, DeleteBehavior, Verb};
 use nupkg::{PackageId, Version};
+use protocol::{
+    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, package_version,
+    paths,
+};
+use store::{Deletion, Listing, Objects, State, Table};
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -27,31 +29,29 @@ pub struct Unlist {
     pub objects: Option<Objects>,
 }
 
-impl Unlist {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+impl Verb for Unlist {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[Route::delete(paths::VERSION, Access::Key(Scope::Unlist))];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
-            table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
-            objects: match environment.or_default(DeleteBehavior::SETTING)? {
+            table: context.table()?,
+            objects: match context.environment.or_default(DeleteBehavior::SETTING)? {
                 DeleteBehavior::Unlist => None,
-                DeleteBehavior::Delete => {
-                    Some(Objects::new(aws.s3, environment.required(BucketName::SETTING)?))
-                }
+                DeleteBehavior::Delete => Some(context.objects()?),
             },
         })
     }
 
-    /// Answers a DELETE.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         match self.remove(&request).await {
-            Ok(()) => feed::no_content(),
+            Ok(()) => protocol::no_content(),
             Err(refusal) => refusal.into(),
         }
     }
+}
 
+impl Unlist {
     async fn remove(&self, request: &Request) -> Result<(), Refusal> {
         let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
         let caller = Caller::of(request);

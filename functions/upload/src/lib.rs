@@ -20,13 +20,13 @@
 
 use std::collections::BTreeMap;
 
-use feed::{
-    Aws, BucketName, Caller, ConfigError, Environment, KeyName, ObjectKey, Objects, PackageBytes,
-    Refusal, Reply, Request, Scope, Stored, Subject, Table, TableName, UploadLifetime,
-};
+use access::{KeyName, Scope};
+use feed::{Context, PackageBytes, Verb};
 use http::StatusCode;
 use ingest::Declaration;
+use protocol::{Access, Caller, ConfigError, Refusal, Reply, Request, Route, Subject, paths};
 use serde::Serialize;
+use store::{ObjectKey, Objects, Stored, Table, UploadLifetime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
@@ -56,27 +56,27 @@ struct Invitation {
     expires: String,
 }
 
-impl Upload {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
+impl Verb for Upload {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[Route::post(paths::UPLOADS, Access::Key(Scope::Push))];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
-            table: Table::new(aws.dynamodb, environment.required(TableName::SETTING)?),
-            objects: Objects::new(aws.s3, environment.required(BucketName::SETTING)?),
-            package_bytes: environment.or_default(PackageBytes::SETTING)?,
+            table: context.table()?,
+            objects: context.public_objects()?,
+            package_bytes: context.environment.or_default(PackageBytes::SETTING)?,
             lifetime: UploadLifetime::default(),
         })
     }
 
-    /// Answers a declaration.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         let mut subject = Subject::default();
         let reply = self.invite(request, &mut subject).await.unwrap_or_else(Reply::from);
         subject.of_reply(reply)
     }
+}
 
+impl Upload {
     async fn invite(&self, request: Request, subject: &mut Subject) -> Result<Reply, Refusal> {
         let caller = Caller::of(&request);
         let (parts, body) = request.into_parts();
@@ -91,7 +91,7 @@ impl Upload {
         if let Some(found) = self.table.version(&declared.id, &declared.version).await? {
             if !declared.restores(&found) {
                 declared.judge(&found, key, session.as_deref())?;
-                return Ok(feed::status(StatusCode::CREATED));
+                return Ok(protocol::status(StatusCode::CREATED));
             }
             if !caller.may(Scope::Unlist) {
                 return Err(declared.may_not_restore());
@@ -118,6 +118,6 @@ impl Upload {
             headers: address.headers,
             expires: expires.format(&Rfc3339).map_err(|error| Refusal::Broken(error.into()))?,
         };
-        Ok(feed::json(&invitation))
+        Ok(protocol::json(&invitation))
     }
 }

@@ -9,13 +9,15 @@
 //! One AWS call while the package is remembered and unchanged: its stamp says
 //! so. Otherwise one call per MB of versions, and one more where it was changed.
 
+use access::Scope;
 use bytes::Bytes;
-use feed::{
-    Aws, Body, Caller, ConfigError, Environment, Memory, PathParameters, Refusal, Reply, Request,
-    Stamped, Table, TableError, TableName,
-};
+use feed::{Context, Verb};
 use nupkg::{PackageId, Version};
+use protocol::{
+    Access, Body, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Work, paths,
+};
 use serde_json::json;
+use store::{Memory, Stamped, Table, TableError};
 
 /// The verb, with all it may touch.
 #[derive(Debug)]
@@ -25,26 +27,21 @@ pub struct Versions {
     memory: Memory<Bytes>,
 }
 
-impl Versions {
-    /// The verb, remembering nothing yet.
-    #[must_use]
-    pub fn new(table: Table) -> Self {
-        Self { table, memory: Memory::of(32 << 20, 1 << 10) }
+impl Verb for Versions {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] =
+        &[Route::read(paths::VERSIONS, Access::Key(Scope::Read)).takes(Work::Document)];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        Ok(Self { table: context.table()?, memory: Memory::of(32 << 20, 1 << 10) })
     }
 
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        Ok(Self::new(Table::new(aws.dynamodb, environment.required(TableName::SETTING)?)))
-    }
-
-    /// Answers a GET.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         self.list(&request).await.unwrap_or_else(Reply::from)
     }
+}
 
+impl Versions {
     async fn list(&self, request: &Request) -> Result<Reply, Refusal> {
         let id = PackageId::parse(PathParameters::of(request).get("id"))
             .map_err(|_| Refusal::NoSuchAddress)?;
@@ -55,8 +52,8 @@ impl Versions {
         let Some(list) = found.filter(|list| !list.value.is_empty()) else {
             return Err(Refusal::NoSuchPackage(id));
         };
-        let reply = feed::stream(Body::from(list.value.clone()), "application/json");
-        Ok(feed::stamped(reply, list.stamp))
+        let reply = protocol::stream(Body::from(list.value.clone()), "application/json");
+        Ok(store::stamped(reply, list.stamp))
     }
 
     /// The list; nothing where all versions were deleted.

@@ -1,8 +1,10 @@
 //! What all pages share.
 
-use feed::{ReadAccess, Refusal, Reply};
+use feed::ReadAccess;
 use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
+use nupkg::Version;
+use protocol::{Refusal, Reply, paths};
 
 /// The feed whose pages these are.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,16 @@ impl<'a> Site<'a> {
     pub(crate) fn root(&self) -> &'a str {
         let host = self.base.split_once("://").map_or(self.base, |(_, host)| host);
         host.find('/').and_then(|end| host.get(end..)).unwrap_or_default()
+    }
+
+    /// The page of the package with this lower-cased id.
+    pub(crate) fn package(&self, id: &str) -> String {
+        self.root().to_owned() + &paths::fill(paths::PACKAGE_PAGE, &[id])
+    }
+
+    /// The page of a version of it.
+    pub(crate) fn version(&self, id: &str, version: &Version) -> String {
+        self.root().to_owned() + &paths::fill(paths::VERSION_PAGE, &[id, &version.key()])
     }
 
     /// A page for who may read, with the search box on it.
@@ -49,7 +61,7 @@ impl<'a> Site<'a> {
                 button type="submit" { "Search" }
             }
             @if self.read_access == ReadAccess::Keys {
-                form action=(format!("{}/sign-out", self.root())) method="post" {
+                form action=(format!("{}{}", self.root(), paths::SIGN_OUT)) method="post" {
                     button.quiet type="submit" { "Sign out" }
                 }
             }

@@ -25,15 +25,17 @@ mod session;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use feed::{
-    Aws, BaseUrl, Body, BucketName, Caller, ConfigError, Door, DoorError, Environment, Lifetime,
-    Objects, PathParameters, Peer, ReadAccess, Refusal, Release, Releases, Reply, Request, Scope,
-    SessionCookie, Stamped, Table, TableError, TableName,
-};
+use access::{Scope, SessionCookie};
+use feed::{Context, KeyCache, KeyCacheError, ReadAccess, Verb};
 use finder::Finder;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use nupkg::PackageId;
+use protocol::{
+    Access, BaseUrl, Body, Caller, ConfigError, Lifetime, PathParameters, Peer, Refusal, Reply,
+    Request, Route, Work, paths,
+};
+use store::{Objects, Release, Releases, Stamped, TableError};
 
 use layout::Site;
 
@@ -50,43 +52,49 @@ pub struct Web {
     /// Who finds packages.
     pub finder: Finder,
     /// Who knows the keys.
-    pub door: Door,
+    pub keys: KeyCache,
     /// Who may read.
     pub read_access: ReadAccess,
 }
 
-impl Web {
-    /// The verb as a function's environment configures it.
-    ///
-    /// # Errors
-    /// A setting is missing or wrong.
-    pub fn from_environment(environment: &Environment<'_>, aws: Aws) -> Result<Self, ConfigError> {
-        let table = Table::new(aws.dynamodb, environment.required(TableName::SETTING)?);
-        let objects = Objects::new(aws.s3, environment.required(BucketName::SETTING)?);
+impl Verb for Web {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[
+        // Each page asks for the key itself, and sends a visitor without one to the sign-in.
+        Route::read(paths::HOME, Access::Open).takes(Work::Search),
+        Route::read(paths::PACKAGE_PAGE, Access::Open).takes(Work::Document),
+        Route::read(paths::VERSION_PAGE, Access::Open).takes(Work::Document),
+        Route::read(paths::REPORT_PAGE, Access::Open).takes(Work::Document),
+        Route::read(paths::SIGN_IN, Access::Open),
+        Route::post(paths::SIGN_IN, Access::Open),
+        Route::post(paths::SIGN_OUT, Access::Open),
+        Route::read(paths::STYLE, Access::Open),
+    ];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
-            finder: Finder::new(table.clone(), objects.clone()),
-            door: Door::new(table.clone()),
-            releases: Releases::new(table),
-            objects,
-            read_access: environment.or_default(ReadAccess::SETTING)?,
+            releases: context.releases()?,
+            objects: context.objects()?,
+            finder: Finder::of(context)?,
+            keys: context.keys()?,
+            read_access: context.environment.or_default(ReadAccess::SETTING)?,
         })
     }
 
-    /// Answers a GET of a page, or a POST of the sign-in.
-    pub async fn handle(&self, request: Request) -> Reply {
+    async fn handle(&self, request: Request) -> Reply {
         let base = BaseUrl::of(&request).to_owned();
         let site = Site { base: &base, read_access: self.read_access };
         let is_post = request.method() == Method::POST;
         match request.uri().path() {
-            "/style.css" => style(),
-            "/sign-in" | "/sign-out"
+            paths::STYLE => style(),
+            paths::SIGN_IN | paths::SIGN_OUT
                 if is_post && session::is_foreign(&site, request.headers()) =>
             {
                 session::foreign(&site)
             }
-            "/sign-in" if is_post => self.sign_in(&site, request).await,
-            "/sign-in" => session::page(&site, &return_path(&request), None),
-            "/sign-out" if is_post => session::end(&site),
+            paths::SIGN_IN if is_post => self.sign_in(&site, request).await,
+            paths::SIGN_IN => session::page(&site, &return_path(&request), None),
+            paths::SIGN_OUT if is_post => session::end(&site),
             _ => match self.caller(&request).await {
                 Ok(Some(caller)) => {
                     let page = self.page(&site, &request, &caller).await;
@@ -97,7 +105,9 @@ impl Web {
             },
         }
     }
+}
 
+impl Web {
     async fn page(
         &self,
         site: &Site<'_>,
@@ -114,7 +124,7 @@ impl Web {
         let id = PackageId::parse(id).map_err(|_| Refusal::NoSuchAddress)?;
         let wanted = match version {
             "" => None,
-            version => Some(feed::path_version(version)?),
+            version => Some(protocol::path_version(version)?),
         };
         let package = self.package(&id, caller).await?;
         let releases = &package.value;
@@ -149,7 +159,7 @@ impl Web {
 
     /// The readme's text; none where the release has no readme.
     async fn readme(&self, release: &Release) -> Result<Option<String>, Refusal> {
-        let file = feed::AttachedFile::Readme;
+        let file = store::AttachedFile::Readme;
         if !release.row.files.contains(&file) {
             return Ok(None);
         }
@@ -166,23 +176,23 @@ impl Web {
             return Ok(Some(Caller::Anonymous));
         }
         let Some(key) = SessionCookie::of(request.headers()) else { return Ok(None) };
-        match self.door.judge(&key, Scope::Read).await {
+        match self.keys.judge(&key, Scope::Read).await {
             Ok(caller) => Ok(Some(caller)),
-            Err(DoorError::Refused(_)) => Ok(None),
-            Err(DoorError::Table(error)) => Err(error),
+            Err(KeyCacheError::Refused(_)) => Ok(None),
+            Err(KeyCacheError::Table(error)) => Err(error),
         }
     }
 
     async fn sign_in(&self, site: &Site<'_>, request: Request) -> Reply {
         let peer = Peer::of(&request).map(|peer| peer.0.to_string()).unwrap_or_default();
         let form = session::Form::read(request.into_body()).await;
-        match self.door.judge(form.key(), Scope::Read).await {
+        match self.keys.judge(form.key(), Scope::Read).await {
             Ok(_) => session::begin(site, &form),
-            Err(DoorError::Refused(problem)) => {
+            Err(KeyCacheError::Refused(problem)) => {
                 tracing::info!(client.address = peer, "refused a sign-in: {problem:?}");
                 session::page(site, form.return_path(), Some(session::WRONG))
             }
-            Err(DoorError::Table(error)) => site.refusal(&error.into()),
+            Err(KeyCacheError::Table(error)) => site.refusal(&error.into()),
         }
     }
 }
@@ -205,11 +215,11 @@ fn return_path(request: &Request) -> String {
 }
 
 fn style() -> Reply {
-    let reply = feed::stream(Body::from(STYLE), "text/css; charset=utf-8");
+    let reply = protocol::stream(Body::from(STYLE), "text/css; charset=utf-8");
     // By its content: it may change without the feed's version.
     let mut hasher = DefaultHasher::new();
     STYLE.hash(&mut hasher);
-    feed::tagged(reply, &hasher.finish(), Lifetime::Checked)
+    protocol::tagged(reply, &hasher.finish(), Lifetime::Checked)
 }
 
 /// A page, which nobody may keep: what it shows, a key opened.
@@ -219,7 +229,7 @@ fn html(status: StatusCode, page: maud::Markup) -> Reply {
     };
     const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
         form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-    let mut reply = feed::stream(Body::from(page.into_string()), "text/html; charset=utf-8");
+    let mut reply = protocol::stream(Body::from(page.into_string()), "text/html; charset=utf-8");
     *reply.status_mut() = status;
     for (name, value) in [
         (CACHE_CONTROL, "private, no-store"),

@@ -1,8 +1,9 @@
 //! A package's page.
 
-use feed::{AttachedFile, DependencyGroup, Hive, Links, Release, Reply};
 use maud::{Markup, html};
 use nupkg::PackageId;
+use protocol::{Hive, Links, Reply};
+use store::{AttachedFile, DependencyGroup, Release};
 
 use crate::layout::Site;
 use crate::report::day;
@@ -73,7 +74,7 @@ fn notices(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
         @if let Some(newest) = newest && newest.version > shown.release.version {
             p.notice {
                 "There is a newer version: "
-                a href=(format!("{}/packages/{}", site.root(), id.key())) {
+                a href=(site.package(&id.key())) {
                     (newest.version.normalized())
                 }
             }
@@ -130,7 +131,7 @@ fn dependencies(site: &Site<'_>, groups: &[DependencyGroup]) -> Markup {
                 ul {
                     @for dependency in &group.dependencies {
                         li {
-                            a href=(format!("{}/packages/{}", site.root(), feed::escape(&dependency.id))) {
+                            a href=(site.package(&protocol::escape(&dependency.id))) {
                                 (dependency.id)
                             }
                             @if !dependency.range.is_empty() { " " (dependency.range) }
@@ -144,9 +145,7 @@ fn dependencies(site: &Site<'_>, groups: &[DependencyGroup]) -> Markup {
 
 fn versions(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
     let most = if shown.all { usize::MAX } else { VERSIONS };
-    let address = |release: &Release| {
-        format!("{}/packages/{}/{}", site.root(), id.key(), release.version.key())
-    };
+    let address = |release: &Release| site.version(&id.key(), &release.version);
     html! {
         section aria-labelledby="versions" {
             h2 #versions { "Versions" }

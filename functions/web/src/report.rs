@@ -1,7 +1,8 @@
 //! The page that says what to do about a package that should not be there.
 
-use feed::{Release, Reply};
 use maud::html;
+use protocol::{Reply, paths};
+use store::Release;
 
 use crate::layout::Site;
 
@@ -9,7 +10,7 @@ pub(crate) fn page(site: &Site<'_>, release: &Release) -> Reply {
     let Release { version, row, .. } = release;
     let (id, number) = (&row.id, version.normalized());
     let title = format!("Report {id} {number}");
-    let source = format!("{}/v3/index.json", site.base);
+    let source = format!("{}{}", site.base, paths::INDEX);
     let main = html! {
         h1 { (title) }
         p {
@@ -21,7 +22,7 @@ pub(crate) fn page(site: &Site<'_>, release: &Release) -> Reply {
             "dotnet nuget delete " (id) " " (number) " --source " (source)
             " --api-key KEY --non-interactive"
         } }
-        p { a href=(format!("{}/packages/{}/{}", site.root(), id.to_lowercase(), version.key())) {
+        p { a href=(site.version(&id.to_lowercase(), version)) {
             "Back to the package"
         } }
     };

@@ -1,9 +1,9 @@
 //! The search page.
 
-use feed::{Caller, Hive, Links, Reply};
 use finder::{Found, Page, Results, Search, View};
 use maud::{Markup, html};
 use nupkg::{PackageId, Version};
+use protocol::{Caller, Hive, Links, Reply, paths};
 
 use crate::layout::Site;
 
@@ -85,7 +85,7 @@ pub(crate) fn page(site: &Site<'_>, asked: &Asked, results: &Results) -> Reply {
             p { "Nothing was pushed yet, or nothing that your key may see. Push a package with:" }
             pre tabindex="0" { code {
                 "dotnet nuget push Your.Package.1.0.0.nupkg --api-key KEY --source "
-                (site.base) "/v3/index.json"
+                (site.base) (paths::INDEX)
             } }
         } @else if results.total == 0 {
             p { "Every word of a search has to be found; try fewer, or the beginning of one." }

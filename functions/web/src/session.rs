@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use feed::{Body, Reply, Request, SessionCookie};
+use access::SessionCookie;
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use maud::html;
+use protocol::{Body, Reply, Request, paths};
 
 use crate::layout::{Site, document};
 
@@ -70,7 +71,7 @@ pub(crate) fn foreign(site: &Site<'_>) -> Reply {
     let main = html! {
         h1 { "Forbidden" }
         p { "This form was sent from another site. Sign in and out on this feed's own pages." }
-        p { a href=(format!("{}/sign-in", site.root())) { "Sign in" } }
+        p { a href=(format!("{}{}", site.root(), paths::SIGN_IN)) { "Sign in" } }
     };
     let page = document(site.root(), "Forbidden", &html! {}, &main);
     crate::html(StatusCode::FORBIDDEN, page)
@@ -91,7 +92,7 @@ pub(crate) fn page(site: &Site<'_>, return_path: &str, problem: Option<&str>) ->
         h1 { "Sign in" }
         @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
         p { "This feed is private. Sign in with an API key that may read." }
-        form.sign-in action=(format!("{}/sign-in", site.root())) method="post" {
+        form.sign-in action=(format!("{}{}", site.root(), paths::SIGN_IN)) method="post" {
             label for="key" { "API key" }
             input #key type="password" name="key" required autofocus
                 autocomplete="current-password" spellcheck="false";
@@ -108,7 +109,7 @@ pub(crate) fn ask(site: &Site<'_>, request: &Request) -> Reply {
     let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("return", path);
-    go(&format!("{}/sign-in?{}", site.root(), query.finish()))
+    go(&format!("{}{}?{}", site.root(), paths::SIGN_IN, query.finish()))
 }
 
 /// Remembers who signed in.
@@ -118,12 +119,12 @@ pub(crate) fn begin(site: &Site<'_>, form: &Form) -> Reply {
 
 /// Forgets who signed in.
 pub(crate) fn end(site: &Site<'_>) -> Reply {
-    with_cookie(go(&format!("{}/sign-in", site.root())), &SessionCookie::unset())
+    with_cookie(go(&format!("{}{}", site.root(), paths::SIGN_IN)), &SessionCookie::unset())
 }
 
 /// 303 to `address`.
 fn go(address: &str) -> Reply {
-    let mut reply = feed::status(StatusCode::SEE_OTHER);
+    let mut reply = protocol::status(StatusCode::SEE_OTHER);
     if let Ok(address) = HeaderValue::from_str(address) {
         reply.headers_mut().insert(LOCATION, address);
     }

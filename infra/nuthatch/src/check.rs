@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use feed::{BucketName, ObjectError, Objects, Refusal, Table, TableError, TableName};
+use protocol::Refusal;
+use store::{BucketName, ObjectError, Objects, Table, TableError, TableName};
 
 use crate::command::CheckOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};

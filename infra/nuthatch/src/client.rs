@@ -5,8 +5,8 @@ mod upload;
 
 use std::time::Duration;
 
-use feed::BaseUrl;
 use http::{HeaderMap, Method, StatusCode};
+use protocol::{BaseUrl, paths};
 use serde::Deserialize;
 
 pub use answer::Answer;
@@ -90,7 +90,7 @@ struct Resource {
 }
 
 /// Where uploads are declared, below the feed's address.
-const UPLOAD: &str = "/api/v2/upload";
+const UPLOAD: &str = paths::UPLOADS;
 
 impl Feed {
     /// The feed at `source`. One request.
@@ -147,7 +147,7 @@ impl Feed {
         method: Method,
         path: &str,
         headers: HeaderMap,
-        body: feed::Body,
+        body: protocol::Body,
     ) -> Result<reqwest::Response, ClientError> {
         let address = format!("{}{path}", self.base_url.0);
         let request = self.http.request(method, &address).headers(headers);

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
+use access::{IdGlob, KeyName, Scope};
 use clap::{Args, Parser, Subcommand};
-use feed::{
-    BaseUrl, BucketName, DeleteBehavior, IdGlob, KeyName, PackageBytes, ReadAccess, Scope,
-    TableName,
-};
+use feed::{DeleteBehavior, PackageBytes, ReadAccess};
+use protocol::BaseUrl;
+use store::{BucketName, TableName};
 
 use crate::keys::{Age, Expiry};
 

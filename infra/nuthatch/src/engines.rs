@@ -2,9 +2,9 @@
 //! process, reached by the real SDK without a socket.
 
 mod dynamodb;
+mod files;
 mod private;
 mod s3;
-mod store;
 mod wait;
 
 use std::fs::{File, TryLockError};
@@ -24,11 +24,12 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_runtime_api::client::auth::{AuthSchemeId, AuthSchemeOptionsFuture};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
-use feed::{Aws, BaseUrl, BoxError, BucketName, TableName};
+use protocol::{BaseUrl, BoxError};
+use store::{Aws, BucketName, TableName};
 
 pub use dynamodb::DynamoDb;
+pub use files::{RecyclePeriod, Store, StoreError};
 pub use s3::S3;
-pub use store::{RecyclePeriod, Store, StoreError};
 pub use wait::Wait;
 
 /// A data folder: everything that a feed on one machine keeps.

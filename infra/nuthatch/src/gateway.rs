@@ -1,35 +1,47 @@
 //! The gateway: from an HTTP request to a verb, as API Gateway would.
 
 mod budget;
-mod functions;
-mod pattern;
-mod route;
 mod template;
 
 use std::sync::Arc;
 
-use authorize::Decision;
-use feed::{
-    Asked, BaseUrl, BoxError, Caller, KeyProblem, Observation, Peer, Refusal, Reply, Request,
-    one_line,
-};
+use access::{KeyProblem, Scope};
+use authorize::{Authorize, Decision};
+use compact::Compact;
+use feed::{AnyVerb, Context};
+use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
-use http::{Method, StatusCode};
+use lambda::EventFunction;
+use protocol::{
+    Access, Asked, BaseUrl, BoxError, Caller, ConfigError, Observation, Peer, Refusal, Reply,
+    Request, Work, one_line,
+};
 
 use budget::Budget;
 
 use crate::metrics::Metrics;
 use crate::socket::Service;
 
-pub use functions::{Functions, Settings, Verb};
-pub use route::{Route, Routes};
 pub use template::{GatewayResponse, Template, TemplateError};
 
-/// The gateway with all functions behind it. Clones share them.
+/// The gateway cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A setting is missing.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The template that this binary was built with is not one.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+/// The gateway with all verbs behind it. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     template: Arc<Template>,
-    functions: Arc<Functions>,
+    verbs: Arc<[AnyVerb]>,
+    authorize: Arc<Authorize>,
+    compact: Compact,
     base_url: BaseUrl,
     metrics: Metrics,
     budget: Budget,
@@ -42,15 +54,16 @@ impl Service for Gateway {
 }
 
 impl Gateway {
-    /// The gateway of template.yaml in front of `functions`, reached at
-    /// `base_url`.
+    /// The gateway in front of all verbs, reached at `base_url`.
     ///
     /// # Errors
-    /// The template cannot be read: a fault of the build.
-    pub fn new(functions: Functions, base_url: BaseUrl) -> Result<Self, TemplateError> {
+    /// A setting is missing, or the template cannot be read: a fault of the build.
+    pub fn new(context: &Context, base_url: BaseUrl) -> Result<Self, GatewayError> {
         Ok(Self {
             template: Template::of_this_feed()?,
-            functions: Arc::new(functions),
+            verbs: registry::verbs(context)?.into(),
+            authorize: Arc::new(Authorize::new(context)?),
+            compact: Compact::new(context)?,
             base_url,
             metrics: Metrics::default(),
             budget: Budget::default(),
@@ -62,7 +75,7 @@ impl Gateway {
     /// # Errors
     /// Table or bucket do not answer; the next time finds out.
     pub async fn compact(&self) -> Result<(), BoxError> {
-        self.functions.compact.handle(compact::Event {}).await?;
+        self.compact.handle(compact::Event {}).await?;
         Ok(())
     }
 
@@ -76,15 +89,15 @@ impl Gateway {
     pub async fn handle(&self, mut request: Request) -> Reply {
         let asked = Asked::of(&request);
         let opened = self.open(&mut request).await;
-        let verb = opened.as_ref().map_or("gateway", |verb| verb.name());
+        let verb = opened.as_ref().map_or("gateway", |(verb, _)| verb.name);
         let observation = Observation::begin(verb, &request);
         let opened = match opened {
-            Ok(verb) => self.budget.turn(verb, &request).await.map(|turn| (verb, turn)),
+            Ok((verb, work)) => self.budget.turn(work, &request).await.map(|turn| (verb, turn)),
             Err(refusal) => Err(refusal),
         };
         let is_open = opened.is_ok();
         let (reply, turn) = match opened {
-            Ok((verb, turn)) => (self.call(verb, request).await, Some(turn)),
+            Ok((verb, turn)) => (call(verb, request).await, Some(turn)),
             Err(refusal) => {
                 let address = Peer::of(&request).map(|peer| peer.0.to_string());
                 let line = format!("refused {} {}", request.method(), shown(request.uri().path()));
@@ -111,34 +124,27 @@ impl Gateway {
     }
 
     /// The verb that `request` is for, with what it should know besides in its
-    /// extensions.
-    async fn open(&self, request: &mut Request) -> Result<Verb, Refusal> {
-        let found = self.template.routes.find(request.method(), request.uri().path());
-        let (route, parameters) = found.ok_or(Refusal::NoSuchAddress)?;
-        let caller = if route.authorized {
-            self.authorize(&route.path, request).await?
-        } else {
-            Caller::Anonymous
+    /// extensions, and the work of its route.
+    async fn open(&self, request: &mut Request) -> Result<(AnyVerb, Work), Refusal> {
+        let routes =
+            self.verbs.iter().flat_map(|verb| verb.routes.iter().map(move |route| (verb, route)));
+        let found = protocol::closest(routes, request.method(), request.uri().path());
+        let (verb, route, parameters) = found.ok_or(Refusal::NoSuchAddress)?;
+        let caller = match route.access {
+            Access::Open => Caller::Anonymous,
+            Access::Key(scope) => self.authorize(scope, request).await?,
         };
         let extensions = request.extensions_mut();
         extensions.insert(parameters);
         extensions.insert(caller);
         extensions.insert(self.base_url.clone());
-        Ok(route.verb)
+        Ok((verb.clone(), route.work))
     }
 
-    async fn call(&self, verb: Verb, request: Request) -> Reply {
-        // A panic is one failed request, here as behind the Lambda runtime.
-        let functions = Arc::clone(&self.functions);
-        let answered = tokio::spawn(async move { functions.call(verb, request).await }).await;
-        answered.unwrap_or_else(|panic| Refusal::Broken(panic.into()).into())
-    }
-
-    async fn authorize(&self, path: &str, request: &Request) -> Result<Caller, Refusal> {
-        let method: &Method = request.method();
-        match self.functions.authorize.decide(method, path, request.headers()).await? {
+    async fn authorize(&self, scope: Scope, request: &Request) -> Result<Caller, Refusal> {
+        match self.authorize.decide(scope, request.headers()).await? {
             Decision::Allow(caller) => Ok(caller),
-            Decision::Refuse(problem, scope) => Err(Refusal::Key { problem, scope }),
+            Decision::Refuse(problem) => Err(Refusal::Key { problem, scope }),
         }
     }
 
@@ -155,6 +161,12 @@ impl Gateway {
         }
         reply
     }
+}
+
+/// Lets `verb` answer. A panic is one failed request, here as behind the Lambda runtime.
+async fn call(verb: AnyVerb, request: Request) -> Reply {
+    let answered = tokio::spawn(async move { verb.handle(request).await }).await;
+    answered.unwrap_or_else(|panic| Refusal::Broken(panic.into()).into())
 }
 
 /// A path as the log may have it: short, printable, and without a key that somebody put

@@ -5,10 +5,9 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use access::{ApiKey, IdGlob, KeyName, KeyRecord, Scope};
 use aws_config::SdkConfig;
-use feed::{
-    ApiKey, Aws, IdGlob, KeyName, KeyRecord, Scope, Table, TableError, TableName, timestamp,
-};
+use store::{Aws, Table, TableError, TableName, timestamp};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use feed::{Body, Observed, Reply, Request};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use protocol::{Body, Observed, Reply, Request};
 
 use crate::serve::Disk;
 use crate::socket::Service;
@@ -85,7 +85,7 @@ impl Metrics {
 impl Service for Metrics {
     async fn answer(&self, request: Request) -> Reply {
         if request.uri().path() != "/metrics" {
-            return feed::status(http::StatusCode::NOT_FOUND);
+            return protocol::status(http::StatusCode::NOT_FOUND);
         }
         for (folder, free) in self.disk.free() {
             let folder = Folder { folder: folder.display().to_string() };
@@ -93,8 +93,8 @@ impl Service for Metrics {
         }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
-            Ok(()) => feed::stream(Body::from(text), OPEN_METRICS),
-            Err(error) => feed::Refusal::Broken(error.into()).into(),
+            Ok(()) => protocol::stream(Body::from(text), OPEN_METRICS),
+            Err(error) => protocol::Refusal::Broken(error.into()).into(),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use feed::{
-    BaseUrl, Body, Content, PackageBytes, Refusal, Reply, Request, Spooling, Stored, Words,
-};
+use feed::PackageBytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode};
 use ingest::Declaration;
 use nupkg::Limits;
+use protocol::{BaseUrl, Body, Refusal, Reply, Request, Words, paths};
 use serde_json::Value;
+use store::{Content, Spooling, Stored};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
@@ -24,7 +24,7 @@ use crate::push::{PushError, source};
 use crate::socket::{Connections, Hosts, Listening, Patience, Service, accept, told_to_stop};
 
 /// Where stock clients push to.
-const PUBLISH: &str = "/api/v2/package";
+const PUBLISH: &str = paths::PACKAGES;
 const PUBLISH_WITH_SLASH: &str = "/api/v2/package/";
 /// What of a client's request speaks for it to the feed.
 const CREDENTIALS: [HeaderName; 3] = [
@@ -95,7 +95,7 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
 
 /// Prints the source for a script to read, and for people what to do with it.
 fn announce(base_url: &BaseUrl, feed: &str) -> io::Result<()> {
-    let source = format!("{}/v3/index.json", base_url.0);
+    let source = format!("{}{}", base_url.0, paths::INDEX);
     writeln!(
         io::stderr(),
         "Relays pushes of any size to {feed}. Push with the feed's key:\n\n  \
@@ -119,7 +119,7 @@ impl Service for Relay {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answered = match (&method, path.as_str()) {
             (&Method::PUT, PUBLISH | PUBLISH_WITH_SLASH) => self.push(request).await,
-            (&Method::GET, "/v3/index.json") => Ok(feed::json(&self.index())),
+            (&Method::GET, paths::INDEX) => Ok(protocol::json(&self.index())),
             _ => self.forward(request).await,
         };
         let mut reply = answered.unwrap_or_else(Reply::from);

@@ -8,16 +8,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use download::Delivery;
+use access::{IdGlob, KeyName, Scope};
 use feed::{
-    Aws, BaseUrl, BucketName, IdGlob, KeyName, Parts, ReadAccess, Scope, Spooling, Table, TableName,
+    Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, PublicBucket, ReadAccess,
 };
-use push::Permits;
+use protocol::{BaseUrl, Environment};
+use store::{Aws, BucketName, Parts, Spooling, Table, TableName};
 use tokio::net::TcpListener;
 
 use crate::command::ServeOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
-use crate::gateway::{Functions, Gateway, Settings, TemplateError};
+use crate::gateway::{Gateway, GatewayError};
 use crate::keys::{self, KeyError};
 use crate::socket::{
     Connections, Hosts, Listening, Patience, accept, raise_descriptors, told_to_stop,
@@ -44,7 +45,7 @@ pub enum ServeError {
     Key(#[from] KeyError),
     /// The template cannot be followed: a fault of the build.
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Gateway(#[from] GatewayError),
     /// The address cannot be listened on.
     #[error(
         "cannot listen on {address}: {source}; choose another address with --listen or --metrics"
@@ -114,22 +115,23 @@ async fn on_this_machine(
     let disk = Disk::of(vec![options.place.data.clone()]);
     let engines = folder.start(RecyclePeriod::default()).await?;
     let aws = engines.aws();
-    let settings = Settings {
-        public_bucket: Some((engines.s3_at(&base_url), base_url.split().1.to_owned())),
-        ..settings(
-            options,
-            (TableName::default(), BucketName::default()),
-            Spooling::Folder(folder.spool()?),
-        )
+    let hosting = Hosting {
+        public_bucket: Some(PublicBucket {
+            client: engines.s3_at(&base_url),
+            mount: base_url.split().1.to_owned(),
+        }),
+        ..hosting(options, Spooling::Folder(folder.spool()?), Parts::default())
     };
-    let table = Table::new(aws.dynamodb.clone(), settings.table.clone());
+    let table = Table::new(aws.dynamodb.clone(), TableName::default());
     let is_first_start = table.keys().await.map_err(KeyError::from)?.is_empty();
     let owner = if is_first_start { Some(make_owner(&table).await?) } else { None };
-    let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
+    let permits = hosting.permits.clone();
+    let environment = environment(options, (TableName::default(), BucketName::default()));
+    let gateway = Gateway::new(&Context::new(environment, hosting, aws), base_url.clone())?;
     tell(&gateway, &disk, metrics);
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
     let host = Host::from(gateway.clone())
-        .with_bucket(engines.s3.clone(), &base_url, settings.permits.clone())
+        .with_bucket(engines.s3.clone(), &base_url, permits)
         .on_disk(disk);
     let upkeep = tokio::spawn(keep_up(engines, gateway));
     accept(listener, host, listening, told_to_stop()).await?;
@@ -146,8 +148,9 @@ async fn on_aws(
     let aws: Aws = keys::aws(options.place.endpoint_url.as_deref()).await;
     let spooling = Spooling::Folder(std::env::temp_dir());
     let disk = Disk::of(vec![std::env::temp_dir()]);
-    let settings = Settings { parts: Parts::for_aws(), ..settings(options, names, spooling) };
-    let gateway = Gateway::new(Functions::new(&aws, &settings), base_url.clone())?;
+    let hosting = hosting(options, spooling, Parts::for_aws());
+    let context = Context::new(environment(options, names), hosting, aws);
+    let gateway = Gateway::new(&context, base_url.clone())?;
     tell(&gateway, &disk, metrics);
     tracing::info!("serving {}", base_url.0);
     let listening = Listening { patience: Patience::with_a_load_balancer(), ..listening };
@@ -174,27 +177,34 @@ fn tell(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) {
     }
 }
 
-fn settings(
-    options: &ServeOptions,
-    (table, bucket): (TableName, BucketName),
-    spooling: Spooling,
-) -> Settings {
-    Settings {
-        table,
-        bucket,
-        read_access: options.read_access,
-        delete_behavior: options.delete_behavior,
-        package_bytes: options.max_package_bytes.unwrap_or_default(),
+/// The settings that verbs read, out of the options.
+fn environment(options: &ServeOptions, (table, bucket): (TableName, BucketName)) -> Environment {
+    let read_access = options.read_access.to_string();
+    let delete_behavior = options.delete_behavior.to_string();
+    let package_bytes = options.max_package_bytes.unwrap_or_default().0.to_string();
+    Environment::new(move |name| match name {
+        TableName::SETTING => Some(table.as_str().to_owned()),
+        BucketName::SETTING => Some(bucket.as_str().to_owned()),
+        ReadAccess::SETTING => Some(read_access.clone()),
+        DeleteBehavior::SETTING => Some(delete_behavior.clone()),
+        PackageBytes::SETTING => Some(package_bytes.clone()),
+        _ => None,
+    })
+}
+
+fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting {
+    Hosting {
         spooling,
         permits: Permits::new(options.max_pushes.get(), options.max_pushes_per_key.get())
             .per_minute(options.max_pushes_per_minute.get()),
-        parts: Parts::default(),
+        parts: Some(parts),
         delivery: Delivery::Stream,
         public_bucket: None,
+        asks_again: true,
     }
 }
 
-async fn make_owner(table: &Table) -> Result<feed::ApiKey, KeyError> {
+async fn make_owner(table: &Table) -> Result<access::ApiKey, KeyError> {
     keys::create(table, KeyName::owner(), vec![Scope::Admin], vec![IdGlob::any()], None).await
 }
 

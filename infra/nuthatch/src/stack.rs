@@ -1,10 +1,21 @@
 //! A deployed stack, which knows the names of its own table and bucket.
 
-use aws_sdk_cloudformation::error::DisplayErrorContext;
-use aws_sdk_cloudformation::types::Output;
-use feed::{BucketName, TableName};
+use std::time::SystemTime;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::ProvideCredentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use http::header::CONTENT_TYPE;
+use protocol::BoxError;
+use roxmltree::Document;
+use store::{BucketName, TableName};
 
 use crate::command::Place;
+
+/// The version of `CloudFormation`'s API, and how a query of it is sent.
+const API_VERSION: &str = "2010-05-15";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a stack of template.yaml tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +26,7 @@ pub struct Stack {
     pub bucket: BucketName,
 }
 
-/// A stack cannot be found out about.
+/// The names of a stack's table and bucket cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// `CloudFormation` does not tell of it.
@@ -46,33 +57,85 @@ impl Stack {
     pub async fn at(place: &Place) -> Result<Option<Self>, StackError> {
         let Some(name) = &place.stack else { return Ok(None) };
         let config = crate::keys::aws_config(place.endpoint_url.as_deref()).await;
-        let client = aws_sdk_cloudformation::Client::new(&config);
-        let described = client.describe_stacks().stack_name(name).send().await;
-        let described = described.map_err(|error| StackError::Unreachable {
-            stack: name.clone(),
-            reason: DisplayErrorContext(error).to_string(),
+        let described = describe(&config, name).await.map_err(|reason| {
+            StackError::Unreachable { stack: name.clone(), reason: reason.to_string() }
         })?;
-        let outputs = described.stacks().first().map_or(&[][..], |stack| stack.outputs());
-        Self::of(name, outputs).map(Some)
+        Self::read(name, &described).map(Some)
     }
 
-    /// The stack of this name with these outputs.
-    fn of(name: &str, outputs: &[Output]) -> Result<Self, StackError> {
+    /// The stack of this name, as an answer of `CloudFormation` describes it.
+    fn read(name: &str, described: &str) -> Result<Self, StackError> {
+        let document = Document::parse(described).map_err(|error| StackError::Unreachable {
+            stack: name.to_owned(),
+            reason: format!("the answer is not XML ({error})"),
+        })?;
         Ok(Self {
-            table: output(name, outputs, "Table")?,
-            bucket: output(name, outputs, "Bucket")?,
+            table: output(name, &document, "Table")?,
+            bucket: output(name, &document, "Bucket")?,
         })
     }
 }
 
+/// The description of a stack: a signed request, because the SDK's client for this one call
+/// takes a minute to build.
+async fn describe(config: &SdkConfig, stack: &str) -> Result<String, BoxError> {
+    let region = config.region().ok_or("no Region is set; set AWS_REGION")?.as_ref();
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let endpoint = match config.endpoint_url() {
+        Some(url) => url.to_owned(),
+        None => format!("https://cloudformation.{region}.{suffix}/"),
+    };
+    let credentials = config.credentials_provider().ok_or("there are no credentials")?;
+    let identity = credentials.provide_credentials().await?.into();
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("Action", "DescribeStacks"), ("Version", API_VERSION)])
+        .append_pair("StackName", stack)
+        .finish();
+    let mut request = http::Request::post(endpoint).header(CONTENT_TYPE, FORM).body(form)?;
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("cloudformation")
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+    let signable = SignableRequest::new(
+        request.method().as_str(),
+        request.uri().to_string(),
+        std::iter::once((CONTENT_TYPE.as_str(), FORM)),
+        SignableBody::Bytes(request.body().as_bytes()),
+    )?;
+    let (instructions, _) = sign(signable, &parameters)?.into_parts();
+    instructions.apply_to_request_http1x(&mut request);
+    let answer = reqwest::Client::new().execute(request.try_into()?).await?;
+    let (status, text) = (answer.status(), answer.text().await?);
+    if status.is_success() { Ok(text) } else { Err(refusal(status, &text).into()) }
+}
+
+/// The words of an answer that is a refusal: `<Error><Message>…`.
+fn refusal(status: http::StatusCode, answer: &str) -> String {
+    let document = Document::parse(answer).ok();
+    let message = document.as_ref().and_then(|document| {
+        document.descendants().find(|node| node.tag_name().name() == "Message")?.text()
+    });
+    message.map_or_else(|| format!("it answered {status}"), str::to_owned)
+}
+
 fn output<T: std::str::FromStr>(
     stack: &str,
-    outputs: &[Output],
+    described: &Document<'_>,
     output: &'static str,
 ) -> Result<T, StackError> {
-    let found = outputs.iter().find(|found| found.output_key() == Some(output));
-    found
-        .and_then(|found| found.output_value()?.parse().ok())
+    let is_output = |node: &roxmltree::Node<'_, '_>| {
+        node.tag_name().name() == "OutputKey" && node.text() == Some(output)
+    };
+    let member = described.descendants().find(is_output).and_then(|key| key.parent());
+    let value = member.and_then(|member| {
+        member.children().find(|node| node.tag_name().name() == "OutputValue")?.text()
+    });
+    value
+        .and_then(|value| value.parse().ok())
         .ok_or_else(|| StackError::NoOutput { stack: stack.to_owned(), output })
 }
 
@@ -80,16 +143,37 @@ fn output<T: std::str::FromStr>(
 mod tests {
     use super::*;
 
+    fn described(outputs: &[(&str, &str)]) -> String {
+        let members: String = outputs
+            .iter()
+            .map(|(key, value)| {
+                format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>")
+            })
+            .collect();
+        format!(
+            "<DescribeStacksResponse xmlns='http://cloudformation.amazonaws.com/doc/2010-05-15/'>\
+             <DescribeStacksResult><Stacks><member><Outputs>{members}</Outputs></member></Stacks>\
+             </DescribeStacksResult></DescribeStacksResponse>"
+        )
+    }
+
     #[test]
     fn a_stack_that_is_no_feed_is_said_so() {
-        let table = Output::builder().output_key("Table").output_value("feed-Table").build();
-        let bucket = Output::builder().output_key("Bucket").output_value("feed-bucket").build();
-        let stack = Stack::of("feed", &[bucket, table.clone()]).unwrap();
+        let (table, bucket) = (("Table", "feed-Table"), ("Bucket", "feed-bucket"));
+        let stack = Stack::read("feed", &described(&[bucket, table])).unwrap();
         assert_eq!((stack.table.as_str(), stack.bucket.as_str()), ("feed-Table", "feed-bucket"));
-        let error = Stack::of("feed", &[table]).unwrap_err();
+        let error = Stack::read("feed", &described(&[table])).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the stack 'feed' has no output 'Bucket'; is it a feed, and deployed?"
         );
+    }
+
+    #[test]
+    fn a_refusal_is_shown_in_its_own_words() {
+        let answer =
+            "<ErrorResponse><Error><Message>no such stack</Message></Error></ErrorResponse>";
+        assert_eq!(refusal(http::StatusCode::BAD_REQUEST, answer), "no such stack");
+        assert_eq!(refusal(http::StatusCode::BAD_GATEWAY, "down"), "it answered 502 Bad Gateway");
     }
 }

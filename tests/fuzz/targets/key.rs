@@ -2,17 +2,11 @@
 
 #![no_main]
 
+use access::{ApiKey, IdGlob, KeyName, Scope};
 use libfuzzer_sys::fuzz_target;
 use nupkg::PackageId;
+use protocol::Caller;
 
-#[path = "../../../functions/shared/feed/src/authorization.rs"]
-mod authorization;
-
-#[path = "../../../functions/shared/feed/src/keys.rs"]
-mod keys;
-
-use authorization::{Caller, IdGlob, Scope};
-use keys::{ApiKey, KeyName};
 
 /// Whether `id` matches `glob`, in the plainest way that there is.
 fn matches(glob: &[u8], id: &[u8]) -> bool {

@@ -4,11 +4,8 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
+use protocol::{FirstFile, MultipartError};
 
-#[path = "../../../functions/shared/ingest/src/multipart.rs"]
-mod multipart;
-
-use multipart::{FirstFile, MultipartError};
 
 fn read<'a>(
     content_type: &str,

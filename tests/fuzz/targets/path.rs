@@ -3,18 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-
-#[path = "../../../infra/nuthatch/src/gateway/pattern.rs"]
-mod pattern;
-
-#[path = "../../../functions/shared/feed/src/path.rs"]
-mod path;
-
-/// As much of the feed's as a path can be refused with.
-#[derive(Debug)]
-enum Refusal {
-    NoSuchAddress,
-}
+use protocol::{PathParameters, package_version};
 
 const PATTERNS: [&str; 4] = [
     "/api/v2/package/{proxy+}",
@@ -25,11 +14,11 @@ const PATTERNS: [&str; 4] = [
 
 fuzz_target!(|path: &str| {
     for pattern in PATTERNS {
-        let Some(parameters) = pattern::parameters(pattern, path) else { continue };
+        let Some(parameters) = PathParameters::in_path(pattern, path) else { continue };
         let written = pattern.matches('{').count();
-        assert_eq!(parameters.len(), written);
-        let Some(proxy) = parameters.get("proxy") else { continue };
-        let Ok((id, version)) = path::package_version(proxy) else { continue };
+        assert_eq!(parameters.0.len(), written);
+        let Some(proxy) = parameters.0.get("proxy") else { continue };
+        let Ok((id, version)) = package_version(proxy) else { continue };
         // What becomes part of a key of table and bucket.
         let (id, version) = (id.key(), version.key());
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'#';
@@ -38,7 +27,7 @@ fuzz_target!(|path: &str| {
             id.len() <= nupkg::MAX_ID_LENGTH && version.len() <= nupkg::MAX_VERSION_LENGTH,
             "{id} {version}"
         );
-        let named = path::package_version(&format!("{id}/{version}"));
+        let named = package_version(&format!("{id}/{version}"));
         assert!(named.is_ok_and(|(i, v)| i.key() == id && v.key() == version));
     }
 });

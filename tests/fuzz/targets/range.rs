@@ -4,11 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nupkg::VersionRange;
-
-#[path = "../../../functions/download/src/range/bytes.rs"]
-mod bytes;
-
-use bytes::AskedRange;
+use protocol::AskedRange;
 
 fuzz_target!(|input: (u64, &str)| {
     let (size, text) = input;

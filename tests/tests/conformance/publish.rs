@@ -1,6 +1,6 @@
 //! PUT, DELETE and POST.
 
-use feed::Scope;
+use access::Scope;
 use http::{Method, StatusCode};
 use nuthatch_tests::{Host, framed};
 

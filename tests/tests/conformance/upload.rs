@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use access::Scope;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::Scope;
 use http::{Method, StatusCode};
 use nuthatch_tests::{Answer, Host};
 use serde_json::{Value, json};

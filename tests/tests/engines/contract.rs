@@ -4,13 +4,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use feed::{Content, ObjectKey};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use nupkg::PackageId;
 use nuthatch_tests::{Answer, PackageBuilder, noise};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use store::{Content, ObjectKey};
 use time::OffsetDateTime;
 
 use crate::stage::{Stage, unique};
@@ -181,7 +181,7 @@ pub(crate) async fn objects_are_listed_and_removed(stage: &Stage) {
     let listed = async || {
         let (mut found, mut position) = (None, None);
         loop {
-            let page = stage.objects().list(feed::Place::Packages, position).await.unwrap();
+            let page = stage.objects().list(store::Place::Packages, position).await.unwrap();
             let mut objects = page.objects.into_iter();
             found = found.or_else(|| objects.find(|object| object.key == key.as_str()));
             position = page.next;

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use access::{IdGlob, Scope};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use bytes::Bytes;
-use feed::{Aws, BucketName, IdGlob, Objects, Scope, Table, TableName};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full};
 use nuthatch_tests::{Answer, EngineServer, LambdaGateway, TestFeed, framed};
+use store::{Aws, BucketName, Objects, Table, TableName};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use ulid::Ulid;
 

@@ -1,8 +1,9 @@
 //! Keys: who may do what.
 
+use access::Scope;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{ReadAccess, Scope};
+use feed::ReadAccess;
 use http::{Method, StatusCode};
 use nupkg::PackageId;
 use nuthatch_tests::{Answer, Client, FeedOptions, TestFeed};
@@ -39,7 +40,7 @@ async fn a_key_that_is_not_good_is_denied_without_a_challenge() {
     let reader = feed.client("reader", &[Scope::Read], &["*"]).await;
     let revoked = feed.client("revoked", &[Scope::Admin], &["*"]).await;
     feed.table().revoke_key(&"revoked".parse().unwrap()).await.unwrap();
-    let unknown = feed::ApiKey::generate().unwrap();
+    let unknown = access::ApiKey::generate().unwrap();
     let mistyped = format!("{}x", &reader.key()[..reader.key().len() - 1]);
     for client in [
         reader.clone(),
@@ -65,7 +66,7 @@ async fn a_key_that_is_not_good_is_denied_without_a_challenge() {
 async fn expired(feed: &TestFeed) -> Client {
     let (table, name) = (feed.table(), "expired".parse().unwrap());
     let past = OffsetDateTime::now_utc() - time::Duration::seconds(1);
-    let ids = vec![feed::IdGlob::any()];
+    let ids = vec![access::IdGlob::any()];
     let key = nuthatch::keys::create(&table, name, vec![Scope::Admin], ids, Some(past)).await;
     feed.stranger().with_key(key.unwrap().reveal())
 }
@@ -149,25 +150,16 @@ async fn an_anonymous_feed_is_open_to_readers_and_not_to_writers() {
 #[tokio::test]
 async fn a_write_without_an_authorizer_is_refused_by_the_function_itself() {
     let feed = TestFeed::start().await;
-    let (table, aws) = (feed.table(), feed.aws.clone());
-    let lookup = |name: &str| {
-        name.starts_with("NUTHATCH_").then(|| match name {
-            "NUTHATCH_DELETE_BEHAVIOR" => "unlist".to_owned(),
-            "NUTHATCH_MAX_PACKAGE_BYTES" => "1000000".to_owned(),
-            _ => "nuthatch".to_owned(),
-        })
-    };
-    let environment = feed::Environment::new(&lookup);
     let request = |method, proxy: &str| {
         let mut request =
-            http::Request::builder().method(method).body(feed::Body::empty()).unwrap();
+            http::Request::builder().method(method).body(protocol::Body::empty()).unwrap();
         let parameters = [("proxy".to_owned(), proxy.to_owned())].into();
-        request.extensions_mut().insert(feed::PathParameters(parameters));
+        request.extensions_mut().insert(protocol::PathParameters(parameters));
         request
     };
-    let push = push::Push::from_environment(&environment, aws.clone()).unwrap();
-    let unlist = unlist::Unlist::from_environment(&environment, aws.clone()).unwrap();
-    let relist = relist::Relist { table };
+    let functions = feed.functions();
+    let [push, unlist, relist] =
+        ["push", "unlist", "relist"].map(|name| nuthatch_tests::verb(name, &functions));
     for reply in [
         push.handle(request(Method::PUT, "")).await,
         unlist.handle(request(Method::DELETE, "Acme/1.0.0")).await,
@@ -193,7 +185,7 @@ async fn a_stranger_is_refused_before_the_body_is_read() {
     }
     let stranger = TestFeed::start().await.stranger();
     let push = http::Request::put("/api/v2/package/");
-    let refused = stranger.send(push, feed::Body::stream(Endless));
+    let refused = stranger.send(push, protocol::Body::stream(Endless));
     let refused = tokio::time::timeout(std::time::Duration::from_mins(1), refused).await;
     assert_eq!(refused.unwrap().status, StatusCode::UNAUTHORIZED);
 }
@@ -224,7 +216,7 @@ async fn a_revoked_key_stops_within_a_minute() {
 proptest::proptest! {
     #[test]
     fn a_glob_without_a_star_is_an_id(id in "[A-Za-z0-9_]{1,8}(\\.[A-Za-z0-9_]{1,8}){0,2}") {
-        let glob: feed::IdGlob = id.parse().unwrap();
+        let glob: access::IdGlob = id.parse().unwrap();
         proptest::prop_assert!(glob.matches(&PackageId::parse(&id.to_uppercase()).unwrap()));
         let longer = format!("{id}x");
         proptest::prop_assert!(!glob.matches(&PackageId::parse(&longer).unwrap()));
@@ -232,9 +224,9 @@ proptest::proptest! {
 
     #[test]
     fn no_text_makes_a_parser_panic(text in "\\PC*") {
-        let _ = text.parse::<feed::ApiKey>();
-        let _ = text.parse::<feed::IdGlob>();
-        let _ = feed::package_version(&text);
+        let _ = text.parse::<access::ApiKey>();
+        let _ = text.parse::<access::IdGlob>();
+        let _ = protocol::package_version(&text);
     }
 }
 
@@ -259,7 +251,7 @@ async fn a_reader_hears_what_is_the_matter_with_its_key() {
     feed.table().revoke_key(&"revoked".parse().unwrap()).await.unwrap();
     for (client, words) in [
         (pusher.with_key("mistyped"), "does not know this API key"),
-        (pusher.with_key(feed::ApiKey::generate().unwrap().reveal()), "does not know"),
+        (pusher.with_key(access::ApiKey::generate().unwrap().reveal()), "does not know"),
         (revoked, "has expired or was revoked"),
         (expired(&feed).await, "has expired or was revoked"),
         (pusher, "use one with the scope read"),
@@ -297,7 +289,7 @@ async fn a_key_that_was_revoked_while_a_package_arrived_pushes_nothing() {
     let pusher = feed.client("pusher", &[Scope::Push], &["*"]).await;
     let bytes = package("Late", "1.0.0", "x");
     let (sender, receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(1);
-    let body = feed::Body::stream(crate::large::Arriving(receiver));
+    let body = protocol::Body::stream(crate::large::Arriving(receiver));
     let pushing =
         tokio::spawn(async move { pusher.send(http::Request::put("/api/v2/package"), body).await });
     // The channel has room for one: both are in it once one has arrived.

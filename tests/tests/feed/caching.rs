@@ -132,7 +132,7 @@ async fn a_tag_means_nothing_to_a_write() {
 #[tokio::test]
 async fn the_tag_of_a_search_tells_nothing_of_hidden_packages() {
     let (feed, owner) = feed().await;
-    let limited = feed.client("limited", &[feed::Scope::Read], &["Acme"]).await;
+    let limited = feed.client("limited", &[access::Scope::Read], &["Acme"]).await;
     let tag = limited.get("/v3/search?q=acme").await.header("etag").to_owned();
     owner.push(&package("Secret", "1.0.0", "x")).await.expect(StatusCode::CREATED);
     assert_eq!(limited.get("/v3/search?q=acme").await.header("etag"), tag);

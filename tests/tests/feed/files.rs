@@ -1,7 +1,8 @@
 //! Readme, icon and license: out of the package, into a browser, and nothing
 //! runs.
 
-use feed::{DeleteBehavior, Scope};
+use access::Scope;
+use feed::DeleteBehavior;
 use http::StatusCode;
 use nuthatch_tests::{FeedOptions, PackageBuilder, TestFeed, nuspec};
 

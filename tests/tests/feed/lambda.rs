@@ -1,25 +1,23 @@
 //! The functions as API Gateway calls them: its events in, its answers out.
 
-use authorize::{Authorize, Event};
+use authorize::Authorize;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use feed::{Aws, Environment, ReadAccess, Reply, lambda};
+use compact::Compact;
 use http::{HeaderMap, Method, StatusCode};
+use lambda::EventFunction;
 use lambda_http::IntoResponse;
 use nuthatch_tests::{
     EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TestFeed, framed, nuspec,
-    rest_event as event,
+    rest_event as event, verb,
 };
+use protocol::Reply;
 use serde_json::{Value, json};
 
 use crate::package;
 
-fn setting(name: &str) -> Option<String> {
-    matches!(name, "NUTHATCH_TABLE" | "NUTHATCH_BUCKET").then(|| "nuthatch".to_owned())
-}
-
-fn request(event: &Value) -> feed::Request {
+fn request(event: &Value) -> protocol::Request {
     lambda::request(lambda_http::request::from_str(&event.to_string()).unwrap())
 }
 
@@ -29,13 +27,12 @@ async fn answer(reply: Reply) -> http::Response<lambda_http::Body> {
 }
 
 async fn authorize(feed: &TestFeed, method: &str, headers: Value) -> Result<Value, String> {
-    let authorize =
-        Authorize { door: feed::Door::new(feed.table()), read_access: ReadAccess::Keys };
-    let event: Event = serde_json::from_value(json!({
+    let authorize = Authorize::new(&feed.functions()).unwrap();
+    let event = serde_json::from_value(json!({
         "type": "REQUEST",
         "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/PUT/api/v2/package",
         "httpMethod": method,
-        "resource": "/api/v2/package/{proxy+}",
+        "resource": if method == "GET" { "/v3/search" } else { "/api/v2/package/{proxy+}" },
         "headers": headers
     }))
     .unwrap();
@@ -46,7 +43,7 @@ async fn authorize(feed: &TestFeed, method: &str, headers: Value) -> Result<Valu
 #[tokio::test]
 async fn the_authorizer_answers_in_policies() {
     let feed = TestFeed::start().await;
-    let client = feed.client("ci", &[feed::Scope::Push], &["Acme.*", "Other"]).await;
+    let client = feed.client("ci", &[access::Scope::Push], &["Acme.*", "Other"]).await;
     let key = json!({ "X-NuGet-ApiKey": client.key() });
     let mut allowed = authorize(&feed, "PUT", key.clone()).await.unwrap();
     allowed["context"].sort_all_objects();
@@ -64,7 +61,7 @@ async fn the_authorizer_answers_in_policies() {
 #[tokio::test]
 async fn a_push_event_is_pushed_in_the_name_of_the_authorized_key() {
     let feed = TestFeed::start().await;
-    let push = push::Push::from_environment(&Environment::new(&setting), feed.aws.clone()).unwrap();
+    let push = verb("push", &feed.functions());
     for (id, status) in [("Acme.Core", StatusCode::CREATED), ("Other", StatusCode::FORBIDDEN)] {
         let (content_type, body) = framed(&PackageBuilder::new(id, "1.0.0").build());
         let authorizer = json!({ "principalId": "ci", "key": "ci", "ids": "Acme.*" });
@@ -87,8 +84,7 @@ async fn path_parameters_reach_the_verb_with_their_plus() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     owner.push(&crate::package("Acme", "1.0.0", "x")).await;
-    let aws: Aws = feed.aws.clone();
-    let unlist = unlist::Unlist::from_environment(&Environment::new(&setting), aws).unwrap();
+    let unlist = verb("unlist", &feed.functions());
     let event = event(
         "DELETE",
         "/api/v2/package/{proxy+}",
@@ -103,6 +99,8 @@ async fn path_parameters_reach_the_verb_with_their_plus() {
 
 #[tokio::test]
 async fn links_lead_to_the_stage_or_the_domain() {
+    let feed = TestFeed::start().await;
+    let index = verb("index", &feed.functions());
     let mut event = event("GET", "/v3/index.json", "/v3/index.json", &json!(null), &json!(null));
     for (domain, path, base) in [
         ("x.execute-api.eu-west-1.amazonaws.com", "/feed/v3/index.json", "/feed"),
@@ -112,7 +110,7 @@ async fn links_lead_to_the_stage_or_the_domain() {
         event["requestContext"]["path"] = json!(path);
         // What a client calls the host is of no interest.
         event["headers"]["Host"] = json!("evil.example.org");
-        let reply = index::Index::default().handle(request(&event)).await;
+        let reply = index.handle(request(&event)).await;
         let body = answer(reply).await.into_body().to_vec();
         let index: Value = serde_json::from_slice(&body).unwrap();
         let links = index["resources"].as_array().unwrap();
@@ -131,8 +129,7 @@ async fn a_nuspec_in_utf16_leaves_the_function_as_it_came() {
         "\u{feff}".encode_utf16().chain(xml.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let package = PackageBuilder::default().file("a.nuspec", &xml).build();
     assert_eq!(owner.push(&package).await.status, StatusCode::CREATED);
-    let environment = Environment::new(&setting);
-    let download = download::Download::from_environment(&environment, feed.aws.clone()).unwrap();
+    let download = verb("download", &feed.functions());
     let event = event(
         "GET",
         "/v3/package/{id}/{version}/{file}",
@@ -150,8 +147,7 @@ async fn a_search_event_carries_its_question() {
     let owner = feed.owner().await;
     owner.push(&crate::described("Acme", "1.0.0-a.b", "<tags>one two</tags>")).await;
     owner.push(&crate::package("Other", "1.0.0", "x")).await;
-    let environment = Environment::new(&setting);
-    let search = search::Search::from_environment(&environment, feed.aws.clone()).unwrap();
+    let search = verb("search", &feed.functions());
     let authorizer = json!({ "principalId": "owner", "key": "owner", "ids": "*" });
     let mut event = event("GET", "/v3/search", "/v3/search", &json!(null), &authorizer);
     event["queryStringParameters"] =
@@ -171,8 +167,7 @@ async fn pages_lead_to_the_stage_and_a_stranger_to_the_sign_in() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     owner.push(&crate::package("Acme", "1.0.0", "x")).await;
-    let environment = Environment::new(&setting);
-    let web = web::Web::from_environment(&environment, feed.aws.clone()).unwrap();
+    let web = verb("web", &feed.functions());
     let (resource, path) = ("/packages/{id}/{version}", "/packages/acme/1.0.0");
     let parameters = json!({ "id": "acme", "version": "1.0.0" });
     let mut event = event("GET", resource, path, &parameters, &json!(null));
@@ -204,8 +199,7 @@ async fn pages_lead_to_the_stage_and_a_stranger_to_the_sign_in() {
 async fn the_schedule_writes_the_snapshot() {
     let feed = TestFeed::start().await;
     feed.owner().await.push(&crate::package("Acme", "1.0.0", "x")).await;
-    let environment = Environment::new(&setting);
-    let compact = compact::Compact::from_environment(&environment, feed.aws.clone()).unwrap();
+    let compact = Compact::new(&feed.functions()).unwrap();
     for written in [true, false] {
         feed.settle().await;
         let event = json!({ "version": "0", "detail-type": "Scheduled Event", "detail": {} });

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use feed::{Body, FileBody, Parts};
 use http::{Method, StatusCode};
 use nuthatch_tests::{
     Answer, Client, Entry, FeedOptions, PackageBuilder, TestFeed, corpus, noise,
     write_large_package,
 };
+use protocol::Body;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use store::{FileBody, Parts};
 
 use crate::package;
 

@@ -100,7 +100,7 @@ async fn a_push_tried_again_in_its_session_is_the_same_push() {
 async fn another_session_key_or_content_is_another_push() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
-    let other = feed.client("other", &[feed::Scope::Push], &["*"]).await;
+    let other = feed.client("other", &[access::Scope::Push], &["*"]).await;
     let bytes = package("Acme", "1.0.0", "x");
     owner.push_in_session(&bytes, Some(SESSION)).await;
     let conflict = StatusCode::CONFLICT;
@@ -155,7 +155,7 @@ async fn a_length_declared_beyond_the_limit_is_refused_before_a_byte_is_read() {
     let feed = TestFeed::with(FeedOptions { package_bytes: 500, ..FeedOptions::default() }).await;
     let owner = feed.owner().await;
     let request = http::Request::put("/api/v2/package").header("content-length", "1000000");
-    let unread = feed::Body::stream(Unread);
+    let unread = protocol::Body::stream(Unread);
     assert_eq!(owner.send(request, unread).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 

@@ -1,8 +1,8 @@
 //! Reading: the service index, version lists, packages and nuspecs.
 
-use feed::Changes;
 use http::{Method, StatusCode};
 use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, nuspec};
+use store::Changes;
 
 use crate::package;
 

@@ -1,7 +1,7 @@
 //! Search and autocomplete, through the front door.
 
+use access::Scope;
 use aws_sdk_s3::types::ChecksumAlgorithm;
-use feed::Scope;
 use http::StatusCode;
 use nuthatch_tests::{Client, TestFeed};
 

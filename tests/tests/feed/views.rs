@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feed::Scope;
+use access::Scope;
 use http::StatusCode;
 use nupkg::Version;
 use nuthatch_tests::{Client, TestFeed};

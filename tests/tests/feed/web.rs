@@ -1,6 +1,7 @@
 //! The pages, without a browser: who sees them, and what comes with them.
 
-use feed::{ReadAccess, Scope};
+use access::Scope;
+use feed::ReadAccess;
 use http::{Method, StatusCode};
 use nuthatch_tests::{Answer, Client, FeedOptions, PackageBuilder, TestFeed, nuspec};
 

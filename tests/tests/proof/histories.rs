@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use feed::{DeleteBehavior, Scope};
+use access::Scope;
+use feed::DeleteBehavior;
 use http::StatusCode;
 use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed};
 use proptest::prelude::*;

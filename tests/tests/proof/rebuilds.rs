@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use feed::{DeleteBehavior, Scope};
+use access::Scope;
+use feed::DeleteBehavior;
 use http::{Method, Request, StatusCode};
 use nuthatch_tests::{
     Client, Entry, Fault, Faults, FeedOptions, Idle, PackageBuilder, Server, TestFeed, run,

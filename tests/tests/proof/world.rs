@@ -2,11 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{Objects, State, VersionRow};
 use http::StatusCode;
 use nupkg::{PackageId, Version};
 use nuthatch_tests::{Client, TestFeed};
 use sha2::{Digest, Sha256};
+use store::{Objects, State, VersionRow};
 
 /// What is to be seen of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub(crate) async fn check_marks(feed: &TestFeed, id: &str) {
 pub(crate) async fn check_files(feed: &TestFeed, id: &str) {
     let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
     let row = feed.table().version(&package, &version).await.unwrap().unwrap();
-    let objects = Objects::new(feed.aws.s3.clone(), feed::BucketName::default());
+    let objects = Objects::new(feed.aws.s3.clone(), store::BucketName::default());
     for object in row.objects() {
         assert!(objects.stored(&object).await.unwrap().is_some(), "{object} is missing");
     }

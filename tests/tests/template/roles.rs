@@ -1,18 +1,20 @@
 //! What functions are given, held against what they use: settings and permissions,
 //! neither more nor less.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use feed::Environment;
+use feed::{Context, Hosting};
 use http::{HeaderMap, Method, StatusCode};
+use lambda::EventFunction;
 use nuthatch_tests::{
-    Answer, EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TestFeed, Use, framed,
-    functions, nuspec, send_to, variables_of,
+    Answer, EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TemplateRoute, TestFeed, Use,
+    framed, functions, nuspec, send_to, variables_of, verb,
 };
+use protocol::{Access, Environment};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -257,41 +259,27 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
 #[tokio::test]
 async fn every_variable_of_a_function_is_read_and_there_are_no_others() {
     let feed = TestFeed::start().await;
-    let read = RefCell::new(BTreeSet::new());
-    let lookup = |name: &str| {
-        read.borrow_mut().insert(name.to_owned());
+    let read = Arc::new(Mutex::new(BTreeSet::new()));
+    let reading = Arc::clone(&read);
+    let environment = Environment::new(move |name| {
+        reading.lock().unwrap().insert(name.to_owned());
         match name {
             "NUTHATCH_TABLE" | "NUTHATCH_BUCKET" => Some("nuthatch".to_owned()),
             // Where it needs the most.
             "NUTHATCH_DELETE_BEHAVIOR" => Some("delete".to_owned()),
             _ => None,
         }
-    };
-    let environment = Environment::new(&lookup);
+    });
+    // Each in a process of its own, so that nothing is shared.
+    let context = || Context::new(environment.clone(), Hosting::default(), feed.aws.clone());
     for function in functions() {
-        read.borrow_mut().clear();
-        macro_rules! configure {
-            ($function:ty) => {
-                drop(<$function>::from_environment(&environment, feed.aws.clone()).unwrap())
-            };
-        }
+        read.lock().unwrap().clear();
         match function.as_str() {
-            "authorize" => configure!(authorize::Authorize),
-            "commit" => configure!(commit::Commit),
-            "compact" => configure!(compact::Compact),
-            "download" => configure!(download::Download),
-            "index" => drop(index::Index::from_environment(&environment).unwrap()),
-            "push" => configure!(push::Push),
-            "registration" => configure!(registration::Registration),
-            "relist" => configure!(relist::Relist),
-            "search" => configure!(search::Search),
-            "unlist" => configure!(unlist::Unlist),
-            "upload" => configure!(upload::Upload),
-            "versions" => configure!(versions::Versions),
-            "web" => configure!(web::Web),
-            other => panic!("the template has a function '{other}' that nobody knows"),
+            "authorize" => drop(authorize::Authorize::new(&context()).unwrap()),
+            "compact" => drop(compact::Compact::new(&context()).unwrap()),
+            name => drop(verb(name, &context())),
         }
-        assert_eq!(*read.borrow(), variables_of(&function), "{function}");
+        assert_eq!(*read.lock().unwrap(), variables_of(&function), "{function}");
     }
 }
 
@@ -305,9 +293,17 @@ fn every_function_has_a_folder_and_every_folder_a_function() {
 }
 
 #[test]
-fn every_verb_has_a_route() {
-    let routes = &nuthatch::gateway::Template::of_this_feed().unwrap().routes.0;
-    for verb in nuthatch::gateway::Verb::ALL {
-        assert!(routes.iter().any(|route| route.verb == verb), "{verb:?} has no route");
-    }
+fn the_template_s_routes_are_those_that_the_verbs_declare() {
+    let declared = registry::ROUTES.iter().flat_map(|(verb, routes)| {
+        routes.iter().flat_map(move |route| {
+            route.methods.iter().map(move |method| TemplateRoute {
+                function: (*verb).to_owned(),
+                path: route.path.to_owned(),
+                method: method.to_string(),
+                authorized: route.access != Access::Open,
+            })
+        })
+    });
+    let deployed: BTreeSet<_> = TemplateRoute::all().iter().cloned().collect();
+    assert_eq!(deployed, declared.collect());
 }

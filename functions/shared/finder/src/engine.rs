@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use feed::{BoxError, Metadata, State, VersionRow};
 use nupkg::{PackageId, Version};
+use protocol::BoxError;
+use store::{Metadata, State, VersionRow};
 use tantivy::directory::{Directory, RamDirectory};
 use tantivy::indexer::{IndexWriterOptions, MergeCandidate, NoMergePolicy};
 use tantivy::merge_policy::{LogMergePolicy, MergePolicy};

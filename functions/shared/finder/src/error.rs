@@ -1,6 +1,7 @@
 //! Why search cannot answer.
 
-use feed::{BoxError, ObjectError, Refusal, TableError};
+use protocol::{BoxError, Refusal};
+use store::{ObjectError, TableError};
 
 /// Search cannot answer.
 #[derive(Debug, thiserror::Error)]

@@ -22,7 +22,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use feed::{LoggedChange, Metadata, Objects, Table, VersionRow};
+use feed::Context;
+use protocol::ConfigError;
+use store::{LoggedChange, Metadata, Objects, Table, VersionRow};
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Semaphore};
 use ulid::Ulid;
@@ -67,6 +69,14 @@ struct State {
 }
 
 impl Finder {
+    /// The packages of the feed, of which one process has one index.
+    ///
+    /// # Errors
+    /// A setting is missing.
+    pub fn of(context: &Context) -> Result<Self, ConfigError> {
+        context.shared(|| Ok(Self::new(context.table()?, context.objects()?)))
+    }
+
     /// The packages of the feed in `table`, whose snapshot is in `objects`;
     /// nothing is read yet.
     #[must_use]
@@ -235,7 +245,7 @@ impl Finder {
 /// come up one after the other: its change may be there before its version, and
 /// its version before the metadata.
 fn has_whole((row, metadata): &(VersionRow, Option<Metadata>), ulid: Ulid) -> bool {
-    row.changed == Some(ulid) && (row.state == feed::State::Deleted || metadata.is_some())
+    row.changed == Some(ulid) && (row.state == store::State::Deleted || metadata.is_some())
 }
 
 /// Runs what computes and never waits off the runtime.

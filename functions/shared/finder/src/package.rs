@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feed::{Metadata, VersionRow};
 use nupkg::Version;
 use serde::{Deserialize, Serialize};
+use store::{Metadata, VersionRow};
 
 use crate::View;
 
@@ -173,7 +173,7 @@ impl Description {
             license_url: metadata.license_url.clone(),
             icon_url: metadata.icon_url.clone(),
             has_icon: row.icon().is_some(),
-            has_license: row.files.contains(&feed::AttachedFile::License),
+            has_license: row.files.contains(&store::AttachedFile::License),
             package_types: match metadata.package_types.as_slice() {
                 [] => vec!["Dependency".to_owned()],
                 types => types.to_vec(),

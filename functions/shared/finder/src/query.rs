@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use feed::Caller;
+use protocol::Caller;
 use tantivy::Term;
 use tantivy::query::{
     AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, FuzzyTermQuery, Occur,

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use feed::{Changes, LoggedChange};
 use serde::{Deserialize, Serialize};
+use store::{Changes, LoggedChange};
 use time::OffsetDateTime;
 use ulid::Ulid;
 

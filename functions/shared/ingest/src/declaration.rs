@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use access::KeyName;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{Body, KeyName, Refusal, Stored, VersionRow};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
+use protocol::{Body, Refusal};
 use serde::{Deserialize, Serialize};
+use store::{Stored, VersionRow};
 
 /// A package that is to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

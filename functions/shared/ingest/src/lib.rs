@@ -7,18 +7,19 @@
 //! that is lost is rebuilt from what is marked.
 
 mod declaration;
-mod multipart;
 mod receive;
 
+use access::KeyName;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{
-    AttachedFile, Commit, Content, KeyName, ObjectError, ObjectKey, Objects, Refusal, State,
-    Stored, Table, VersionRow, timestamp,
-};
 use http::HeaderMap;
 use nupkg::{Attached, Limits, Nuspec, Package, PackageId, Source, Version};
+use protocol::Refusal;
 use sha2::{Digest, Sha256};
+use store::{
+    AttachedFile, Commit, Content, ObjectError, ObjectKey, Objects, State, Stored, Table,
+    VersionRow, timestamp,
+};
 use time::OffsetDateTime;
 
 pub use declaration::Declaration;

@@ -4,13 +4,12 @@
 use std::io;
 
 use bytes::Bytes;
-use feed::{Body, BoxError, Content, Refusal, Spool, Spooling};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
+use protocol::{Body, BoxError, FirstFile, MultipartError, Refusal};
 use sha2::{Digest, Sha256, Sha512};
-
-use crate::multipart::{FirstFile, MultipartError};
+use store::{Content, Spool, Spooling};
 
 /// What a multipart framing may add to a package's size.
 const FRAMING: u64 = 64 * 1024;

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feed::{
-    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, Place, State, VersionRow,
-};
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
+use store::{
+    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, Place, State, VersionRow,
+};
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 

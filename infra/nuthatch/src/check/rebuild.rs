@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feed::{KeyName, ObjectKind, ObjectName, Place, Refusal, RemoteObject, Stored, VersionRow};
+use access::KeyName;
 use ingest::{Arrival, Bytes, Ingest};
 use nupkg::Limits;
+use protocol::Refusal;
+use store::{ObjectKind, ObjectName, Place, RemoteObject, Stored, VersionRow};
 use ulid::Ulid;
 
 use super::bucket::measure;
@@ -98,7 +100,7 @@ async fn is_lost(checked: &Checked, rebuilder: &KeyName) -> Result<bool, CheckEr
         if page
             .rows
             .iter()
-            .any(|row| matches!(row, feed::Row::Version { row, .. } if is_original(row)))
+            .any(|row| matches!(row, store::Row::Version { row, .. } if is_original(row)))
         {
             return Ok(false);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use feed::{Row, State, VersionRow};
+use store::{Row, State, VersionRow};
 use ulid::Ulid;
 
 use super::findings::Problem;

@@ -1,10 +1,10 @@
 //! What a feed answered, with all that a NuGet client makes of it.
 
 use bytes::Bytes;
-use feed::{Body, Reply};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use hyper::ext::ReasonPhrase;
+use protocol::{Body, Reply};
 use serde_json::Value;
 
 /// What NuGet clients print.
@@ -34,7 +34,7 @@ impl Answer {
         let detail = || Some(self.json()?.get("detail")?.as_str()?.to_owned());
         // In one line and without controls: what a feed says is printed where people and
         // CI read commands.
-        warning.map(str::to_owned).or_else(detail).map(|said| feed::one_line(&said))
+        warning.map(str::to_owned).or_else(detail).map(|said| protocol::one_line(&said))
     }
 
     /// The document that it holds.

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use feed::{Content, FileBody, Stored};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use ingest::Declaration;
 use nupkg::{Limits, PackageError};
 use serde::Deserialize;
+use store::{Content, FileBody, Stored};
 use time::OffsetDateTime;
 
 use super::{Answer, ClientError, Feed, TRIES, UPLOAD, may_work_later};
@@ -196,5 +196,5 @@ fn first_words(said: &str) -> String {
         .split_once("<Message>")
         .and_then(|(_, rest)| rest.split_once("</Message>"))
         .map_or(said, |(message, _)| message);
-    feed::one_line(message).chars().take(200).collect()
+    protocol::one_line(message).chars().take(200).collect()
 }

@@ -16,10 +16,10 @@ use aws_smithy_types::body::SdkBody;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use feed::{BoxError, BucketName, FileBody};
 use futures_util::StreamExt;
 use http::header::HOST;
 use http_body_util::BodyExt;
+use protocol::BoxError;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
@@ -33,10 +33,11 @@ use s3s::dto::{
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use sha2::{Digest, Sha256};
+use store::{BucketName, FileBody};
 use time::OffsetDateTime;
 
 use super::Wait;
-use super::store::{NewObject, Object, Store, StoreError};
+use super::files::{NewObject, Object, Store, StoreError};
 use parts::{Part, Uploads};
 
 /// The access key of this process.

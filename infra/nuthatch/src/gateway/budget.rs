@@ -6,11 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use feed::{Body, Caller, Peer, Refusal, Reply, Request};
 use http_body_util::BodyExt;
+use protocol::{Body, Caller, Peer, Refusal, Reply, Request, Work};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-
-use super::functions::Verb;
 
 /// Documents that are made at once, and searches.
 const AT_ONCE: usize = 6;
@@ -56,11 +54,16 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A turn for `verb` to answer `request`. A caller whose earlier answers are unread
+    /// A turn for so much work to answer `request`. A caller whose earlier answers are unread
     /// waits until some are read, and keeps nobody else from theirs.
-    pub(super) async fn turn(&self, verb: Verb, request: &Request) -> Result<Turn, Refusal> {
+    pub(super) async fn turn(&self, work: Work, request: &Request) -> Result<Turn, Refusal> {
         let caller = caller_of(request);
-        let permit = match self.turns(verb, request.uri().path()) {
+        let turns = match work {
+            Work::Document => Some(&self.documents),
+            Work::Search => Some(&self.searches),
+            Work::Little => None,
+        };
+        let permit = match turns {
             Some(turns) => {
                 let permit = tokio::time::timeout(LONGEST, self.permit(turns, &caller)).await;
                 Some(permit.ok().flatten().ok_or(Refusal::Crowded)?)
@@ -68,22 +71,6 @@ impl Budget {
             None => None,
         };
         Ok(Turn { caller, budget: self.clone(), _permit: permit })
-    }
-
-    fn turns(&self, verb: Verb, path: &str) -> Option<&Arc<Semaphore>> {
-        match verb {
-            Verb::Versions | Verb::Registration => Some(&self.documents),
-            // A page shows a whole package; the front page is search's.
-            Verb::Web if path.starts_with("/packages/") => Some(&self.documents),
-            Verb::Search | Verb::Web => Some(&self.searches),
-            Verb::Push
-            | Verb::Upload
-            | Verb::Commit
-            | Verb::Unlist
-            | Verb::Relist
-            | Verb::Index
-            | Verb::Download => None,
-        }
     }
 
     async fn permit(&self, turns: &Arc<Semaphore>, caller: &str) -> Option<OwnedSemaphorePermit> {
@@ -171,7 +158,7 @@ mod tests {
     }
 
     async fn answer(budget: &Budget, address: u8, bytes: usize) -> Result<Reply, Refusal> {
-        let turn = budget.turn(Verb::Versions, &request(address)).await?;
+        let turn = budget.turn(Work::Document, &request(address)).await?;
         Ok(turn.charge(Reply::new(Body::from(vec![0; bytes]))).await)
     }
 
@@ -203,7 +190,7 @@ mod tests {
     async fn searches_that_wait_keep_no_list_from_its_turn() {
         let budget = Budget::default();
         let request = request(1);
-        let search = || budget.turn(Verb::Search, &request);
+        let search = || budget.turn(Work::Search, &request);
         let mut searches = Vec::new();
         for _ in 0..AT_ONCE {
             searches.push(search().await.unwrap());

@@ -1,13 +1,11 @@
-//! template.yaml as the gateway needs it: routes and gateway responses.
+//! template.yaml as the gateway needs it: its own answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use feed::{Body, Reply};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
+use protocol::{Body, Reply};
 use saphyr::{LoadableYamlNode, Yaml};
-
-use super::{Route, Routes, Verb};
 
 /// The template that this binary was built with.
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
@@ -15,8 +13,6 @@ const TEMPLATE: &str = include_str!("../../../../template.yaml");
 /// What the template says of the gateway.
 #[derive(Debug)]
 pub struct Template {
-    /// The routes of all functions.
-    pub routes: Routes,
     /// What the gateway itself answers, by API Gateway's name for the occasion.
     pub responses: HashMap<String, GatewayResponse>,
 }
@@ -67,47 +63,26 @@ impl Template {
             .first()
             .and_then(|document| get(document, &["Resources"]))
             .ok_or_else(|| unusable("Resources"))?;
-        let mut routes = Vec::new();
         let mut responses = HashMap::new();
         for (_, resource) in entries(resources) {
-            match text_at(resource, &["Type"]) {
-                Some("AWS::Serverless::Function") => routes.extend(function_routes(resource)?),
-                Some("AWS::Serverless::Api") => responses.extend(gateway_responses(resource)?),
-                _ => {}
+            if text_at(resource, &["Type"]) == Some("AWS::Serverless::Api") {
+                responses.extend(gateway_responses(resource)?);
             }
         }
-        Ok(Self { routes: Routes(routes), responses })
+        Ok(Self { responses })
     }
 
     /// The gateway's answer on the named occasion.
     #[must_use]
     pub fn respond(&self, occasion: &str) -> Reply {
         let Some(response) = self.responses.get(occasion) else {
-            return feed::status(StatusCode::INTERNAL_SERVER_ERROR);
+            return protocol::status(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let mut reply = Reply::new(Body::from(response.body.clone()));
         *reply.status_mut() = response.status;
         reply.headers_mut().extend(response.headers.iter().cloned());
         reply
     }
-}
-
-fn function_routes(function: &Yaml<'_>) -> Result<Vec<Route>, TemplateError> {
-    let Some(events) = get(function, &["Properties", "Events"]) else { return Ok(Vec::new()) };
-    let folder = text_at(function, &["Properties", "CodeUri"]).unwrap_or_default();
-    entries(events)
-        .filter(|(_, event)| text_at(event, &["Type"]) == Some("Api"))
-        .map(|(name, event)| {
-            let verb = Verb::of_folder(folder).ok_or_else(|| unusable(folder))?;
-            let property = |path| text_at(event, &["Properties", path]);
-            let method = property("Method").and_then(|method| method.parse::<Method>().ok());
-            let (Some(method), Some(path)) = (method, property("Path")) else {
-                return Err(unusable(&format!("event {name}")));
-            };
-            let authorized = text_at(event, &["Properties", "Auth", "Authorizer"]) != Some("NONE");
-            Ok(Route { method, path: path.to_owned(), verb, authorized })
-        })
-        .collect()
 }
 
 fn gateway_responses(api: &Yaml<'_>) -> Result<Vec<(String, GatewayResponse)>, TemplateError> {

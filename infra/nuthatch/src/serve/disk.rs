@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use feed::{Refusal, Reply};
 use http::StatusCode;
+use protocol::{Refusal, Reply};
 use rustix::fs::statvfs;
 use tokio::time::Instant;
 

@@ -1,11 +1,13 @@
 //! What answers on the socket: the gateway, and beside it what AWS has at
 //! addresses of their own.
 
-use feed::{BaseUrl, Body, BucketName, KeyName, Refusal, Reply, Request, UploadAddress};
+use access::KeyName;
+use feed::Permits;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
-use push::Permits;
+use protocol::{BaseUrl, Body, Refusal, Reply, Request};
+use store::{BucketName, UploadAddress};
 
 use super::disk::Disk;
 use crate::engines::S3;
@@ -19,14 +21,14 @@ const HEALTH: &str = "/healthz";
 #[derive(Debug, Clone)]
 pub struct Host {
     gateway: Gateway,
-    bucket: Option<PublicBucket>,
+    bucket: Option<MountedBucket>,
     disk: Disk,
 }
 
 /// The embedded bucket, where clients upload to it: to addresses that were signed
 /// for them, and to no others.
 #[derive(Debug, Clone)]
-struct PublicBucket {
+struct MountedBucket {
     s3: S3,
     /// What all uploads' paths begin with.
     prefix: String,
@@ -55,7 +57,7 @@ impl Host {
     pub fn with_bucket(self, s3: S3, base_url: &BaseUrl, permits: Permits) -> Self {
         let (origin, _) = base_url.split();
         let host = origin.rsplit('/').next().unwrap_or_default();
-        let bucket = HeaderValue::from_str(host).ok().map(|host| PublicBucket {
+        let bucket = HeaderValue::from_str(host).ok().map(|host| MountedBucket {
             s3,
             prefix: format!("/{}/uploads/", BucketName::default().as_str()),
             host,
@@ -69,7 +71,7 @@ impl Service for Host {
     async fn answer(&self, request: Request) -> Reply {
         let path = request.uri().path();
         if path == HEALTH && request.method() == Method::GET {
-            return feed::stream(Body::from("ok\n"), "text/plain");
+            return protocol::stream(Body::from("ok\n"), "text/plain");
         }
         let bucket = self.bucket.as_ref().filter(|bucket| path.starts_with(&bucket.prefix));
         let method = request.method().clone();
@@ -81,14 +83,14 @@ impl Service for Host {
     }
 }
 
-impl PublicBucket {
+impl MountedBucket {
     /// Lets the bucket take an upload. It checks the signature, and all that this
     /// covers.
     async fn put(&self, mut request: Request) -> Reply {
         // The signature covers it; who lies is refused before a byte is read.
         let key = request.headers().get(UploadAddress::UPLOADED_BY);
         let key = key.and_then(|key| key.to_str().ok()?.parse::<KeyName>().ok());
-        let Some(key) = key else { return feed::status(StatusCode::FORBIDDEN) };
+        let Some(key) = key else { return protocol::status(StatusCode::FORBIDDEN) };
         let Some(_permit) = self.permits.take(&key).await else { return Refusal::Full.into() };
         request.headers_mut().insert(HOST, self.host.clone());
         let request =
@@ -99,7 +101,7 @@ impl PublicBucket {
         }
     }
 
-    async fn answer(&self, request: http::Request<s3s::Body>) -> Result<Reply, feed::BoxError> {
+    async fn answer(&self, request: http::Request<s3s::Body>) -> Result<Reply, protocol::BoxError> {
         let path = crate::gateway::shown(request.uri().path());
         let key = request.headers().get(UploadAddress::UPLOADED_BY);
         let key = key.and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();

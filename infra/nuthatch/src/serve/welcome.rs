@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use feed::{ApiKey, BaseUrl, ReadAccess};
+use access::ApiKey;
+use feed::ReadAccess;
+use protocol::BaseUrl;
 
 /// Prints the welcome; with the owner's key, where this is the first start.
 pub(super) fn print(
@@ -24,13 +26,8 @@ fn text(
     read_access: ReadAccess,
     owner: Option<&ApiKey>,
 ) -> String {
-    let source = format!("{}/v3/index.json", base_url.0);
-    let insecure = base_url.0.starts_with("http://");
-    let (flag, attribute) = if insecure {
-        (" --allow-insecure-connections", " allowInsecureConnections=\"true\"")
-    } else {
-        ("", "")
-    };
+    let source = format!("{}{}", base_url.0, protocol::paths::INDEX);
+    let flag = if base_url.0.starts_with("http://") { " --allow-insecure-connections" } else { "" };
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "Nuthatch serves {source}");
@@ -40,18 +37,8 @@ fn text(
         let _ = writeln!(text, "Keys: nuthatch key list --data '{}'\n", data.display());
         return text;
     };
-    let credentials = match read_access {
-        ReadAccess::Anonymous => String::new(),
-        ReadAccess::Keys => format!(
-            "  <packageSourceCredentials>
-    <nuthatch>
-      <add key=\"Username\" value=\"any\" />
-      <add key=\"ClearTextPassword\" value=\"{owner}\" />
-    </nuthatch>
-  </packageSourceCredentials>
-"
-        ),
-    };
+    let key = (read_access == ReadAccess::Keys).then_some(owner);
+    let configuration = protocol::nuget_config(&base_url.0, key);
     let _ = writeln!(
         text,
         "
@@ -66,11 +53,7 @@ put the source into nuget.config for them):
 
 Restore packages, with this nuget.config:
 
-<configuration>
-  <packageSources>
-    <add key=\"nuthatch\" value=\"{source}\"{attribute} />
-  </packageSources>
-{credentials}</configuration>
+{configuration}
 "
     );
     text

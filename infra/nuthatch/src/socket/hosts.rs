@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use feed::BaseUrl;
 use http::header::HOST;
 use http::{HeaderMap, StatusCode, Version};
+use protocol::BaseUrl;
 
 /// The hosts that are answered.
 #[derive(Debug, Clone, Default)]

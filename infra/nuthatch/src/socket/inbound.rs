@@ -6,11 +6,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use feed::{Body, BoxError, Request};
 use http::header::EXPECT;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use protocol::{Body, BoxError, Request};
 use tokio::time::{Instant, Sleep};
 
 use super::allowance::Allowance;

@@ -11,7 +11,7 @@ use s3s::dto::CopySource;
 use s3s::{S3Result, s3_error};
 use sha2::{Digest, Sha256};
 
-use super::super::store::{Condition, NewObject, Object, Store, StoreError};
+use super::super::files::{Condition, NewObject, Object, Store, StoreError};
 use super::parts::Part;
 
 /// Bucket and key of what is copied.

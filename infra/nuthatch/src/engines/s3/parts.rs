@@ -13,7 +13,7 @@ use s3s::{S3Error, S3Result, s3_error};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use super::super::store::{Condition, Draft, NewObject, Store, StoreError};
+use super::super::files::{Condition, Draft, NewObject, Store, StoreError};
 
 /// The least bytes of every part but the last (AWS quota).
 const LEAST: u64 = 5 * 1024 * 1024;

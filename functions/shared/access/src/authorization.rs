@@ -1,0 +1,181 @@
+//! What a key may do, and to which packages.
+
+use std::fmt;
+use std::str::FromStr;
+
+use nupkg::PackageId;
+use serde::{Deserialize, Serialize};
+
+/// A kind of request that a key may be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Push packages.
+    Push,
+    /// Unlist, relist and delete versions.
+    Unlist,
+    /// Read packages.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+/// The text is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a scope; use push, unlist, read or admin")]
+pub struct ScopeError(String);
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        match text {
+            "push" => Ok(Self::Push),
+            "unlist" => Ok(Self::Unlist),
+            "read" => Ok(Self::Read),
+            "admin" => Ok(Self::Admin),
+            _ => Err(ScopeError(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Push => "push",
+            Self::Unlist => "unlist",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// A pattern of package ids: `*` is any run of characters, case does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdGlob(String);
+
+/// The text is no pattern of ids.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is not a pattern of package ids; use up to 100 letters, digits, '.', '_', '-' and '*'"
+)]
+pub struct IdGlobError(String);
+
+impl IdGlob {
+    /// The pattern that every id matches.
+    #[must_use]
+    pub fn any() -> Self {
+        Self("*".to_owned())
+    }
+
+    /// The pattern as written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `id` matches.
+    #[must_use]
+    pub fn matches(&self, id: &PackageId) -> bool {
+        let (pattern, id) = (self.0.to_ascii_lowercase(), id.key());
+        let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == id };
+        let Some(mut id) = id.strip_prefix(prefix) else { return false };
+        let mut pieces: Vec<&str> = rest.split('*').collect();
+        let suffix = pieces.pop().unwrap_or_default();
+        // The leftmost place for each piece leaves the most for the next ones.
+        for piece in pieces {
+            match id.split_once(piece) {
+                Some((_, after)) => id = after,
+                None => return false,
+            }
+        }
+        id.ends_with(suffix)
+    }
+}
+
+impl FromStr for IdGlob {
+    type Err = IdGlobError;
+
+    fn from_str(text: &str) -> Result<Self, IdGlobError> {
+        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '*');
+        if (1..=nupkg::MAX_ID_LENGTH).contains(&text.len()) && text.chars().all(known) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdGlobError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for IdGlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a key does not open what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyProblem {
+    /// None was sent.
+    Missing,
+    /// The feed has no such key.
+    Unknown,
+    /// It has expired, or was revoked.
+    Ended,
+    /// It is good for other kinds of requests.
+    LacksScope,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(glob: &str, id: &str) -> bool {
+        glob.parse::<IdGlob>().unwrap().matches(&PackageId::parse(id).unwrap())
+    }
+
+    #[test]
+    fn a_glob_matches_ids_whatever_their_case() {
+        for (glob, id) in [
+            ("*", "Acme"),
+            ("Acme.*", "acme.core"),
+            ("*.Core", "Acme.CORE"),
+            ("acme", "Acme"),
+            ("A*c*e", "abcde"),
+            ("A**e", "abe"),
+            ("*a*a*", "aa"),
+            ("ab*ab", "abab"),
+        ] {
+            assert!(matches(glob, id), "{glob} {id}");
+        }
+        for (glob, id) in [
+            ("Acme.*", "Acme"),
+            ("Acme", "AcmeX"),
+            ("*.Core", "Core"),
+            ("A*c*e", "abde"),
+            ("ab*ab", "ab"),
+            ("Acme.*", "X.Acme.Core"),
+        ] {
+            assert!(!matches(glob, id), "{glob} {id}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_read_as_it_is_written() {
+        for scope in [Scope::Push, Scope::Unlist, Scope::Read, Scope::Admin] {
+            assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+        for text in ["", "Push", "all"] {
+            assert_eq!(text.parse::<Scope>(), Err(ScopeError(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_glob_is_of_the_characters_of_ids_and_stars() {
+        for text in ["*", "A.b_c-9*", &"a".repeat(100)] {
+            assert_eq!(text.parse::<IdGlob>().unwrap().to_string(), text);
+        }
+        for text in ["", "a b", "a/b", "\u{e9}", &"a".repeat(101)] {
+            assert_eq!(text.parse::<IdGlob>(), Err(IdGlobError(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! API keys: their secrets, names, scopes and ids, and how requests carry them.
+//!
+//! A key is shown once, where it is made. The feed keeps its SHA-256 ([`KeyHash`]) with
+//! its name, its scopes and the ids that it is good for ([`KeyRecord`]).
+
+mod authorization;
+mod cookie;
+mod credentials;
+mod keys;
+
+pub use authorization::{IdGlob, IdGlobError, KeyProblem, Scope, ScopeError};
+pub use cookie::SessionCookie;
+pub use credentials::presented_key;
+pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};

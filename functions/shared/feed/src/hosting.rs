@@ -1,0 +1,55 @@
+//! What differs between a function and a server.
+
+use store::{Parts, RedirectLifetime, Spooling};
+
+use crate::Permits;
+
+/// How verbs are hosted. By default, as functions.
+#[derive(Debug, Clone)]
+pub struct Hosting {
+    /// Where packages are kept while they arrive.
+    pub spooling: Spooling,
+    /// How many may arrive at once.
+    pub permits: Permits,
+    /// Which packages are stored in parts, where the verbs do not know better.
+    pub parts: Option<Parts>,
+    /// How packages are given out.
+    pub delivery: Delivery,
+    /// The bucket as clients reach it, where that is not as verbs do.
+    pub public_bucket: Option<PublicBucket>,
+    /// Whether a push asks for its key once more before it commits. A function has no
+    /// more than 28 seconds, and no permission to.
+    pub asks_again: bool,
+}
+
+impl Default for Hosting {
+    fn default() -> Self {
+        Self {
+            spooling: Spooling::Memory,
+            // Lambda gives every request a process of its own.
+            permits: Permits::unlimited(),
+            parts: None,
+            delivery: Delivery::Redirect(RedirectLifetime::default()),
+            public_bucket: None,
+            asks_again: false,
+        }
+    }
+}
+
+/// How a nupkg reaches the client.
+#[derive(Debug, Clone, Copy)]
+pub enum Delivery {
+    /// By a redirect to the bucket, whose bytes no function has to carry.
+    Redirect(RedirectLifetime),
+    /// Through this process.
+    Stream,
+}
+
+/// The bucket as clients reach it.
+#[derive(Debug, Clone)]
+pub struct PublicBucket {
+    /// A client that signs for it.
+    pub client: aws_sdk_s3::Client,
+    /// The path that it is mounted at.
+    pub mount: String,
+}

@@ -1,0 +1,149 @@
+//! The door: whose key is it, and is it good?
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use access::{ApiKey, KeyProblem, KeyRecord, Scope, presented_key};
+use protocol::{Caller, Refusal};
+use store::{Table, TableError};
+
+/// How long a key is remembered.
+const MEMORY: Duration = Duration::from_mins(1);
+
+/// Judges keys. At most one AWS call each: a key once seen is remembered for a
+/// minute, so a revoked one stops within that. Clones share the memory.
+#[derive(Debug, Clone)]
+pub struct KeyCache {
+    table: Table,
+    remembered: Arc<Mutex<HashMap<String, Remembered>>>,
+}
+
+/// A key does not open what was asked for, or that cannot be said.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyCacheError {
+    /// It does not.
+    #[error("the key was refused: {0:?}")]
+    Refused(KeyProblem),
+    /// The table does not answer.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// A key, and when it was looked up.
+#[derive(Debug)]
+struct Remembered {
+    record: KeyRecord,
+    /// By a clock that nobody sets.
+    ticked: Instant,
+    /// By the wall, for that clock stands still while a sandbox is frozen.
+    seen: OffsetDateTime,
+}
+
+impl Remembered {
+    fn is_fresh(&self) -> bool {
+        let age = OffsetDateTime::now_utc() - self.seen;
+        let by_the_wall = !age.is_negative() && age < MEMORY;
+        by_the_wall && self.ticked.elapsed() < MEMORY
+    }
+}
+
+impl KeyCache {
+    /// A door that has seen no key yet, to the feed in `table`.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table, remembered: Arc::default() }
+    }
+
+    /// Whom the presented key stands for.
+    ///
+    /// # Errors
+    /// It does not open what needs `scope`, or the table does not answer.
+    pub async fn judge(&self, presented: &str, scope: Scope) -> Result<Caller, KeyCacheError> {
+        let refused = |problem| Err(KeyCacheError::Refused(problem));
+        let Ok(key) = presented.parse::<ApiKey>() else { return refused(KeyProblem::Unknown) };
+        let Some(record) = self.record(&key).await? else { return refused(KeyProblem::Unknown) };
+        if !record.is_valid_at(OffsetDateTime::now_utc()) {
+            return refused(KeyProblem::Ended);
+        }
+        if !record.allows(scope) {
+            return refused(KeyProblem::LacksScope);
+        }
+        Ok(Caller::Key { name: record.name, ids: record.ids, scopes: record.scopes })
+    }
+
+    /// Asks once more for the key of a request that has taken its time. No call where
+    /// the last answer is younger than a minute.
+    ///
+    /// # Errors
+    /// The key is good no longer, or the table does not answer.
+    pub async fn ask_again(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Refusal> {
+        let judged = match presented_key(headers, scope) {
+            Some(key) => self.judge(&key, scope).await,
+            None => Err(KeyCacheError::Refused(KeyProblem::Missing)),
+        };
+        match judged {
+            Ok(_) => Ok(()),
+            Err(KeyCacheError::Refused(problem)) => Err(Refusal::Key { problem, scope }),
+            Err(KeyCacheError::Table(error)) => Err(error.into()),
+        }
+    }
+
+    async fn record(&self, key: &ApiKey) -> Result<Option<KeyRecord>, TableError> {
+        let hash = key.hash();
+        if let Some(record) = self.remembered(hash.as_str()) {
+            return Ok(Some(record));
+        }
+        let record = self.table.key(&hash).await?;
+        // Only keys that exist are remembered, so guesses fill no memory, and
+        // a key just made works at once.
+        if let Some(record) = &record {
+            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            let (ticked, seen) = (Instant::now(), OffsetDateTime::now_utc());
+            let entry = Remembered { record: record.clone(), ticked, seen };
+            remembered.insert(hash.as_str().to_owned(), entry);
+        }
+        Ok(record)
+    }
+
+    fn remembered(&self, hash: &str) -> Option<KeyRecord> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = remembered.get(hash).filter(|remembered| remembered.is_fresh())?;
+        Some(remembered.record.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_remembered_for_a_minute_by_whichever_clock_is_ahead() {
+        let seen = |seconds_ago| Remembered {
+            record: KeyRecord {
+                hash: ApiKey::generate().unwrap().hash(),
+                name: access::KeyName::owner(),
+                scopes: Vec::new(),
+                ids: Vec::new(),
+                created: String::new(),
+                expires: None,
+                revoked: None,
+            },
+            ticked: Instant::now(),
+            seen: OffsetDateTime::now_utc() - Duration::from_secs(seconds_ago),
+        };
+        assert!(seen(0).is_fresh() && seen(58).is_fresh());
+        assert!(!seen(60).is_fresh());
+        let set_back = Remembered { seen: OffsetDateTime::now_utc() + MEMORY, ..seen(0) };
+        assert!(!set_back.is_fresh());
+        let (before, after) = (seen(0), seen(0));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(before.is_fresh());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!after.is_fresh());
+    }
+}

@@ -1,0 +1,125 @@
+//! Who asks, and what they may do.
+
+use std::collections::HashMap;
+
+use access::{IdGlob, KeyName, KeyProblem, Scope};
+use nupkg::PackageId;
+
+use crate::{Refusal, Request};
+
+/// Who sent a request, as the authorizer found out. Travels as the request's
+/// authorizer context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Nobody in particular, where reading is open to all.
+    Anonymous,
+    /// Who holds a key.
+    Key {
+        /// The key's name.
+        name: KeyName,
+        /// The ids the key is good for.
+        ids: Vec<IdGlob>,
+        /// The kinds of requests the key is good for.
+        scopes: Vec<Scope>,
+    },
+}
+
+impl Caller {
+    /// The name that rows and logs know the caller by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Key { name, .. } => name.as_str(),
+        }
+    }
+
+    /// Whether the caller's key is good for `id`.
+    #[must_use]
+    pub fn covers(&self, id: &PackageId) -> bool {
+        match self {
+            Self::Anonymous => true,
+            Self::Key { ids, .. } => ids.iter().any(|glob| glob.matches(id)),
+        }
+    }
+
+    /// Whether the caller's key is good for what needs `scope`.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Key { scopes, .. } => scopes.contains(&scope) || scopes.contains(&Scope::Admin),
+        }
+    }
+
+    /// The caller as the authorizer's answer carries it.
+    #[must_use]
+    pub fn to_context(&self) -> HashMap<String, String> {
+        match self {
+            Self::Anonymous => HashMap::new(),
+            Self::Key { name, ids, scopes } => {
+                let ids: Vec<&str> = ids.iter().map(IdGlob::as_str).collect();
+                let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
+                HashMap::from([
+                    ("key".to_owned(), name.to_string()),
+                    ("ids".to_owned(), ids.join(" ")),
+                    ("scopes".to_owned(), scopes.join(" ")),
+                ])
+            }
+        }
+    }
+
+    /// The caller that an authorizer's answer names; anonymous where it names
+    /// none, and nobody's ids where they cannot be read.
+    #[must_use]
+    pub fn from_context(field: impl Fn(&str) -> Option<String>) -> Self {
+        match field("key").and_then(|name| name.parse().ok()) {
+            None => Self::Anonymous,
+            Some(name) => {
+                let ids = field("ids").unwrap_or_default();
+                let ids = ids.split(' ').filter_map(|id| id.parse().ok()).collect();
+                let scopes = field("scopes").unwrap_or_default();
+                let scopes = scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
+                Self::Key { name, ids, scopes }
+            }
+        }
+    }
+
+    /// Who sent `request`.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)
+    }
+
+    /// The caller's key, for what nobody may do without one of this scope.
+    ///
+    /// # Errors
+    /// The caller has none, or it is not good for `id`.
+    pub fn key_for(&self, id: &PackageId, scope: Scope) -> Result<&KeyName, Refusal> {
+        match self {
+            Self::Anonymous => Err(Refusal::Key { problem: KeyProblem::Missing, scope }),
+            Self::Key { name, .. } if self.covers(id) => Ok(name),
+            Self::Key { name, .. } => {
+                Err(Refusal::NotYourPackage { key: name.clone(), id: id.clone() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_survives_the_authorizer_context() {
+        let caller = Caller::Key {
+            name: "ci".parse().unwrap(),
+            ids: vec!["Acme.*".parse().unwrap(), IdGlob::any()],
+            scopes: vec![Scope::Push, Scope::Read],
+        };
+        assert!(caller.may(Scope::Push) && !caller.may(Scope::Unlist));
+        let context = caller.to_context();
+        assert_eq!(Caller::from_context(|field| context.get(field).cloned()), caller);
+        assert_eq!(Caller::from_context(|_| None), Caller::Anonymous);
+    }
+}

@@ -1,0 +1,394 @@
+//! Every way in which a request is refused: what the client is told, and under
+//! which status. The log gets the sources, the client never does.
+
+use std::error::Error;
+
+use http::StatusCode;
+use nupkg::{PackageError, PackageId, Version};
+
+use access::{KeyName, KeyProblem, Scope};
+
+use crate::BoxError;
+
+/// Why a request was refused. Displays what the client is told: what is wrong
+/// and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request's framing cannot be read.
+    #[error("the upload cannot be read ({0}); push the .nupkg again")]
+    UnreadableUpload(String),
+    /// The connection ended before the upload did.
+    #[error("the upload ended too early; push the .nupkg again")]
+    CutOff(#[source] BoxError),
+    /// The client sent nothing for too long.
+    #[error("the upload stood still for too long; push the .nupkg again")]
+    TooSlow(#[source] BoxError),
+    /// What is to be uploaded is not declared as it should be.
+    #[error(
+        "the declaration of the upload cannot be read ({0}); send id, version, size and sha256 as JSON"
+    )]
+    UnreadableDeclaration(String),
+    /// The bucket has no such upload.
+    #[error("there is no upload '{0}' of this package; begin it again")]
+    NoSuchUpload(String),
+    /// The uploaded package is not the declared one.
+    #[error("the upload was declared as '{declared}' and holds '{found}'; declare what it holds")]
+    NotAsDeclared {
+        /// Id and version that were declared.
+        declared: String,
+        /// Those of the nuspec.
+        found: String,
+    },
+    /// The package breaks a rule.
+    #[error("{0}")]
+    InvalidPackage(#[source] PackageError),
+    /// The request's key does not open what was asked for.
+    #[error("{}", words_of_key(*.problem, *.scope))]
+    Key {
+        /// What is the matter with it.
+        problem: KeyProblem,
+        /// The scope that is needed.
+        scope: Scope,
+    },
+    /// The key may push, and not bring back what was deleted.
+    #[error(
+        "the package '{id}' {version} was deleted; a key with the scope unlist can bring it back, or push a new version"
+    )]
+    MayNotRestore {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The key is not good for this id.
+    #[error("the API key '{key}' may not touch the package '{id}'; use a key whose ids cover it")]
+    NotYourPackage {
+        /// The key's name.
+        key: KeyName,
+        /// The package.
+        id: PackageId,
+    },
+    /// Nothing is at this address.
+    #[error("there is nothing at this address; see /v3/index.json for those that exist")]
+    NoSuchAddress,
+    /// The feed has no such package.
+    #[error("the feed has no package '{0}'; check the id")]
+    NoSuchPackage(PackageId),
+    /// The feed has no such version.
+    #[error("the feed has no package '{id}' {version}; check id and version")]
+    NoSuchVersion {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The version has no such file.
+    #[error("the package '{id}' {version} has no such file; its nuspec names those it has")]
+    NoSuchFile {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The version exists.
+    #[error(
+        "the package '{id}' {version} exists already; push a new version, or use --skip-duplicate"
+    )]
+    VersionExists {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The version was deleted.
+    #[error(
+        "the package '{id}' {version} was deleted and its number stays taken; push a new version"
+    )]
+    VersionDeleted {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The package is larger than the feed takes.
+    #[error(
+        "the package is larger than the {limit} bytes that this feed takes; make it smaller or split it"
+    )]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// The answer would be larger than one may be.
+    #[error(
+        "the answer would be larger than an answer of this feed may be; ask for fewer results (take), or for the pages that the registration's index names"
+    )]
+    AnswerTooLarge,
+    /// As many answers are under way as the feed has memory for.
+    #[error("the feed gives as many answers as it can at once; try again in a moment")]
+    Crowded,
+    /// A disk has no room left.
+    #[error("the feed's disk is full; its operator has to make room, then push again")]
+    DiskFull(#[source] BoxError),
+    /// As many packages arrive already as may at once.
+    #[error("the feed receives as many packages as it can at once; try again in a moment")]
+    Full,
+    /// A service did not answer; the same request may succeed.
+    #[error("the feed is busy; try again in a moment")]
+    Unavailable(#[source] BoxError),
+    /// Something is wrong here.
+    #[error("the feed failed; try again, and tell its operator if it stays so")]
+    Broken(#[source] BoxError),
+}
+
+impl Refusal {
+    /// The status that the refusal is answered with. The one place that says so.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::UnreadableUpload(_)
+            | Self::CutOff(_)
+            | Self::UnreadableDeclaration(_)
+            | Self::NotAsDeclared { .. }
+            | Self::InvalidPackage(_)
+            | Self::AnswerTooLarge => StatusCode::BAD_REQUEST,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            // To a reading client, 403 is no better than 401, and only 401 makes it ask for
+            // other credentials. On a write it would send the whole package once more.
+            Self::Key { problem: KeyProblem::Missing, .. }
+            | Self::Key { scope: Scope::Read, .. } => StatusCode::UNAUTHORIZED,
+            Self::Key { .. } | Self::NotYourPackage { .. } | Self::MayNotRestore { .. } => {
+                StatusCode::FORBIDDEN
+            }
+            Self::NoSuchAddress
+            | Self::NoSuchPackage(_)
+            | Self::NoSuchVersion { .. }
+            | Self::NoSuchUpload(_)
+            | Self::NoSuchFile { .. } => StatusCode::NOT_FOUND,
+            Self::VersionExists { .. } | Self::VersionDeleted { .. } => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Full | Self::Crowded | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// After how many seconds the client should try again, where that helps.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u16> {
+        match self {
+            Self::Unavailable(_) => Some(2),
+            Self::Crowded => Some(5),
+            // An upload takes its time.
+            Self::Full => Some(20),
+            _ => None,
+        }
+    }
+}
+
+impl Refusal {
+    /// What the status line says: what to do, in ASCII and with nothing of the request in
+    /// it. Clients print it where an operation fails, and only there.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnreadableUpload(_) => "The upload cannot be read: push the .nupkg again",
+            Self::CutOff(_) => "The upload ended too early: push again",
+            Self::TooSlow(_) => "The upload stood still or was too slow: push again",
+            Self::UnreadableDeclaration(_) => "The declaration of the upload cannot be read",
+            Self::NoSuchUpload(_) => "There is no such upload: begin it again",
+            Self::NotAsDeclared { .. } => "The upload is not the declared package",
+            Self::InvalidPackage(_) => "The package breaks a rule: see the warning for which",
+            Self::Key { problem, scope } => reason_of_key(*problem, *scope),
+            Self::NotYourPackage { .. } => {
+                "The ids of the API key do not cover this package: use another key"
+            }
+            Self::MayNotRestore { .. } => {
+                "The version was deleted: a key with the scope unlist can bring it back"
+            }
+            Self::NoSuchAddress => "There is nothing at this address: see /v3/index.json",
+            Self::NoSuchPackage(_) => "The feed has no such package: check the id",
+            Self::NoSuchVersion { .. } => "The feed has no such version: check id and version",
+            Self::NoSuchFile { .. } => "The package has no such file",
+            Self::VersionExists { .. } => {
+                "The version exists already: push a new version, or use --skip-duplicate"
+            }
+            Self::VersionDeleted { .. } => "The version was deleted: push a new version",
+            Self::TooLarge { .. } => "The package is larger than this feed takes",
+            Self::AnswerTooLarge => "The answer would be too large: ask for fewer results",
+            Self::Crowded => "The feed gives as many answers as it can: try again in a moment",
+            Self::DiskFull(_) => "The feed's disk is full: its operator has to make room",
+            Self::Full => "The feed receives as many packages as it can: try again in a moment",
+            Self::Unavailable(_) => "The feed is busy: try again in a moment",
+            Self::Broken(_) => "The feed failed: try again, and tell its operator",
+        }
+    }
+
+    /// Logs what the client is not told.
+    pub fn log(&self) {
+        let status = self.status().as_u16();
+        if status < 500 {
+            tracing::info!(http.status = status, "refused: {}", one_line(&self.to_string()));
+            return;
+        }
+        let mut causes = String::new();
+        let mut cause: Option<&dyn Error> = self.source();
+        while let Some(error) = cause {
+            causes.push_str(": ");
+            causes.push_str(&error.to_string());
+            cause = error.source();
+        }
+        tracing::error!(http.status = status, "failed{causes}");
+    }
+}
+
+fn words_of_key(problem: KeyProblem, scope: Scope) -> String {
+    match (problem, scope) {
+        (KeyProblem::Missing, Scope::Read) => "no key was sent; put one with the scope read into \
+            nuget.config, as the password of this package source"
+            .to_owned(),
+        (KeyProblem::Missing, _) => "no API key was sent; pass one with --api-key".to_owned(),
+        (KeyProblem::Unknown, _) => "the feed does not know this API key; check that it was \
+            copied whole and is one of this feed, or ask for another one"
+            .to_owned(),
+        (KeyProblem::Ended, _) => {
+            "the API key has expired or was revoked; ask for another one".to_owned()
+        }
+        (KeyProblem::LacksScope, scope) => {
+            format!("the API key may not do this; use one with the scope {scope}")
+        }
+    }
+}
+
+fn reason_of_key(problem: KeyProblem, scope: Scope) -> &'static str {
+    match (problem, scope) {
+        (KeyProblem::Missing, Scope::Read) => {
+            "No key was sent: put one into nuget.config as the password of this source"
+        }
+        (KeyProblem::Missing, _) => "No API key was sent: pass one with --api-key",
+        (KeyProblem::Unknown, _) => "The feed does not know this API key: check it",
+        (KeyProblem::Ended, _) => "The API key has expired or was revoked: ask for another one",
+        (KeyProblem::LacksScope, Scope::Read) => {
+            "The API key may not read: use one with the scope read"
+        }
+        (KeyProblem::LacksScope, Scope::Push) => {
+            "The API key may not push: use one with the scope push"
+        }
+        (KeyProblem::LacksScope, Scope::Unlist) => {
+            "The API key may not unlist or relist: use one with the scope unlist"
+        }
+        (KeyProblem::LacksScope, Scope::Admin) => {
+            "The API key may not do this: use one with the scope admin"
+        }
+    }
+}
+
+impl From<PackageError> for Refusal {
+    fn from(error: PackageError) -> Self {
+        match error {
+            PackageError::Archive(_) | PackageError::Nuspec(_) => Self::InvalidPackage(error),
+            PackageError::Unreadable(_) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+/// `text` as one line of printable ASCII, fit for a header: what came out of a
+/// package may hold anything, and be of any length.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    // nuget.org cuts its reason phrases here.
+    const LONGEST: usize = 512;
+    text.chars()
+        .map(|c| match c {
+            ' '..='~' => c,
+            c if c.is_whitespace() => ' ',
+            _ => '?',
+        })
+        .take(LONGEST)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_status_and_says_what_to_do() {
+        let id = || PackageId::parse("Acme.Core").unwrap();
+        let version = || "1.2.3".parse::<Version>().unwrap();
+        let table: Vec<String> = [
+            Refusal::UnreadableUpload("no boundary".to_owned()),
+            Refusal::CutOff("reset".into()),
+            Refusal::TooSlow("silence".into()),
+            Refusal::UnreadableDeclaration("no size".to_owned()),
+            Refusal::NoSuchUpload("01J".to_owned()),
+            Refusal::NotAsDeclared {
+                declared: "Acme 1.0.0".to_owned(),
+                found: "Acme 2.0.0".to_owned(),
+            },
+            Refusal::Full,
+            Refusal::InvalidPackage(nupkg::ArchiveError::NoNuspec.into()),
+            Refusal::Key { problem: KeyProblem::Missing, scope: Scope::Read },
+            Refusal::Key { problem: KeyProblem::Missing, scope: Scope::Push },
+            Refusal::Key { problem: KeyProblem::Unknown, scope: Scope::Read },
+            Refusal::Key { problem: KeyProblem::Unknown, scope: Scope::Push },
+            Refusal::Key { problem: KeyProblem::Ended, scope: Scope::Push },
+            Refusal::Key { problem: KeyProblem::LacksScope, scope: Scope::Read },
+            Refusal::Key { problem: KeyProblem::LacksScope, scope: Scope::Push },
+            Refusal::Key { problem: KeyProblem::LacksScope, scope: Scope::Unlist },
+            Refusal::Key { problem: KeyProblem::LacksScope, scope: Scope::Admin },
+            Refusal::MayNotRestore { id: id(), version: version() },
+            Refusal::AnswerTooLarge,
+            Refusal::Crowded,
+            Refusal::DiskFull("secret".into()),
+            Refusal::NotYourPackage { key: "ci".parse().unwrap(), id: id() },
+            Refusal::NoSuchAddress,
+            Refusal::NoSuchPackage(id()),
+            Refusal::NoSuchVersion { id: id(), version: version() },
+            Refusal::NoSuchFile { id: id(), version: version() },
+            Refusal::VersionExists { id: id(), version: version() },
+            Refusal::VersionDeleted { id: id(), version: version() },
+            Refusal::TooLarge { limit: 1024 },
+            Refusal::Unavailable("secret".into()),
+            Refusal::Broken("secret".into()),
+        ]
+        .iter()
+        .map(|refusal| {
+            let reason = refusal.reason();
+            assert!(
+                reason.len() <= 100 && reason.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            );
+            format!("{} {refusal}\n    {reason}", refusal.status().as_u16())
+        })
+        .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+
+    #[test]
+    fn a_hostile_text_becomes_one_printable_line() {
+        assert_eq!(one_line("a\r\nX-Evil: 1\u{0}é"), "a  X-Evil: 1??");
+        assert_eq!(one_line(&"x".repeat(9999)).len(), 512);
+    }
+
+    #[test]
+    fn who_may_succeed_later_is_told_when() {
+        assert_eq!(Refusal::Unavailable("no answer".into()).retry_after(), Some(2));
+        assert_eq!(Refusal::Full.retry_after(), Some(20));
+        assert_eq!(Refusal::Crowded.retry_after(), Some(5));
+        assert_eq!(Refusal::NoSuchAddress.retry_after(), None);
+    }
+
+    #[test]
+    fn the_log_tells_what_failed_from_what_was_refused() {
+        let refused = crate::logged(|| Refusal::NoSuchAddress.log());
+        assert!(refused.contains("INFO") && refused.contains("refused: "), "{refused}");
+        let causes: [Refusal; 2] = [
+            Refusal::Broken("the table is full".into()),
+            Refusal::Unavailable("the table is full".into()),
+        ];
+        for failed in causes {
+            let failed = crate::logged(|| failed.log());
+            assert!(failed.contains("ERROR"), "{failed}");
+            assert!(failed.contains("failed: the table is full"), "{failed}");
+        }
+    }
+}

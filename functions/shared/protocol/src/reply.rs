@@ -1,0 +1,214 @@
+//! Replies: the few shapes that all verbs answer in.
+
+use std::fmt::Display;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::{Body, Refusal, one_line};
+
+/// A reply of a verb.
+pub type Reply = Response<Body>;
+
+/// What NuGet clients print of any answer; they show no bodies.
+const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
+
+/// What a refusal says, for where clients look for it.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// In full, as one line.
+    pub(crate) detail: String,
+    /// As the status line says it.
+    pub reason: &'static str,
+}
+
+impl Words {
+    /// The words that `reply` refuses with.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Option<&Self> {
+        reply.extensions().get()
+    }
+
+    /// Lets a client that asked with `method` print them. Only on what ends an operation:
+    /// clients print the header of every answer, also of one that they try again and get
+    /// past, and `-warnaserror` makes a failed build of that (seen with SDK 10). So not on
+    /// a read, nor where a write is tried again: with credentials after 401, and as it is
+    /// after 408, 429 and failures.
+    pub fn warn(method: &Method, reply: &mut Reply) {
+        let is_write = [Method::PUT, Method::POST, Method::DELETE].contains(method);
+        let is_tried_again =
+            [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
+                .contains(&reply.status());
+        if !is_write || is_tried_again || !reply.status().is_client_error() {
+            return;
+        }
+        let warning = Self::of(reply).and_then(|words| HeaderValue::from_str(&words.detail).ok());
+        if let Some(warning) = warning {
+            reply.headers_mut().insert(WARNING, warning);
+        }
+    }
+}
+
+/// An empty reply.
+#[must_use]
+pub fn status(status: StatusCode) -> Reply {
+    let mut reply = Response::new(Body::empty());
+    *reply.status_mut() = status;
+    reply
+}
+
+/// 204.
+#[must_use]
+pub fn no_content() -> Reply {
+    status(StatusCode::NO_CONTENT)
+}
+
+/// How long a client may keep a reply, for itself alone: what a key opened is
+/// nobody else's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Until it asks again, which it must before every use.
+    Checked,
+    /// For a day: what is at this address never changes.
+    Unchanging,
+}
+
+/// 200 with a JSON document, to be asked about again.
+#[must_use]
+pub fn json(document: &impl Serialize) -> Reply {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => stream(Body::from(bytes), "application/json"),
+        Err(error) => Refusal::Broken(error.into()).into(),
+    }
+}
+
+/// 200 with a JSON document, tagged by what is in it: the tag changes when the answer does,
+/// and tells nothing else.
+#[must_use]
+pub fn json_tagged(document: &impl Serialize) -> Reply {
+    match serde_json::to_vec(document) {
+        Ok(bytes) => {
+            let tag = BASE64_STANDARD.encode(Sha256::digest(&bytes));
+            let reply = stream(Body::from(bytes), "application/json");
+            tagged(reply, &tag, Lifetime::Checked)
+        }
+        Err(error) => Refusal::Broken(error.into()).into(),
+    }
+}
+
+/// Marks what was answered before all changes were read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Behind;
+
+/// `reply`, which does not hold the newest changes yet. Says so, for who waits for one.
+#[must_use]
+pub fn behind(mut reply: Reply) -> Reply {
+    let value = HeaderValue::from_static("behind");
+    reply.headers_mut().insert(HeaderName::from_static("x-nuthatch-index"), value);
+    reply.extensions_mut().insert(Behind);
+    reply
+}
+
+/// 200 with a body of the given type, to be asked about again.
+#[must_use]
+pub fn stream(body: Body, content_type: &'static str) -> Reply {
+    let mut reply = Response::new(body);
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}
+
+/// `reply` with a tag that changes whenever what is at its address does.
+#[must_use]
+pub fn tagged(mut reply: Reply, tag: &impl Display, lifetime: Lifetime) -> Reply {
+    // Weak, because the same document goes out with and without gzip; and of
+    // this version of the feed, because the next one may write it differently.
+    let tag = format!("W/\"{tag}-{}\"", env!("CARGO_PKG_VERSION"));
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        reply.headers_mut().insert(ETAG, tag);
+    }
+    if lifetime == Lifetime::Unchanging {
+        let kept = HeaderValue::from_static("private, max-age=86400, immutable");
+        reply.headers_mut().insert(CACHE_CONTROL, kept);
+    }
+    reply
+}
+
+/// `reply` as bytes that came out of a package: whatever they are, a browser
+/// that opens them runs, loads and frames nothing.
+#[must_use]
+pub fn contained(mut reply: Reply) -> Reply {
+    const NOTHING: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
+    let policy = HeaderValue::from_static(NOTHING);
+    reply.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    reply
+}
+
+/// `reply` with words that NuGet clients print.
+#[must_use]
+pub fn warned(mut reply: Reply, warning: Option<&'static str>) -> Reply {
+    if let Some(warning) = warning {
+        reply.headers_mut().insert(WARNING, HeaderValue::from_static(warning));
+    }
+    reply
+}
+
+/// 302 to `address`, which nobody may keep.
+#[must_use]
+pub fn redirect(address: &str) -> Reply {
+    let mut reply = status(StatusCode::FOUND);
+    let Ok(location) = HeaderValue::from_str(address) else {
+        return Refusal::Broken("the address is not one for a header".into()).into();
+    };
+    reply.headers_mut().insert(LOCATION, location);
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}
+
+impl From<Refusal> for Reply {
+    /// A problem document (RFC 9457), and the same words beside it. Logs what
+    /// the client is not told.
+    fn from(refusal: Refusal) -> Self {
+        let status = refusal.status();
+        refusal.log();
+        let detail = one_line(&refusal.to_string());
+        let problem = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": detail,
+        });
+        let mut reply = stream(Body::from(problem.to_string()), "application/problem+json");
+        *reply.status_mut() = status;
+        if let Some(seconds) = refusal.retry_after() {
+            reply.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        reply.extensions_mut().insert(Words { detail, reason: refusal.reason() });
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_changes_is_kept_for_a_day() {
+        let kept = |lifetime| {
+            let reply = stream(Body::empty(), "text/plain");
+            tagged(reply, &"a", lifetime).headers()[CACHE_CONTROL].clone()
+        };
+        assert_eq!(kept(Lifetime::Unchanging), "private, max-age=86400, immutable");
+        assert_eq!(kept(Lifetime::Checked), "private, no-cache");
+    }
+}

@@ -1,0 +1,80 @@
+//! Requests: what the gateway tells a verb besides the HTTP request itself.
+
+use std::collections::HashMap;
+
+use crate::Body;
+
+/// A request to a verb. The gateway adds a [`Caller`](crate::Caller), [`PathParameters`] and
+/// a [`BaseUrl`] to its extensions.
+pub type Request = http::Request<Body>;
+
+/// The variable parts of the request's path, decoded once: `+` is a plus.
+#[derive(Debug, Clone, Default)]
+pub struct PathParameters(pub HashMap<String, String>);
+
+impl PathParameters {
+    /// The variable parts of `path`, where `pattern` matches it, strictly: a slash at its
+    /// end is a part of it. The pattern is like `/v3/{id}/index.json` or `/{proxy+}`.
+    #[must_use]
+    pub fn in_path(pattern: &str, path: &str) -> Option<Self> {
+        crate::pattern::parameters(pattern, path).map(Self)
+    }
+
+    /// The part called `name`; empty where the route has none.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The parameters of `request`.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+}
+
+/// The address that a request came from, as far as the gateway knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub std::net::IpAddr);
+
+impl Peer {
+    /// Where `request` came from.
+    #[must_use]
+    pub fn of(request: &Request) -> Option<Self> {
+        request.extensions().get::<Self>().copied()
+    }
+}
+
+/// The address that the feed's documents and links begin with, without a slash
+/// at its end.
+#[derive(Debug, Clone)]
+pub struct BaseUrl(pub String);
+
+impl BaseUrl {
+    /// Its two parts: scheme and host; and the path at that host, if any.
+    #[must_use]
+    pub fn split(&self) -> (&str, &str) {
+        let host = self.0.find("://").map_or(0, |at| at + "://".len());
+        let rest = self.0.get(host..).unwrap_or_default();
+        let end = rest.find('/').map_or(self.0.len(), |at| host + at);
+        self.0.split_at_checked(end).unwrap_or((&self.0, ""))
+    }
+
+    /// The address that the links of `request`'s reply begin with.
+    #[must_use]
+    pub fn of(request: &Request) -> &str {
+        request.extensions().get::<Self>().map_or("", |base| base.0.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_its_host_and_a_path() {
+        for (host, path) in [("https://a", "/b/c"), ("http://a:80", ""), ("", "/b"), ("a", "")] {
+            assert_eq!(BaseUrl(format!("{host}{path}")).split(), (host, path));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Routes: the method and path that a verb answers, and what a caller needs for it.
+
+use access::Scope;
+use http::Method;
+
+use crate::PathParameters;
+
+/// A route of a verb. None can be written without saying who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The methods.
+    pub methods: &'static [Method],
+    /// The path, its variable parts in braces.
+    pub path: &'static str,
+    /// Who may ask.
+    pub access: Access,
+    /// What an answer takes.
+    pub work: Work,
+}
+
+/// What a caller needs for a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: the authorizer is not asked.
+    Open,
+    /// A key with this scope. Where reading is open to all, `read` needs none.
+    Key(Scope),
+}
+
+/// What it takes to answer, which decides how many are answered at once on one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Little memory, or none that the answer holds.
+    Little,
+    /// A document of all versions of a package.
+    Document,
+    /// A search.
+    Search,
+}
+
+impl Route {
+    /// GET and HEAD of `path`.
+    #[must_use]
+    pub const fn read(path: &'static str, access: Access) -> Self {
+        Self::new(&[Method::GET, Method::HEAD], path, access)
+    }
+
+    /// PUT to `path`.
+    #[must_use]
+    pub const fn put(path: &'static str, access: Access) -> Self {
+        Self::new(&[Method::PUT], path, access)
+    }
+
+    /// POST to `path`.
+    #[must_use]
+    pub const fn post(path: &'static str, access: Access) -> Self {
+        Self::new(&[Method::POST], path, access)
+    }
+
+    /// DELETE of `path`.
+    #[must_use]
+    pub const fn delete(path: &'static str, access: Access) -> Self {
+        Self::new(&[Method::DELETE], path, access)
+    }
+
+    const fn new(methods: &'static [Method], path: &'static str, access: Access) -> Self {
+        Self { methods, path, access, work: Work::Little }
+    }
+
+    /// The same route, whose answers take as much as `work`.
+    #[must_use]
+    pub const fn takes(self, work: Work) -> Self {
+        Self { methods: self.methods, path: self.path, access: self.access, work }
+    }
+
+    /// The variable parts of `path`, where the route answers `method` there. A path
+    /// matches strictly: a slash at its end is a part of it.
+    #[must_use]
+    pub fn matches(&self, method: &Method, path: &str) -> Option<PathParameters> {
+        let answers = self.methods.contains(method);
+        answers.then(|| PathParameters::in_path(self.path, path)).flatten()
+    }
+}
+
+/// The one of `routes` that answers `method` at `path`, and the variable parts of the
+/// path: a written part is closer than a variable one.
+pub fn closest<'a, T>(
+    routes: impl Iterator<Item = (T, &'a Route)>,
+    method: &Method,
+    path: &str,
+) -> Option<(T, &'a Route, PathParameters)> {
+    routes
+        .filter_map(|(of, route)| Some((of, route, route.matches(method, path)?)))
+        .min_by_key(|(_, _, parameters)| parameters.0.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_route_answers_its_methods_at_its_path() {
+        let read = Access::Key(Scope::Read);
+        let routes = [
+            Route::read("/v3/{id}/{leaf}", read),
+            Route::read("/v3/{id}/index.json", Access::Open).takes(Work::Document),
+        ];
+        let find = |method, path| {
+            let found = closest(routes.iter().enumerate(), &method, path)?;
+            Some((found.0, found.2.get("id").to_owned()))
+        };
+        assert_eq!(find(Method::GET, "/v3/a/index.json"), Some((1, "a".to_owned())));
+        assert_eq!(find(Method::HEAD, "/v3/a/b"), Some((0, "a".to_owned())));
+        assert_eq!(find(Method::POST, "/v3/a/b"), None);
+        assert_eq!(find(Method::GET, "/v3/a/b/"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! The feed's state in `DynamoDB` and S3.
+//!
+//! A package version is one row in the table that points to one write-once
+//! object in the bucket; the row's conditional write is the only commit there
+//! is ([`Table::commit`]).
+
+mod aws;
+mod content;
+mod files;
+mod memory;
+mod names;
+mod objects;
+mod refusals;
+mod releases;
+mod table;
+
+pub use aws::Aws;
+pub use content::{Content, FileBody, Spool, Spooling};
+pub use files::AttachedFile;
+pub use memory::Memory;
+pub use names::{BucketName, TableName};
+pub use objects::{
+    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage, Objects, Parts,
+    Place, RedirectLifetime, RemoteObject, Stored, UploadAddress, UploadLifetime,
+};
+pub use refusals::stamped;
+pub use releases::Releases;
+pub use table::{
+    Change, Changes, Commit, Deletion, Dependency, DependencyGroup, Listing, LoggedChange,
+    Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, State, Table, TableError,
+    VersionRow, timestamp,
+};

@@ -1,0 +1,341 @@
+//! The bucket: packages as write-once objects.
+
+mod list;
+mod marks;
+mod parts;
+mod remote;
+mod uploads;
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use nupkg::{PackageId, Version};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use crate::aws::patience;
+use crate::{AttachedFile, BucketName, Content};
+use protocol::{Body, BoxError};
+
+pub use list::{ListedObject, ObjectKind, ObjectName, ObjectPage, Place};
+pub use parts::Parts;
+pub use remote::RemoteObject;
+pub use uploads::{Stored, UploadAddress, UploadLifetime};
+
+/// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg`, and below
+/// `uploads/` while it is not known whether it is a package. No other push can have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectKey(String);
+
+impl ObjectKey {
+    /// A key that nobody has.
+    #[must_use]
+    pub fn unique(id: &PackageId, version: &Version) -> Self {
+        Self::of(id, version, Ulid::new())
+    }
+
+    /// The key of the push that is called `ulid`.
+    #[must_use]
+    pub fn of(id: &PackageId, version: &Version, ulid: Ulid) -> Self {
+        Self(format!("{PACKAGES}{}/{}/{ulid}.nupkg", id.key(), version.key()))
+    }
+
+    /// The key of a file out of the package, which stands beside it.
+    #[must_use]
+    pub fn attached(&self, file: AttachedFile) -> Self {
+        self.with_extension(file.extension())
+    }
+
+    fn with_extension(&self, extension: &str) -> Self {
+        let stem = self.0.strip_suffix(".nupkg").unwrap_or(&self.0);
+        Self(format!("{stem}.{extension}"))
+    }
+
+    /// Where the package of this key is uploaded to.
+    #[must_use]
+    pub fn upload(&self) -> Self {
+        let place = self.0.strip_prefix(PACKAGES).unwrap_or(&self.0);
+        Self(format!("{UPLOADS}{place}"))
+    }
+
+    /// The part of the key that no other push has.
+    #[must_use]
+    pub fn ulid(&self) -> &str {
+        let name = self.0.rsplit('/').next().unwrap_or_default();
+        name.split('.').next().unwrap_or_default()
+    }
+
+    /// What the package is called as a file: `<id>.<version>.nupkg`.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let mut segments = self.0.split('/').skip(1);
+        let mut segment = || segments.next().unwrap_or_default();
+        format!("{}.{}.nupkg", segment(), segment())
+    }
+
+    /// The key as S3 takes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Below it are the packages, and the marks that say which of them were committed.
+pub(crate) const PACKAGES: &str = "packages/";
+/// Below it is what was uploaded and not committed yet. The bucket forgets it after a day
+/// (template.yaml; a server's own sweep).
+pub(crate) const UPLOADS: &str = "uploads/";
+
+/// The key of the snapshot that search starts from: the one object that is
+/// written more than once.
+const SNAPSHOT: &str = "search/snapshot";
+
+/// The bucket did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// It cannot be said whether it was done; trying again may help.
+    #[error("the bucket did not {action}")]
+    Unavailable {
+        /// What was asked of it.
+        action: &'static str,
+        /// Why it was not done.
+        source: BoxError,
+    },
+    /// A row points to an object that does not exist.
+    #[error("the object {0} is missing")]
+    Missing(ObjectKey),
+}
+
+/// How long a redirect to S3 opens the package it names. Default 5 minutes:
+/// clients follow at once, and the download may go on after it.
+#[derive(Debug, Clone, Copy)]
+pub struct RedirectLifetime(pub Duration);
+
+impl Default for RedirectLifetime {
+    fn default() -> Self {
+        Self(Duration::from_mins(5))
+    }
+}
+
+/// The bucket.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    client: aws_sdk_s3::Client,
+    bucket: BucketName,
+    parts: Parts,
+    mount: String,
+}
+
+impl Objects {
+    /// The objects of `bucket`.
+    #[must_use]
+    pub fn new(client: aws_sdk_s3::Client, bucket: BucketName) -> Self {
+        Self { client, bucket, parts: Parts::default(), mount: String::new() }
+    }
+
+    /// The same objects, as clients reach them at `path` of the host that they are
+    /// at. What stands there takes the path off.
+    #[must_use]
+    pub fn mounted_at(self, path: &str) -> Self {
+        Self { mount: path.to_owned(), ..self }
+    }
+
+    /// The same objects, large ones stored in such parts.
+    #[must_use]
+    pub fn in_parts(self, parts: Parts) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Stores `content`, whose SHA-256 the bucket proves: of the whole, or of
+    /// each part. One call; two and one for each part of what is large.
+    ///
+    /// # Errors
+    /// The bucket did not say that it has the object.
+    pub async fn put(
+        &self,
+        key: &ObjectKey,
+        content: &Content,
+        sha256: &[u8; 32],
+    ) -> Result<(), ObjectError> {
+        if content.size() > self.parts.above {
+            return self.put_in_parts(key, content).await;
+        }
+        let put = self
+            .client
+            .put_object()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .if_none_match("*")
+            .content_type("application/octet-stream")
+            .content_length(content.size().try_into().unwrap_or(i64::MAX))
+            .checksum_sha256(BASE64_STANDARD.encode(sha256))
+            .body(content.to_byte_stream(0..content.size()))
+            .customize()
+            .config_override(waiting(content.size()))
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            // The key is ours alone: an object there is this upload, whose
+            // answer an earlier attempt did not get.
+            Err(error) if is_status(&error, 412) => Ok(()),
+            Err(error) => Err(unavailable("store the package", error)),
+        }
+    }
+
+    /// An address that anybody can get the object from for a while, as a file
+    /// called `file_name`. No call.
+    ///
+    /// # Errors
+    /// There are no credentials to sign it with.
+    pub async fn address(
+        &self,
+        key: &ObjectKey,
+        file_name: &str,
+        lifetime: RedirectLifetime,
+    ) -> Result<String, ObjectError> {
+        let config = PresigningConfig::expires_in(lifetime.0)
+            .map_err(|error| unavailable("sign an address", error))?;
+        let request = self
+            .client
+            .get_object()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .response_content_type("application/octet-stream")
+            .response_content_disposition(format!("attachment; filename=\"{file_name}\""))
+            .presigned(config)
+            .await
+            .map_err(|error| unavailable("sign an address", error))?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// The object's bytes, or those in `part`, as they come. One call.
+    ///
+    /// # Errors
+    /// The object is missing, or the bucket did not answer.
+    pub async fn get(
+        &self,
+        key: &ObjectKey,
+        part: Option<Range<u64>>,
+    ) -> Result<Body, ObjectError> {
+        let range = part.map(|part| format!("bytes={}-{}", part.start, part.end.saturating_sub(1)));
+        let get = self.client.get_object().bucket(self.bucket.as_str()).key(key.as_str());
+        match get.set_range(range).send().await {
+            Ok(object) => Ok(Body::stream(object.body.into_inner())),
+            Err(error) if is_status(&error, 404) => Err(ObjectError::Missing(key.clone())),
+            Err(error) => Err(unavailable("give out the package", error)),
+        }
+    }
+
+    /// The snapshot that search starts from; none where there is none yet. One
+    /// call.
+    ///
+    /// # Errors
+    /// The bucket did not answer.
+    pub async fn read_snapshot(&self) -> Result<Option<Bytes>, ObjectError> {
+        let got = self.client.get_object().bucket(self.bucket.as_str()).key(SNAPSHOT).send().await;
+        match got {
+            Ok(object) => {
+                let bytes = object.body.collect().await;
+                let bytes = bytes.map_err(|error| unavailable("give out the snapshot", error))?;
+                Ok(Some(bytes.into_bytes()))
+            }
+            // Who may not list a bucket is told 403 of what is not there.
+            Err(error) if is_status(&error, 404) || is_status(&error, 403) => {
+                tracing::warn!("there is no snapshot of the index yet");
+                Ok(None)
+            }
+            Err(error) => Err(unavailable("give out the snapshot", error)),
+        }
+    }
+
+    /// Replaces the snapshot that search starts from. One call.
+    ///
+    /// # Errors
+    /// The bucket did not say that it has the snapshot.
+    pub async fn write_snapshot(&self, bytes: Bytes) -> Result<(), ObjectError> {
+        let size = bytes.len() as u64;
+        self.client
+            .put_object()
+            .bucket(self.bucket.as_str())
+            .key(SNAPSHOT)
+            .content_type("application/octet-stream")
+            .checksum_sha256(BASE64_STANDARD.encode(Sha256::digest(&bytes)))
+            .body(bytes.into())
+            .customize()
+            .config_override(waiting(size))
+            .send()
+            .await
+            .map_err(|error| unavailable("store the snapshot", error))?;
+        Ok(())
+    }
+
+    /// Deletes an object that nothing points to, if it can.
+    pub async fn discard(&self, key: &ObjectKey) {
+        if let Err(error) = self.delete(key).await {
+            tracing::warn!(object = %key, "left an object that nothing points to: {error}");
+        }
+    }
+
+    /// Deletes the object; the bucket keeps its bytes for its recycle period.
+    /// One call.
+    ///
+    /// # Errors
+    /// The bucket did not say that the object is gone.
+    pub async fn delete(&self, key: &ObjectKey) -> Result<(), ObjectError> {
+        self.client
+            .delete_object()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .send()
+            .await
+            .map_err(|error| unavailable("delete the package", error))?;
+        Ok(())
+    }
+}
+
+/// The settings of a call that sends so many bytes.
+fn waiting(bytes: u64) -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(patience(bytes)).build();
+    aws_sdk_s3::config::Builder::new().timeout_config(timeouts)
+}
+
+fn unavailable(action: &'static str, error: impl Into<BoxError>) -> ObjectError {
+    ObjectError::Unavailable { action, source: error.into() }
+}
+
+fn is_status<E: ProvideErrorMetadata>(error: &SdkError<E>, status: u16) -> bool {
+    error.raw_response().is_some_and(|response| response.status().as_u16() == status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_the_push_and_what_it_pushed() {
+        let (id, version) = (PackageId::parse("Acme.Core").unwrap(), "1.0-RC".parse().unwrap());
+        let key = ObjectKey::of(&id, &version, Ulid::nil());
+        let push = "00000000000000000000000000";
+        assert_eq!(key.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.nupkg"));
+        assert_eq!(key.ulid(), push);
+        assert_eq!(key.file_name(), "acme.core.1.0.0-rc.nupkg");
+        assert_eq!(key.upload().as_str(), format!("uploads/acme.core/1.0.0-rc/{push}.nupkg"));
+        let readme = key.attached(AttachedFile::Readme);
+        assert_eq!(readme.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.readme"));
+    }
+}

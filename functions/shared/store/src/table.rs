@@ -1,0 +1,191 @@
+//! The table: the feed's only truth.
+
+mod audit;
+mod changes;
+mod keys;
+mod packages;
+mod rows;
+mod versions;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+pub use audit::{Row, RowPosition, Rows};
+pub use changes::{Changes, LoggedChange};
+pub use packages::Stamped;
+pub use rows::{
+    Change, Dependency, DependencyGroup, Metadata, Release, Stamp, State, VersionRow, timestamp,
+};
+pub use versions::{Commit, Deletion, Listing};
+
+use crate::TableName;
+use protocol::BoxError;
+
+/// The feed's table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: aws_sdk_dynamodb::Client,
+    name: TableName,
+}
+
+/// The table did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// It cannot be said whether it was done; trying again may help.
+    #[error("the table did not {action}")]
+    Unavailable {
+        /// What was asked of it.
+        action: &'static str,
+        /// Why it was not done.
+        source: BoxError,
+    },
+    /// A row is not what this version of the feed writes.
+    #[error("a row of the table cannot be read")]
+    Unreadable {
+        /// What is wrong with it.
+        source: BoxError,
+    },
+}
+
+/// An item as `DynamoDB` takes and gives it.
+type Item = HashMap<String, AttributeValue>;
+
+impl Table {
+    /// The table called `name`.
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, name: TableName) -> Self {
+        Self { client, name }
+    }
+
+    /// The item at a key, as the last finished write left it. One call.
+    async fn item(
+        &self,
+        action: &'static str,
+        (pk, sk): (String, String),
+    ) -> Result<Option<Item>, TableError> {
+        let got = self
+            .client
+            .get_item()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| unavailable(action, error))?;
+        Ok(got.item)
+    }
+
+    /// The items of a partition whose sort keys are in `range`, both ends
+    /// included, in their order, as the last finished writes left them; all
+    /// attributes where none are named. One call per MB.
+    async fn items(
+        &self,
+        action: &'static str,
+        pk: &str,
+        range: (&str, &str),
+        attributes: &[&str],
+    ) -> Result<Vec<Item>, TableError> {
+        let mut items = Vec::new();
+        let take = |item| {
+            items.push(item);
+            Ok(())
+        };
+        self.each_item(action, pk, range, attributes, take).await?;
+        Ok(items)
+    }
+
+    /// The same, each item on its own: no more than a page of them is held, where what is
+    /// made of an item takes less.
+    async fn each_item(
+        &self,
+        action: &'static str,
+        pk: &str,
+        range: (&str, &str),
+        attributes: &[&str],
+        mut take: impl FnMut(Item) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
+        let mut start = None;
+        loop {
+            let page = self
+                .range(pk, range, attributes)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| unavailable(action, error))?;
+            page.items.unwrap_or_default().into_iter().try_for_each(&mut take)?;
+            match page.last_evaluated_key {
+                Some(key) if !key.is_empty() => start = Some(key),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn range(
+        &self,
+        pk: &str,
+        (first, last): (&str, &str),
+        attributes: &[&str],
+    ) -> QueryFluentBuilder {
+        // By placeholders: some names are reserved words.
+        let names: HashMap<String, String> =
+            attributes.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+        let projection = names.keys().cloned().collect::<Vec<_>>().join(", ");
+        self.client
+            .query()
+            .table_name(self.name.as_str())
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
+            .expression_attribute_values(":last", AttributeValue::S(last.to_owned()))
+            .limit(MOST_ROWS)
+            .set_projection_expression((!names.is_empty()).then_some(projection))
+            .set_expression_attribute_names((!names.is_empty()).then_some(names))
+            .consistent_read(true)
+    }
+}
+
+/// The most rows that a query looks at: more than the 1 MB that it may (AWS quota)
+/// holds of the smallest. An engine on this machine reads all it may.
+const MOST_ROWS: i32 = 6_000;
+
+/// Behind every sort key that begins with `prefix`: ids, versions and key names
+/// are ASCII.
+fn end_of(prefix: &str) -> String {
+    format!("{prefix}~")
+}
+
+fn unavailable<E, R>(action: &'static str, error: SdkError<E, R>) -> TableError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    TableError::Unavailable { action, source: error.into() }
+}
+
+fn unreadable(source: impl Into<BoxError>) -> TableError {
+    TableError::Unreadable { source: source.into() }
+}
+
+fn from_item<T: serde::de::DeserializeOwned>(item: Item) -> Result<T, TableError> {
+    serde_dynamo::from_item(item).map_err(unreadable)
+}
+
+/// `row` as an item at its key.
+fn to_item(key: (String, String), row: &impl serde::Serialize) -> Result<Item, TableError> {
+    Ok(at_key(key, serde_dynamo::to_item(row).map_err(unreadable)?))
+}
+
+fn at_key((pk, sk): (String, String), mut item: Item) -> Item {
+    item.insert("pk".to_owned(), AttributeValue::S(pk));
+    item.insert("sk".to_owned(), AttributeValue::S(sk));
+    item
+}
+
+/// The text of an item's attribute.
+fn text(item: &Item, name: &str) -> Result<String, TableError> {
+    let text = item.get(name).and_then(|value| value.as_s().ok());
+    text.cloned().ok_or_else(|| unreadable("an attribute that is missing or no text"))
+}

@@ -1,0 +1,145 @@
+//! Every chore of the project, by its name: `cargo xtask CHORE [ARGUMENT …]`.
+//!
+//! A chore is a list of commands, and ends with the first one that fails.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output")]
+
+mod patches;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs};
+
+/// A chore: its name, its arguments, its purpose.
+const CHORES: [[&str; 3]; 9] = [
+    ["check", "", "format, template, lints, documentation: all that is quick to say"],
+    ["test", "[FILTER …]", "the tests, the proofs with a tenth of their counts"],
+    ["proof", "", "the whole proof: faults, orders, histories, kills, rebuilds, fuzzing, patches"],
+    ["fuzz", "[COUNT] [TARGET …]", "hostile bytes to every parser"],
+    ["patches", "[NAME …]", "breaks each invariant by a patch, and expects its test to fail"],
+    ["mutants", "[ARGUMENT …]", "mutants of the lines that differ from origin/main"],
+    ["lambda", "[--arm64 | --x86-64]", "builds the functions for Lambda"],
+    ["template", "[--check]", "assembles template.yaml"],
+    ["bench", "NAME [ARGUMENT …]", "a benchmark: reads, large, handlers, deployed"],
+];
+
+/// Packages that are workspaces of their own.
+const OTHERS: [&str; 1] = ["tests/fuzz/Cargo.toml"];
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let chore = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    let is_done = match chore.as_str() {
+        "check" => check(),
+        "test" => test(&rest),
+        "proof" => proof(),
+        "fuzz" => run("tests/fuzz/run", &rest),
+        "patches" => patches::all_are_caught(&rest),
+        "mutants" => mutants(&rest),
+        "lambda" => run("infra/build", &rest),
+        "template" => cargo(&[&["run", "--quiet", "--package", "template", "--"], rest.as_slice()]),
+        "bench" => bench(&rest),
+        _ => {
+            println!("cargo xtask CHORE\n");
+            for [name, arguments, purpose] in CHORES {
+                println!("  {:<32}{purpose}", format!("{name} {arguments}"));
+            }
+            chore.is_empty()
+        }
+    };
+    if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn check() -> bool {
+    let others =
+        OTHERS.iter().all(|manifest| cargo(&[&["fmt", "--manifest-path", manifest, "--check"]]));
+    others
+        && cargo(&[&["fmt", "--check"]])
+        && cargo(&[&["run", "--quiet", "--package", "template", "--", "--check"]])
+        && cargo(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]])
+        && run_with(
+            "cargo",
+            &["doc", "--workspace", "--no-deps"],
+            &[("RUSTDOCFLAGS", "-D warnings")],
+        )
+}
+
+/// With a seed that is new each time, which a proof that fails prints again.
+fn test(filter: &[&str]) -> bool {
+    let seed = env::var("NUTHATCH_SEED").unwrap_or_else(|_| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.as_nanos().to_string()
+    });
+    println!("NUTHATCH_SEED={seed}");
+    let arguments = [["test", "--workspace"].as_slice(), filter].concat();
+    run_with("cargo", &arguments, &[("NUTHATCH_SEED", &seed)])
+}
+
+fn proof() -> bool {
+    let proof = ["test", "--profile", "proof", "--package", "nuthatch-tests", "--test", "proof"];
+    run_with("cargo", &proof, &[("NUTHATCH_PROOF", "whole")])
+        && run("tests/fuzz/run", &["100000"])
+        && patches::all_are_caught(&[])
+        && run("infra/build", &["--x86-64"])
+        && bench(&["deployed"])
+}
+
+fn bench(arguments: &[&str]) -> bool {
+    let Some((name, rest)) = arguments.split_first() else {
+        eprintln!("name the benchmark: reads, large, handlers or deployed");
+        return false;
+    };
+    let bench = ["bench", "--package", "nuthatch-tests", "--bench", name];
+    // What was built for Lambda is measured, and not what measures it.
+    let profile: &[&str] = if *name == "deployed" { &["--profile", "dev"] } else { &[] };
+    let lambda = target().join("lambda");
+    let lambda = lambda.to_string_lossy();
+    let more = [("NUTHATCH_BOOTSTRAPS", lambda.as_ref())];
+    let more = if *name == "deployed" { more.as_slice() } else { &[] };
+    run_with("cargo", &[&bench, profile, &["--"], rest].concat(), more)
+}
+
+fn mutants(arguments: &[&str]) -> bool {
+    let diff = target().join("mutants.diff");
+    let text = Command::new("git").current_dir(root()).args(["diff", "origin/main"]).output();
+    let Ok(text) = text else { return false };
+    if fs::write(&diff, text.stdout).is_err() {
+        return false;
+    }
+    let diff = diff.to_string_lossy();
+    cargo(&[&["mutants", "--in-diff", &diff], arguments])
+}
+
+fn cargo(arguments: &[&[&str]]) -> bool {
+    run_with("cargo", &arguments.concat(), &[])
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    run_with(program, arguments, &[])
+}
+
+fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> bool {
+    println!("+ {program} {}", arguments.join(" "));
+    let program = if program.contains('/') { root().join(program) } else { program.into() };
+    let mut command = Command::new(&program);
+    command.current_dir(root()).args(arguments).envs(environment.iter().copied());
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("cannot run {}: {error}", program.display());
+            false
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder that builds go to.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
