@@ -1,4 +1,4 @@
-//! What a deployed feed costs: sizes, cold starts, times, memory, calls, money.
+//! The cost of a deployed feed: sizes, cold starts, times, memory, calls, money.
 //!
 //! `cargo bench -p nuthatch-tests --bench deployed [-- flat [PACKAGES] | FUNCTION …]` prints tables of
 //! the binaries that cargo-lambda built into the folder that `NUTHATCH_BOOTSTRAPS` names,
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use store::{BucketName, ObjectKey};
 use ulid::Ulid;
 
-/// What a function may have or take at most: MB of its binary when deflated, milliseconds
+/// The most that a function may have or take: MB of its binary when deflated, milliseconds
 /// until it is ready, milliseconds of its first invocation.
 const BUDGET: [f64; 3] = [6.0, 15.0, 25.0];
 /// And kB of memory after a hundred pushes of a MB.

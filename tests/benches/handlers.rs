@@ -1,4 +1,4 @@
-//! What a request costs a processor: in time, and in instructions, which are the same
+//! The cost of a request for a processor: in time, and in instructions, which are the same
 //! whatever else the machine does.
 //!
 //! `cargo bench -p nuthatch-tests --bench handlers` measures times with criterion, and
@@ -23,7 +23,7 @@ use store::Spooling;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
-/// What is measured, by name.
+/// The measured handlers, by name.
 const WORKS: [(&str, Setup); 5] = [
     ("inspection of 200 files", inspection),
     ("multipart of 1 MB, hashed", multipart),
@@ -37,7 +37,7 @@ const TIMES: u64 = 5;
 
 /// Something to do again and again, once it is set up.
 type Work = Box<dyn FnMut()>;
-/// What sets it up.
+/// Its preparation.
 type Setup = fn() -> Work;
 
 fn main() {

@@ -1,4 +1,4 @@
-//! What large packages cost: time beside the floor of writing and hashing the
+//! The cost of large packages: time beside the floor of writing and hashing the
 //! same bytes, the server's memory, and what a commit reads.
 //!
 //! `cargo bench -p nuthatch-tests --bench large`; with `clients` also what the

@@ -1,4 +1,4 @@
-//! What reading costs: in time, memory and capacity units.
+//! The cost of reading: in time, memory and capacity units.
 //!
 //! `cargo bench -p nuthatch-tests --bench reads [-- PACKAGES]` prints tables. With
 //! `wrk` on the PATH it also loads the command itself, over a socket. To write the
@@ -11,11 +11,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use access::{IdGlob, Scope};
-use finder::Finder;
 use http_body_util::BodyExt;
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
 use nuthatch_tests::{Loader, Meter, Server, commit, functions_on, verb};
 use protocol::{BaseUrl, Body, PathParameters, Request};
+use search_index::SearchIndex;
 use store::{Aws, BucketName, Objects, Table, TableName};
 use ulid::Ulid;
 
@@ -178,15 +178,15 @@ fn percentiles(name: &str, mut times: Vec<Duration>) {
     println!("{name:<44} p50 {half:>7.2} ms   p99 {most:>7.2} ms   max {all:>7.2} ms");
 }
 
-fn finder(engines: &Engines) -> Finder {
+fn index(engines: &Engines) -> SearchIndex {
     let Aws { dynamodb, s3 } = engines.aws();
     let objects = Objects::new(s3, BucketName::default());
-    Finder::new(Table::new(dynamodb, TableName::default()), objects)
+    SearchIndex::new(Table::new(dynamodb, TableName::default()), objects)
 }
 
 async fn compact(engines: &Engines) {
     let start = Instant::now();
-    let written = finder(engines).compact(Duration::from_hours(1)).await.unwrap();
+    let written = index(engines).compact(Duration::from_hours(1)).await.unwrap();
     let did = if written { "read and the snapshot written" } else { "looked for" };
     println!("\nchanges {did} in {:.1} s", start.elapsed().as_secs_f64());
     let s3 = engines.aws().s3;

@@ -35,7 +35,7 @@ async function open(options) {
   });
   page.on("pageerror", (error) => problems.push(`an error on ${page.url()}: ${error}`));
   page.on("console", (message) => {
-    // What the server refuses on purpose, the browser notes as an error.
+    // The browser logs a refusal that the test wants as an error.
     if (message.type() === "error" && !/status of 40[34]/.test(message.text())) {
       problems.push(`the console of ${page.url()}: ${message.text()}`);
     }

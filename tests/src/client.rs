@@ -14,7 +14,7 @@ pub struct Client {
     key: Option<String>,
 }
 
-/// What a client was answered.
+/// An answer as a client gets it.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status.
@@ -133,7 +133,7 @@ impl Client {
         ids.map(str::to_owned).collect()
     }
 
-    /// What autocomplete offers.
+    /// The completions.
     pub async fn complete(&self, query: &str) -> Vec<String> {
         let answer = self.get(&format!("/v3/autocomplete?{query}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{query}");

@@ -59,7 +59,7 @@ async fn answer(
     let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let path = path.strip_prefix("/feed").unwrap_or("/outside");
     let mut headers = parts.headers.clone();
-    // What is compressed could not be edited.
+    // Compressed answers could not be edited.
     headers.remove(ACCEPT_ENCODING);
     let answer = Box::pin(gateway.answer(parts.method, path, headers, body)).await;
     let is_json = answer.header(CONTENT_TYPE.as_str()).contains("json");

@@ -31,14 +31,14 @@ pub struct EngineServer {
     seen: Seen,
 }
 
-/// What its clients did, and what AWS would bill of it.
+/// The calls of its clients, and the bill that AWS would make of them.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     uses: Arc<Mutex<BTreeSet<Use>>>,
     bill: Arc<Mutex<Bill>>,
 }
 
-/// What AWS bills of calls.
+/// The parts of calls that AWS bills.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Bill {
     /// Calls to `DynamoDB`.
@@ -55,7 +55,7 @@ pub struct Bill {
     pub deletes: u32,
 }
 
-/// What a client of AWS does to what: IAM's name of the action, and the partition key
+/// An action of a client of AWS: IAM's name of it, and the partition key
 /// or the object's key.
 pub type Use = (String, String);
 
@@ -79,7 +79,7 @@ impl EngineServer {
         self.seen.uses.lock().unwrap().clone()
     }
 
-    /// What its clients cost since the last time this was asked.
+    /// The bill of its clients since the last time this was asked.
     #[must_use]
     pub fn take_bill(&self) -> Bill {
         std::mem::take(&mut *self.seen.bill.lock().unwrap())
@@ -135,7 +135,7 @@ impl Bill {
     }
 }
 
-/// What a call to `DynamoDB` does, each part of a transaction for itself.
+/// The actions of a call to `DynamoDB`, each part of a transaction for itself.
 fn table_uses(operation: &str, call: &Value) -> Vec<Use> {
     let partition = |key: &Value| key["pk"]["S"].as_str().unwrap_or("?").to_owned();
     let one = |action: &str, name: String| vec![(format!("dynamodb:{action}"), name)];
@@ -166,7 +166,7 @@ fn table_uses(operation: &str, call: &Value) -> Vec<Use> {
     }
 }
 
-/// What a request to S3 does.
+/// The action of a request to S3.
 fn bucket_uses(method: &Method, path: &str) -> Use {
     let key = path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
     let action = match *method {

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::Idle;
 
-/// What happens to a call.
+/// The fate of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It never arrives.
@@ -81,16 +81,16 @@ pub struct Faults {
     death: Arc<Notify>,
 }
 
-/// What happened so far.
+/// The calls so far.
 #[derive(Debug, Default)]
 struct SoFar {
     calls: usize,
     on_their_way: usize,
     /// The last call that met a fault.
     struck: Option<usize>,
-    /// What it asked for, until it is tried again: others may go on beside it.
+    /// Its request, until it is tried again: others may go on beside it.
     to_be_tried: Option<String>,
-    /// What of the plan came to pass.
+    /// The part of the plan that came to pass.
     passed: BTreeSet<usize>,
     /// Whether the bucket denied what it was asked for.
     bucket_denied: bool,
@@ -157,7 +157,7 @@ impl Faults {
         Faulty { engine, faults: self.clone() }
     }
 
-    /// What the next call meets.
+    /// The fate of the next call.
     fn next(&self, request: &HttpRequest) -> Option<Fault> {
         let mut so_far = self.so_far.lock().unwrap();
         let call = so_far.calls;
@@ -228,7 +228,7 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
         let death = Arc::clone(&self.faults.death);
         HttpConnectorFuture::new(async move {
             if let Some(done) = done {
-                // What it answers, nobody hears.
+                // Nobody hears its answer.
                 drop(done.await);
             }
             match fault {
@@ -265,7 +265,7 @@ fn is_of_table(request: &HttpRequest) -> bool {
     request.headers().contains_key("x-amz-target")
 }
 
-/// What the table's answers are.
+/// The type of the table's answers.
 const TABLE_TYPE: &str = "application/x-amz-json-1.0";
 
 /// A transaction's refusal because another one was at its second row.

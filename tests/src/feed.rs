@@ -15,12 +15,12 @@ use tempfile::TempDir;
 
 use crate::{Actor, Client, Faults, Loader, Recorder, commit};
 
-/// What a test wants of its feed.
+/// The options of a test's feed.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedOptions {
-    /// Who may read.
+    /// The callers that may read.
     pub read_access: ReadAccess,
-    /// What DELETE does.
+    /// The effect of DELETE.
     pub delete_behavior: DeleteBehavior,
     /// The largest package taken.
     pub package_bytes: u64,
@@ -124,7 +124,7 @@ impl TestFeed {
         }
     }
 
-    /// What functions on its table and bucket are made from.
+    /// The context of functions on its table and bucket.
     #[must_use]
     pub fn functions(&self) -> Context {
         functions_on(&self.aws)
@@ -287,7 +287,7 @@ impl TestFeed {
         self.gateway.compact().await.unwrap();
     }
 
-    /// What happened to version 1.0.0 of a package since `since`, by the names of the
+    /// The changes to version 1.0.0 of a package since `since`, by the names of the
     /// changes. Those of one millisecond are in no order.
     pub async fn changes_of(&self, id: &str, since: ulid::Ulid) -> BTreeMap<String, String> {
         let time = time::OffsetDateTime::now_utc();
@@ -307,7 +307,7 @@ impl TestFeed {
             .collect()
     }
 
-    /// What happened, in its order.
+    /// The log of changes, in its order.
     pub async fn changes(&self) -> Vec<String> {
         let rows = self.rows().await.into_iter();
         rows.filter(|(key, _)| key.starts_with("CHANGES#"))
@@ -326,7 +326,7 @@ pub fn is_mark(key: &str) -> bool {
     key.ends_with(".committed") || key.ends_with(".deleted")
 }
 
-/// What functions on the engines' table and bucket are made from.
+/// The context of functions on the engines' table and bucket.
 #[must_use]
 pub fn functions_on(aws: &Aws) -> Context {
     Context::new(Environment::new(names), Hosting::default(), aws.clone())

@@ -15,7 +15,7 @@ use crate::{Answer, EngineServer, Sandboxes, Server, TestFeed, nuthatch, run, se
 
 /// A feed, however it is reached.
 pub struct Host {
-    /// What its addresses begin with.
+    /// The start of its addresses.
     pub address: String,
     /// A key for everything.
     pub owner: String,

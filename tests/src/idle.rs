@@ -47,7 +47,7 @@ impl Idle {
         self.0.came.notified().await;
     }
 
-    /// What comes of `what` within a minute by the clock on the wall: who waits for a
+    /// The result of `what` within a minute by the clock on the wall: a test that waits for a
     /// paused clock while a thread holds it up would wait for ever.
     pub async fn within_a_minute<T>(what: impl Future<Output = T>) -> Option<T> {
         let (alarm, rings) = oneshot::channel();

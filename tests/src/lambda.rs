@@ -22,9 +22,9 @@ use store::Aws;
 
 use crate::{Answer, Sandboxes, TemplateRoute};
 
-/// What a request's body may have (AWS quota of API Gateway).
+/// The most bytes of a request's body (AWS quota of API Gateway).
 const BODY_BYTES: usize = 10 * 1024 * 1024;
-/// What an event and an answer may have (AWS quota of Lambda), bodies in Base64.
+/// The most bytes of an event and of an answer (AWS quota of Lambda), bodies in Base64.
 const EVENT_BYTES: usize = 6 * 1024 * 1024;
 /// How long the gateway waits for a function (AWS quota).
 const PATIENCE: Duration = Duration::from_secs(29);
@@ -134,7 +134,7 @@ impl LambdaGateway {
         Answer { headers: headers::to_client(&answer.headers), ..answer }
     }
 
-    /// What the gateway itself answers.
+    /// An answer of the gateway itself.
     async fn own(&self, occasion: &str) -> Answer {
         let (parts, body) = self.template.respond(occasion).into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -219,7 +219,7 @@ fn proxied(output: &Value) -> Answer {
     Answer { status: status.try_into().unwrap(), headers, body }
 }
 
-/// What the gateway does to headers. A client's connection is not the function's, and
+/// The gateway's changes to headers. A client's connection is not the function's, and
 /// what the gateway says itself, it lets no function say.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
 mod headers {
@@ -265,7 +265,7 @@ fn single(headers: &HeaderMap) -> HashMap<String, String> {
     headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
-/// What a request carries besides its route.
+/// The event of a request.
 fn event(
     route: &TemplateRoute,
     (path, query, domain): (&str, &str, &str),

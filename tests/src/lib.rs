@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: packages built to order, a feed in the
+//! The parts that the end-to-end tests share: packages built to order, a feed in the
 //! process, and a look at every call that reaches its engines.
 
 mod client;

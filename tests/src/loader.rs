@@ -14,7 +14,7 @@ use flate2::Compression;
 use flate2::read::ZlibEncoder;
 use nupkg::{Attached, Limits, Nuspec, Package};
 use nuthatch::engines::dynamodb_client;
-use store::{ObjectKey, State, Table, TableName, VersionRow};
+use store::{ObjectKey, Table, TableName, VersionRow, VersionState};
 
 use crate::nuspec;
 
@@ -76,7 +76,7 @@ pub async fn commit(table: &Table, id: &str, version: &str, more: &str) {
         id: id.to_owned(),
         version: nuspec.version.full(),
         listed: true,
-        state: State::Visible,
+        state: VersionState::Visible,
         object: ObjectKey::unique(&nuspec.id, &nuspec.version),
         size: 100_000,
         sha256: "x".repeat(44),

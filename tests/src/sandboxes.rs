@@ -80,7 +80,7 @@ impl Sandboxes {
             None => self.start(function).await,
         };
         let answer = sandbox.invoke(event).await;
-        // Who reported an error goes on; who ended does not.
+        // A process that reported an error goes on; one that ended does not.
         if sandbox.is_alive() {
             self.idle.lock().unwrap().entry(function.to_owned()).or_default().push(sandbox);
         }

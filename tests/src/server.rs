@@ -21,7 +21,7 @@ pub struct Server {
     pub address: String,
     /// The owner's key, if this is the folder's first start.
     pub owner: Option<String>,
-    /// What it printed when it started.
+    /// The text that it printed when it started.
     pub welcome: String,
 }
 

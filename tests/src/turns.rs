@@ -143,7 +143,7 @@ impl Turns {
                 let (actor, call) = self.take_out(&mut actors, chosen);
                 log.push(format!("{}: {}", actor.number, call.call));
                 drop(actors);
-                // Who gave it up meanwhile does not go.
+                // An actor that gave up meanwhile does not go.
                 let _ = call.go.send(OnItsWay(actor));
             } else if actors.iter().all(|state| state.is_done) {
                 return;

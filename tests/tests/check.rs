@@ -48,7 +48,7 @@ impl Stopped {
         folder.start(RecyclePeriod::default()).await.unwrap()
     }
 
-    /// What the command finds, and whether it is content.
+    /// The findings of the command, and whether it succeeded.
     fn check(&self, more: &[&str]) -> (bool, Value) {
         let output = run(&[&["check", "--json"], more].concat(), self.data.path());
         let said = String::from_utf8_lossy(&output.stderr);

@@ -24,7 +24,7 @@ enum Feed {
     Deployed(Deployed),
 }
 
-/// What nuget.exe said, and whether it was content.
+/// The output of nuget.exe, and whether it succeeded.
 struct Said {
     success: bool,
     text: String,

@@ -131,7 +131,7 @@ fn a_source_and_its_key_come_out_of_nuget_config() {
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     let done = work.run("", &["Acme.1.0.0.nupkg", "--source", "my feed", "--skip-duplicate"]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-    // What the environment says counts more.
+    // The environment counts more.
     let done = work.run("nuthatch_wrong", &["Acme.1.0.0.nupkg"]);
     assert!(text(&done.stderr).contains("refused with 403"), "{}", text(&done.stderr));
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Authorize, Decision};
 
-/// What API Gateway asks.
+/// The event that API Gateway sends.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -25,7 +25,7 @@ pub struct Event {
     headers: Option<HashMap<String, String>>,
 }
 
-/// What API Gateway is answered: a policy for this one request, and who sent
+/// The answer to API Gateway: a policy for this one request, and the sender of
 /// it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

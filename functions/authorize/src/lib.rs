@@ -26,13 +26,13 @@ pub use event::{Event, Policy};
 /// The authorizer, with all it may touch.
 #[derive(Debug)]
 pub struct Authorize {
-    /// Who knows the keys.
+    /// The known keys.
     pub keys: KeyCache,
-    /// Who may read.
+    /// The callers that may read.
     pub read_access: ReadAccess,
 }
 
-/// What the gateway does with a request.
+/// The gateway's next step with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Pass it on, in this caller's name.

@@ -117,7 +117,7 @@ impl Commit {
         }
     }
 
-    /// What is to be said of an upload that is not there: it may be gone because it was
+    /// The answer about an upload that is not there: it may be gone because it was
     /// refused, and the client did not hear so.
     async fn gone(
         &self,

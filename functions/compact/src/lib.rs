@@ -8,9 +8,9 @@
 use std::time::Duration;
 
 use feed::Context;
-use finder::Finder;
 use lambda::EventFunction;
 use protocol::ConfigError;
+use search_index::SearchIndex;
 use serde::{Deserialize, Serialize};
 
 /// How long it may follow the log, of the 15 minutes that it has (template.yaml).
@@ -19,15 +19,15 @@ const LONGEST: Duration = Duration::from_mins(13);
 /// The function, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Compact {
-    /// Who keeps the index.
-    pub finder: Finder,
+    /// The search index.
+    pub index: SearchIndex,
 }
 
-/// What the schedule says; nothing that matters.
+/// The schedule's event; nothing in it matters.
 #[derive(Debug, Deserialize)]
 pub struct Event {}
 
-/// What was done.
+/// The outcome.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Done {
     /// Whether a snapshot was written.
@@ -39,7 +39,7 @@ impl EventFunction for Compact {
     type Answer = Done;
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
-        Ok(Self { finder: Finder::of(context)? })
+        Ok(Self { index: SearchIndex::of(context)? })
     }
 
     /// Answers the schedule.
@@ -47,7 +47,7 @@ impl EventFunction for Compact {
     /// # Errors
     /// Table or bucket do not answer, or the index fails; the next time finds out.
     async fn handle(&self, _: Event) -> Result<Done, lambda::Error> {
-        let written = self.finder.compact(LONGEST).await?;
+        let written = self.index.compact(LONGEST).await?;
         tracing::info!(written, "compacted");
         Ok(Done { written })
     }

@@ -20,7 +20,7 @@ use protocol::{
     Access, AskedRange, Body, Caller, ConfigError, Lifetime, PathParameters, Refusal, Reply,
     Request, Route, paths,
 };
-use store::{AttachedFile, ObjectError, ObjectKey, Objects, State, Table, VersionRow};
+use store::{AttachedFile, ObjectError, ObjectKey, Objects, Table, VersionRow, VersionState};
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Download {
             return self.nuspec(id, version).await;
         }
         let row = match self.table.version(&id, &version).await? {
-            Some(row) if row.state == State::Visible => row,
+            Some(row) if row.state == VersionState::Visible => row,
             Some(_) | None => return Err(Refusal::NoSuchVersion { id, version }),
         };
         let has = |file| row.files.contains(&file).then_some(file);
@@ -140,7 +140,7 @@ impl Download {
             return Err(missing.into());
         };
         match self.table.version(&id, &version).await? {
-            Some(now) if now.state == State::Visible && now.object == row.object => {
+            Some(now) if now.state == VersionState::Visible && now.object == row.object => {
                 Err(missing.into())
             }
             _ => Err(Refusal::NoSuchVersion { id, version }),

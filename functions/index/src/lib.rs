@@ -8,7 +8,7 @@ use feed::{Context, Verb};
 use protocol::{Access, BaseUrl, ConfigError, Reply, Request, Route, paths};
 use serde_json::{Value, json};
 
-/// What the feed serves: the path, and the names that clients look for
+/// The resources of the feed: the path, and the names that clients look for
 /// (`ServiceTypes.cs` of `NuGet.Client`; compared with case, tried in their
 /// order). Each name is an entry of its own, for clients that know no arrays.
 const RESOURCES: &[(&str, &[&str])] = &[

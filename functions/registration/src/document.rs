@@ -20,7 +20,7 @@ const MOST_INLINED: usize = 127;
 pub(crate) const LARGEST: usize = 3 * 1024 * 1024;
 /// The most bytes of a page's leaves, where it has more than one.
 const LARGEST_PAGE: usize = 2 * 1024 * 1024;
-/// What stands for the day of publication of who was unlisted.
+/// The day of publication of an unlisted version, as nuget.org has it.
 const UNLISTED: &str = "1900-01-01T00:00:00+00:00";
 
 /// Writes the documents of one package.
@@ -37,17 +37,17 @@ pub(crate) struct Index<'a> {
     #[serde(rename = "@type")]
     kind: [&'static str; 3],
     #[serde(flatten)]
-    commit: Commit,
+    commit: CommitFields,
     count: usize,
     items: Vec<Page<'a>>,
     #[serde(rename = "@context")]
     context: Value,
 }
 
-/// What last changed the document.
+/// The last change of the document.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Commit {
+struct CommitFields {
     commit_id: String,
     commit_time_stamp: String,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Page<'a> {
     #[serde(rename = "@type")]
     kind: &'static str,
     #[serde(flatten)]
-    commit: Commit,
+    commit: CommitFields,
     count: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Vec<PageLeaf<'a>>>,
@@ -79,7 +79,7 @@ struct PageLeaf<'a> {
     #[serde(rename = "@type")]
     kind: &'static str,
     #[serde(flatten)]
-    commit: Commit,
+    commit: CommitFields,
     catalog_entry: CatalogEntry<'a>,
     package_content: String,
     registration: String,
@@ -319,7 +319,7 @@ impl Documents<'_> {
             .collect()
     }
 
-    /// What stands for the catalog's entry, as there is no catalog.
+    /// An entry in place of the catalog's, as there is no catalog.
     pub(crate) fn entry<'a>(&self, release: &'a Release) -> Entry<'a> {
         Entry { entry: self.catalog_entry(release), context: context() }
     }
@@ -328,8 +328,11 @@ impl Documents<'_> {
         self.links.entry(version)
     }
 
-    fn commit(&self) -> Commit {
-        Commit { commit_id: self.stamp.to_uuid(), commit_time_stamp: timestamp(self.stamp.time()) }
+    fn commit(&self) -> CommitFields {
+        CommitFields {
+            commit_id: self.stamp.to_uuid(),
+            commit_time_stamp: timestamp(self.stamp.time()),
+        }
     }
 }
 
@@ -356,7 +359,7 @@ pub(crate) fn bytes(releases: &[&Release]) -> usize {
 }
 
 fn release_bytes(release: &Release) -> usize {
-    // What stands in a leaf, a group and a dependency besides their texts: addresses, each
+    // Bytes of a leaf, a group and a dependency besides their texts: addresses, each
     // with the framework and the id in it once more.
     const GROUP: usize = 400;
     const DEPENDENCY: usize = 600;
@@ -387,7 +390,7 @@ fn timestamp(time: OffsetDateTime) -> String {
     time.to_offset(UtcOffset::UTC).format(&FORMAT).unwrap_or_default()
 }
 
-/// What the names in index and pages stand for (JSON-LD).
+/// The meaning of the names in index and pages (JSON-LD).
 fn context() -> Value {
     json!({
         "@vocab": "http://schema.nuget.org/schema#",
@@ -409,7 +412,7 @@ fn context() -> Value {
     })
 }
 
-/// What the names in a leaf stand for (JSON-LD).
+/// The meaning of the names in a leaf (JSON-LD).
 fn leaf_context() -> Value {
     json!({
         "@vocab": "http://schema.nuget.org/schema#",

@@ -1,9 +1,9 @@
 //! The answers, in the shape and with the types that nuget.org gives them:
 //! numbers are such, and an address that is not there is left out.
 
-use finder::{Found, Results, View};
 use nupkg::PackageId;
 use protocol::{Hive, Links};
+use search_index::{Found, Results, View};
 use serde::Serialize;
 
 const VOCABULARY: &str = "http://schema.nuget.org/schema#";

@@ -18,18 +18,18 @@ mod parameters;
 
 use access::Scope;
 use feed::{Context, Verb};
-use finder::{Asked, Finder, Page, Results};
 use http::header::{HeaderValue, LINK};
 use nupkg::PackageId;
 use protocol::{Access, BaseUrl, Caller, ConfigError, Refusal, Reply, Request, Route, Work, paths};
+use search_index::{Page, Question, Results, SearchIndex};
 
 use parameters::Parameters;
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// Who finds.
-    pub finder: Finder,
+    /// The search index.
+    pub index: SearchIndex,
 }
 
 impl Verb for Search {
@@ -40,7 +40,7 @@ impl Verb for Search {
     ];
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
-        Ok(Self { finder: Finder::of(context)? })
+        Ok(Self { index: SearchIndex::of(context)? })
     }
 
     async fn handle(&self, request: Request) -> Reply {
@@ -56,7 +56,7 @@ impl Verb for Search {
 
 impl Search {
     async fn search(&self, request: &Request, parameters: Parameters) -> Result<Reply, Refusal> {
-        let asked = Asked::Text(parameters.text.clone().unwrap_or_default());
+        let asked = Question::Text(parameters.text.clone().unwrap_or_default());
         let (page, view) = (parameters.page(), parameters.view);
         let results = self.find(request, asked, page, parameters).await?;
         let base = BaseUrl::of(request);
@@ -69,13 +69,13 @@ impl Search {
     async fn complete(&self, request: &Request, parameters: Parameters) -> Result<Reply, Refusal> {
         match (&parameters.text, &parameters.id) {
             (None, Some(id)) => {
-                let asked = Asked::Id(id.clone());
+                let asked = Question::Id(id.clone());
                 let page = Some(Page { skip: 0, take: 1 });
                 let results = self.find(request, asked, page, parameters).await?;
                 Ok(described(protocol::json_tagged(&document::versions(&results)), &results))
             }
             (text, _) => {
-                let asked = Asked::IdsLike(text.clone().unwrap_or_default());
+                let asked = Question::IdsLike(text.clone().unwrap_or_default());
                 let page = parameters.page();
                 let results = self.find(request, asked, page, parameters).await?;
                 Ok(described(protocol::json_tagged(&document::ids(&results)), &results))
@@ -83,11 +83,11 @@ impl Search {
         }
     }
 
-    /// What matches; nothing for a page or a package type that cannot be.
+    /// The matches; none for a page or a package type that cannot be.
     async fn find(
         &self,
         request: &Request,
-        asked: Asked,
+        asked: Question,
         page: Option<Page>,
         Parameters { view, package_type, .. }: Parameters,
     ) -> Result<Results, Refusal> {
@@ -96,7 +96,10 @@ impl Search {
             return Ok(Results::none());
         };
         let caller = Caller::of(request);
-        Ok(self.finder.search(finder::Search { asked, view, package_type, caller, page }).await?)
+        Ok(self
+            .index
+            .search(search_index::Search { asked, view, package_type, caller, page })
+            .await?)
     }
 }
 

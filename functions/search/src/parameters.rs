@@ -1,7 +1,7 @@
-//! What a request asks for, with nuget.org's clamps.
+//! The parameters of a request, with nuget.org's clamps.
 
-use finder::{Page, View};
 use nupkg::Version;
+use search_index::{Page, View};
 
 /// Results of a page, where the request does not say.
 const USUAL: usize = 20;

@@ -18,7 +18,7 @@ use protocol::{
     Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, package_version,
     paths,
 };
-use store::{Deletion, Listing, Objects, State, Table};
+use store::{Deletion, Listing, Objects, Table, VersionState};
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Unlist {
         let mut found = self.table.version(&id, &version).await?.map(Box::new);
         let row = loop {
             let Some(row) = found else { return Err(Refusal::NoSuchVersion { id, version }) };
-            if row.state == State::Deleted {
+            if row.state == VersionState::Deleted {
                 break row;
             }
             objects.mark_deleted(&row.object).await?;

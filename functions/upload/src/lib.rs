@@ -44,7 +44,7 @@ pub struct Upload {
     pub lifetime: UploadLifetime,
 }
 
-/// What a client has to do next.
+/// The client's next step.
 #[derive(Debug, Serialize)]
 struct Invitation {
     /// The name to commit it by.

@@ -1,4 +1,4 @@
-//! What to paste where, to use a version.
+//! Lines to paste, to use a version.
 
 use feed::ReadAccess;
 use maud::{Markup, html};

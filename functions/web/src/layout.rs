@@ -1,4 +1,4 @@
-//! What all pages share.
+//! The parts that all pages share.
 
 use feed::ReadAccess;
 use http::StatusCode;
@@ -11,7 +11,7 @@ use protocol::{Refusal, Reply, paths};
 pub(crate) struct Site<'a> {
     /// The address that clients know it by.
     pub(crate) base: &'a str,
-    /// Who may read.
+    /// The callers that may read.
     pub(crate) read_access: ReadAccess,
 }
 

@@ -6,12 +6,12 @@
 //! | 303 | to the sign-in, where reading needs a key and nobody signed in |
 //! | 404 | the feed has no such package or version, or not for this key |
 //!
-//! Who signs in gives a key; the browser keeps it in a cookie that no script and
+//! A visitor signs in with a key; the browser keeps it in a cookie that no script and
 //! no other site can use. What comes out of a package is escaped or rendered from
 //! Markdown without any HTML of its own, and the policy sent with every page lets
 //! nothing run in any case.
 //!
-//! Two AWS calls for a package's page (its versions, its readme), the finder's for
+//! Two AWS calls for a package's page (its versions, its readme), the index's for
 //! a search, and one for a key that is not remembered.
 
 mod install;
@@ -27,7 +27,6 @@ use std::sync::Arc;
 
 use access::{Scope, SessionCookie};
 use feed::{Context, KeyCache, KeyCacheError, ReadAccess, Verb};
-use finder::Finder;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use nupkg::PackageId;
@@ -35,6 +34,7 @@ use protocol::{
     Access, BaseUrl, Body, Caller, ConfigError, Lifetime, PathParameters, Peer, Refusal, Reply,
     Request, Route, Work, paths,
 };
+use search_index::SearchIndex;
 use store::{Objects, Release, Releases, Stamped, TableError};
 
 use layout::Site;
@@ -45,15 +45,15 @@ const STYLE: &str = include_str!("style.css");
 /// The verb, with all it may touch.
 #[derive(Debug)]
 pub struct Web {
-    /// What there is to show of packages.
+    /// The packages.
     pub releases: Releases,
     /// Where readmes are.
     pub objects: Objects,
-    /// Who finds packages.
-    pub finder: Finder,
-    /// Who knows the keys.
+    /// The search index.
+    pub index: SearchIndex,
+    /// The known keys.
     pub keys: KeyCache,
-    /// Who may read.
+    /// The callers that may read.
     pub read_access: ReadAccess,
 }
 
@@ -75,7 +75,7 @@ impl Verb for Web {
         Ok(Self {
             releases: context.releases()?,
             objects: context.objects()?,
-            finder: Finder::of(context)?,
+            index: SearchIndex::of(context)?,
             keys: context.keys()?,
             read_access: context.environment.or_default(ReadAccess::SETTING)?,
         })
@@ -117,8 +117,8 @@ impl Web {
         let parameters = PathParameters::of(request);
         let (id, version) = (parameters.get("id"), parameters.get("version"));
         if id.is_empty() {
-            let asked = search::Asked::of(request.uri().query().unwrap_or_default());
-            let results = self.finder.search(asked.search(caller)).await?;
+            let asked = search::SearchForm::of(request.uri().query().unwrap_or_default());
+            let results = self.index.search(asked.search(caller)).await?;
             return Ok(search::page(site, &asked, &results));
         }
         let id = PackageId::parse(id).map_err(|_| Refusal::NoSuchAddress)?;
@@ -170,7 +170,7 @@ impl Web {
         Ok(Some(String::from_utf8_lossy(text).into_owned()))
     }
 
-    /// Who asks; nobody, where it takes a key and none was given that is good.
+    /// The caller; none where reading needs a key and no valid one was sent.
     async fn caller(&self, request: &Request) -> Result<Option<Caller>, TableError> {
         if self.read_access == ReadAccess::Anonymous {
             return Ok(Some(Caller::Anonymous));

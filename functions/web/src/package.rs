@@ -12,7 +12,7 @@ use crate::{install, readme};
 /// The most versions on a page, where not all were asked for.
 const VERSIONS: usize = 30;
 
-/// What the page shows.
+/// The content of the page.
 #[derive(Debug)]
 pub(crate) struct Shown<'a> {
     /// All releases of the package, ascending.

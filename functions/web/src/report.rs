@@ -17,7 +17,7 @@ pub(crate) fn page(site: &Site<'_>, release: &Release) -> Reply {
             "It was pushed with the key “" (row.pushed_by) "” on " (day(&row.published)) ". "
             "Tell who holds that key, or who runs this feed, what is wrong with it."
         }
-        p { "Who has a key that may, takes it out of search with:" }
+        p { "With an `unlist` key, hide it from search:" }
         pre.copy tabindex="0" role="region" aria-label="Command, to copy" { code {
             "dotnet nuget delete " (id) " " (number) " --source " (source)
             " --api-key KEY --non-interactive"

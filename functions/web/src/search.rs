@@ -1,9 +1,9 @@
 //! The search page.
 
-use finder::{Found, Page, Results, Search, View};
 use maud::{Markup, html};
 use nupkg::{PackageId, Version};
 use protocol::{Caller, Hive, Links, Reply, paths};
+use search_index::{Found, Page, Results, Search, View};
 
 use crate::layout::Site;
 
@@ -12,15 +12,15 @@ const RESULTS: usize = 20;
 /// The most results before a page, as in the clients' search.
 const MOST_SKIPPED: usize = 3_000;
 
-/// What a visitor asks for.
+/// A visitor's search.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct SearchForm {
     text: String,
     prerelease: bool,
     skip: usize,
 }
 
-impl Asked {
+impl SearchForm {
     pub(crate) fn of(query: &str) -> Self {
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let value = |name: &str| {
@@ -37,7 +37,7 @@ impl Asked {
 
     pub(crate) fn search(&self, caller: &Caller) -> Search {
         Search {
-            asked: finder::Asked::Text(self.text.clone()),
+            asked: search_index::Question::Text(self.text.clone()),
             view: View { prerelease: self.prerelease, semver2: true },
             package_type: None,
             caller: caller.clone(),
@@ -59,7 +59,7 @@ impl Asked {
     }
 }
 
-pub(crate) fn page(site: &Site<'_>, asked: &Asked, results: &Results) -> Reply {
+pub(crate) fn page(site: &Site<'_>, asked: &SearchForm, results: &Results) -> Reply {
     let title = match asked.text.as_str() {
         "" => "All packages".to_owned(),
         text => format!("Packages for “{text}”"),
@@ -119,7 +119,7 @@ fn count(total: usize) -> String {
 
 fn result(site: &Site<'_>, found: &Found) -> Markup {
     let Found { latest, description, .. } = found;
-    // What search holds was an id and a version when it was stored.
+    // The index holds ids and versions that were valid when they were stored.
     let (Ok(id), Ok(version)) =
         (PackageId::parse(&description.id), latest.version.parse::<Version>())
     else {

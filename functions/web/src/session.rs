@@ -11,11 +11,11 @@ use protocol::{Body, Reply, Request, paths};
 
 use crate::layout::{Site, document};
 
-/// What who gives a wrong key reads.
+/// Shown after sign-in with an invalid key.
 pub(crate) const WRONG: &str =
     "This key is unknown, expired or revoked, or may not read. Check it, or ask for another one.";
 
-/// What a visitor sent to sign in.
+/// The form that a visitor sent to sign in.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     key: String,

@@ -54,7 +54,7 @@ pub enum CheckError {
     /// The output cannot be written.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
-    /// What was found has been told already.
+    /// The findings have been printed already.
     #[error("{0} problems; see above")]
     Problems(usize),
 }

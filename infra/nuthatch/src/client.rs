@@ -10,7 +10,7 @@ use protocol::{BaseUrl, paths};
 use serde::Deserialize;
 
 pub use answer::Answer;
-pub use upload::{Package, PackageFileError};
+pub use upload::{PackageFile, PackageFileError};
 
 /// How often what may go well another time is tried.
 const TRIES: u32 = 3;
@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The source is none.
-    #[error("'{0}' is no address of a feed; write it like https://FEED/v3/index.json")]
+    #[error("'{0}' is not the address of a feed; write it like https://FEED/v3/index.json")]
     BadSource(String),
     /// Keys would travel for everybody to read.
     #[error(
@@ -34,17 +34,17 @@ pub enum ClientError {
     /// Nothing answers there.
     #[error("{address} does not answer ({})", with_causes(.source))]
     Unreachable {
-        /// What was asked.
+        /// The address.
         address: String,
         /// Why not.
         source: reqwest::Error,
     },
     /// Something else answers there.
-    #[error("{address} is no feed that takes uploads ({reason}); check the source")]
+    #[error("{address} is not a feed that takes uploads ({reason}); check the source")]
     NoUploads {
-        /// What was asked.
+        /// The address.
         address: String,
-        /// What is wrong with its answer.
+        /// The fault of its answer.
         reason: String,
     },
     /// The bucket refused what the feed had signed.
@@ -52,7 +52,7 @@ pub enum ClientError {
     Bucket {
         /// Its status.
         status: StatusCode,
-        /// What it said.
+        /// The words of its answer.
         said: String,
     },
 }
@@ -70,7 +70,7 @@ pub struct Source<'a> {
 #[derive(Debug, Clone)]
 pub struct Feed {
     http: reqwest::Client,
-    /// What its addresses begin with.
+    /// The start of its addresses.
     base_url: BaseUrl,
     index: serde_json::Value,
 }

@@ -16,12 +16,12 @@ use crate::keys::{Age, Expiry};
 #[derive(Debug, Parser)]
 #[command(name = "nuthatch", version, about)]
 pub struct Command {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub action: Action,
 }
 
-/// What the command does.
+/// The actions of the command.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Run the whole feed on this machine
@@ -50,10 +50,10 @@ pub struct ServeOptions {
                 needed where it is not the one listened on"
     )]
     pub url: Option<BaseUrl>,
-    /// Who may restore packages: keys or anonymous
+    /// Access to packages: keys or anonymous
     #[arg(long, value_name = "WHO", default_value_t)]
     pub read_access: ReadAccess,
-    /// What DELETE does to a version: unlist or delete
+    /// Effect of DELETE on a version: unlist or delete
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub delete_behavior: DeleteBehavior,
     /// The most bytes that a package may have [default: 1 GiB]
@@ -101,7 +101,7 @@ pub struct Target {
     pub allow_insecure_connections: bool,
 }
 
-/// What is pushed, and how.
+/// The options of a push.
 #[derive(Debug, Args)]
 pub struct PushOptions {
     /// The packages: files, or patterns like 'out/**/*.nupkg'
@@ -135,7 +135,7 @@ pub struct RelayOptions {
     pub target: Target,
 }
 
-/// What is checked, and what is done about it.
+/// The options of a check.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the command's flags")]
 pub struct CheckOptions {
@@ -179,20 +179,20 @@ pub struct Place {
     pub endpoint_url: Option<String>,
 }
 
-/// What is done with keys.
+/// The actions on keys.
 #[derive(Debug, Subcommand)]
 pub enum KeyAction {
     /// Create a key and print it, this once
     Create {
         /// The name that the key goes by
         name: KeyName,
-        /// What it may do: push, unlist, read or admin (repeat for more)
+        /// Scope of the key: push, unlist, read or admin (repeat for more)
         #[arg(long = "scope", value_name = "SCOPE", required = true)]
         scopes: Vec<Scope>,
         /// The package ids it may do it to, '*' being any text (repeat for more)
         #[arg(long = "id", value_name = "GLOB", default_value = "*")]
         ids: Vec<IdGlob>,
-        /// When it ends to be valid: 90d, 12h or a day like 2030-12-31 [default: never]
+        /// When it expires: 90d, 12h or a day like 2030-12-31 [default: never]
         #[arg(long)]
         expires: Option<Expiry>,
         /// Where the feed is.

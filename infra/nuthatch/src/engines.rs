@@ -193,7 +193,7 @@ impl ResolveAuthScheme for Unsigned {
     }
 }
 
-/// What the engines of this process take requests with.
+/// The way that the engines of this process take requests.
 #[must_use]
 pub fn credentials() -> Credentials {
     Credentials::new(s3::ACCESS_KEY, s3::secret_key(), None, None, "embedded")

@@ -13,8 +13,8 @@ use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use lambda::EventFunction;
 use protocol::{
-    Access, Asked, BaseUrl, BoxError, Caller, ConfigError, Observation, Peer, Refusal, Reply,
-    Request, Work, one_line,
+    Access, BaseUrl, BoxError, Caller, ConfigError, Observation, Peer, Refusal, Reply, Request,
+    RequestedShape, Work, one_line,
 };
 
 use budget::Budget;
@@ -79,7 +79,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// What was answered so far.
+    /// The counts of all answers so far.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -87,7 +87,7 @@ impl Gateway {
 
     /// Answers a request, and logs a line about it.
     pub async fn handle(&self, mut request: Request) -> Reply {
-        let asked = Asked::of(&request);
+        let asked = RequestedShape::of(&request);
         let opened = self.open(&mut request).await;
         let verb = opened.as_ref().map_or("gateway", |(verb, _)| verb.name);
         let observation = Observation::begin(verb, &request);

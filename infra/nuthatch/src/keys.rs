@@ -47,7 +47,7 @@ pub enum KeyError {
     Output(#[from] io::Error),
 }
 
-/// When a key ends to be valid: after so many days or hours, or as a day begins
+/// When a key expires: after so many days or hours, or as a day begins
 /// (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
@@ -74,12 +74,12 @@ impl FromStr for Age {
 
 /// The text is no time span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no time span; write it like 48h or 7d")]
+#[error("'{0}' is not a time span; write it like 48h or 7d")]
 pub struct AgeError(String);
 
 /// The text is no expiry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no time to expire; write it like 90d, 12h or 2030-12-31")]
+#[error("'{0}' is not a time to expire; write it like 90d, 12h or 2030-12-31")]
 pub struct ExpiryError(String);
 
 impl FromStr for Expiry {
@@ -114,7 +114,7 @@ impl Expiry {
 /// Runs a key command.
 ///
 /// # Errors
-/// What kept it from being done.
+/// The reason why it was not done.
 pub async fn run(action: KeyAction) -> Result<(), KeyError> {
     match action {
         KeyAction::Create { name, scopes, ids, expires, place } => {
@@ -132,7 +132,7 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
             if !existing_table(&place).await?.revoke_key(&name).await? {
                 return Err(KeyError::NoSuchKey(name));
             }
-            writeln!(io::stderr(), "Revoked the key '{name}'. It stops to work within a minute.")?;
+            writeln!(io::stderr(), "Revoked the key '{name}'. It stops working within a minute.")?;
         }
     }
     Ok(())
@@ -190,7 +190,7 @@ pub(crate) async fn aws(endpoint_url: Option<&str>) -> Aws {
     Aws::new(&aws_config(endpoint_url).await)
 }
 
-/// What the environment says of the account, with another endpoint where one is given.
+/// The account's configuration in the environment, with another endpoint where one is given.
 pub(crate) async fn aws_config(endpoint_url: Option<&str>) -> SdkConfig {
     let mut config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
     if let Some(url) = endpoint_url {

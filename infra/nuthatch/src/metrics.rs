@@ -1,4 +1,4 @@
-//! What a server has answered, for Prometheus.
+//! The counts of a server's answers, for Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

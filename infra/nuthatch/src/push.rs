@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use ulid::Ulid;
 
-use crate::client::{ClientError, Feed, Package, Source};
+use crate::client::{ClientError, Feed, PackageFile, Source};
 use crate::command::{PushOptions, Target};
 use crate::sources::{PushSource, Sources, SourcesError};
 use report::{Outcome, Report};
@@ -29,11 +29,11 @@ pub enum PushError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// A pattern is none.
-    #[error("'{pattern}' is no pattern of files: {reason}")]
+    #[error("'{pattern}' is not a pattern of files: {reason}")]
     BadPattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// Nothing is there to be pushed.
@@ -47,7 +47,7 @@ pub enum PushError {
     /// The key cannot be one.
     #[error("the API key holds characters that no key has; check NUGET_API_KEY")]
     BadKey,
-    /// What was refused has been told already.
+    /// The refusals have been printed already.
     #[error("{failed} of {all} packages were not pushed")]
     NotAll {
         /// How many were not.
@@ -142,7 +142,7 @@ impl Pusher {
         let start = Instant::now();
         let mut outcome = Outcome::of(file);
         let path = file.to_owned();
-        let opened = tokio::task::spawn_blocking(move || Package::open(&path)).await;
+        let opened = tokio::task::spawn_blocking(move || PackageFile::open(&path)).await;
         let package = match opened {
             Ok(Ok(package)) => package,
             Ok(Err(error)) => return outcome.failed(error.to_string()),
@@ -178,7 +178,7 @@ impl Pusher {
         headers
     }
 
-    fn bar(&self, package: &Package) -> ProgressBar {
+    fn bar(&self, package: &PackageFile) -> ProgressBar {
         let declaration = &package.declaration;
         let bar = self.bars.add(ProgressBar::new(declaration.stored.size));
         let style = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";

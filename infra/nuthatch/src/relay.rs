@@ -17,22 +17,22 @@ use store::{Content, Spooling, Stored};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
-use crate::client::{ClientError, Feed, Package, Source};
+use crate::client::{ClientError, Feed, PackageFile, Source};
 use crate::command::RelayOptions;
 use crate::gateway::shown;
 use crate::push::{PushError, source};
-use crate::socket::{Connections, Hosts, Listening, Patience, Service, accept, told_to_stop};
+use crate::socket::{Connections, Hosts, Listening, Service, Timeouts, accept, told_to_stop};
 
 /// Where stock clients push to.
 const PUBLISH: &str = paths::PACKAGES;
 const PUBLISH_WITH_SLASH: &str = "/api/v2/package/";
-/// What of a client's request speaks for it to the feed.
+/// The headers that carry a client's credentials to the feed.
 const CREDENTIALS: [HeaderName; 3] = [
     AUTHORIZATION,
     HeaderName::from_static("x-nuget-apikey"),
     HeaderName::from_static("x-nuget-session-id"),
 ];
-/// What belongs to a connection, and not to what goes over it.
+/// Headers of a connection, and not of the requests that go over it.
 const OF_THE_CONNECTION: [HeaderName; 5] =
     [CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("expect")];
 
@@ -54,7 +54,9 @@ pub enum RelayError {
         source: io::Error,
     },
     /// Everybody could listen to keys.
-    #[error("{0} is no address of this machine alone; a relay speaks without TLS, use 127.0.0.1")]
+    #[error(
+        "{0} is not an address of this machine alone; a relay speaks without TLS, use 127.0.0.1"
+    )]
     NotLoopback(SocketAddr),
     /// The operating system fails.
     #[error("the system failed: {0}")]
@@ -79,7 +81,7 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
     let base_url = BaseUrl(format!("http://{}", listener.local_addr()?));
     announce(&base_url, &source.address)?;
     let listening = Listening {
-        patience: Patience::with_clients(),
+        timeouts: Timeouts::with_clients(),
         connections: Connections::few(),
         hosts: Hosts::of(address.ip(), &base_url),
     };
@@ -105,7 +107,7 @@ fn announce(base_url: &BaseUrl, feed: &str) -> io::Result<()> {
     io::stdout().flush()
 }
 
-/// What answers on the loopback. Clones share it.
+/// The relay's service on the loopback. Clones share it.
 #[derive(Debug, Clone)]
 struct Relay {
     feed: Feed,
@@ -152,9 +154,9 @@ impl Relay {
             .filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())))
             .collect();
         // A key that is not good is refused before the package is received.
-        let knocked = self.feed.knock(&headers).await.map_err(unreachable)?;
-        if matches!(knocked.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Ok(knocked.into_reply());
+        let probed = self.feed.probe(&headers).await.map_err(unreachable)?;
+        if matches!(probed.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Ok(probed.into_reply());
         }
         let limit = self.package_bytes.0;
         let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
@@ -171,7 +173,7 @@ impl Relay {
             version: inspected.nuspec.version,
             stored: Stored { size, sha256: received.sha256 },
         };
-        let package = Package::declared(declaration, Arc::clone(&file));
+        let package = PackageFile::declared(declaration, Arc::clone(&file));
         let answer = self.feed.push(&package, &headers, |_| {}).await.map_err(unreachable)?;
         Ok(answer.into_reply())
     }

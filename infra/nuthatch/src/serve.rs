@@ -21,7 +21,7 @@ use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Gateway, GatewayError};
 use crate::keys::{self, KeyError};
 use crate::socket::{
-    Connections, Hosts, Listening, Patience, accept, raise_descriptors, told_to_stop,
+    Connections, Hosts, Listening, Timeouts, accept, raise_descriptors, told_to_stop,
 };
 use crate::stack::{Stack, StackError};
 
@@ -92,8 +92,8 @@ pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
         ReadAccess::Anonymous => Hosts::of(listener.local_addr()?.ip(), &base_url),
         ReadAccess::Keys => Hosts::default(),
     };
-    let patience = Patience::with_clients();
-    let listening = Listening { patience, connections, hosts };
+    let timeouts = Timeouts::with_clients();
+    let listening = Listening { timeouts, connections, hosts };
     match (Stack::at(&options.place).await?, options.place.table.clone()) {
         (Some(Stack { table, bucket }), _) => {
             on_aws(&options, (table, bucket), (listener, metrics), (base_url, listening)).await
@@ -128,12 +128,12 @@ async fn on_this_machine(
     let permits = hosting.permits.clone();
     let environment = environment(options, (TableName::default(), BucketName::default()));
     let gateway = Gateway::new(&Context::new(environment, hosting, aws), base_url.clone())?;
-    tell(&gateway, &disk, metrics);
+    serve_metrics(&gateway, &disk, metrics);
     welcome::print(&base_url, &options.place.data, options.read_access, owner.as_ref())?;
     let host = Host::from(gateway.clone())
         .with_bucket(engines.s3.clone(), &base_url, permits)
         .on_disk(disk);
-    let upkeep = tokio::spawn(keep_up(engines, gateway));
+    let upkeep = tokio::spawn(update(engines, gateway));
     accept(listener, host, listening, told_to_stop()).await?;
     upkeep.abort();
     Ok(())
@@ -151,9 +151,9 @@ async fn on_aws(
     let hosting = hosting(options, spooling, Parts::for_aws());
     let context = Context::new(environment(options, names), hosting, aws);
     let gateway = Gateway::new(&context, base_url.clone())?;
-    tell(&gateway, &disk, metrics);
+    serve_metrics(&gateway, &disk, metrics);
     tracing::info!("serving {}", base_url.0);
-    let listening = Listening { patience: Patience::with_a_load_balancer(), ..listening };
+    let listening = Listening { timeouts: Timeouts::with_a_load_balancer(), ..listening };
     let host = Host::from(gateway).on_disk(disk);
     accept(listener, host, listening, told_to_stop()).await?;
     Ok(())
@@ -165,11 +165,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// Tells whoever asks at `listener` how the feed does.
-fn tell(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) {
+fn serve_metrics(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) {
     if let Some(listener) = listener {
         let metrics = gateway.metrics().clone().of_disk(disk.clone());
         let listening = Listening {
-            patience: Patience::with_clients(),
+            timeouts: Timeouts::with_clients(),
             connections: Connections::few(),
             hosts: Hosts::default(),
         };
@@ -218,7 +218,7 @@ fn base_url(given: Option<&BaseUrl>, listening: SocketAddr) -> Result<BaseUrl, S
     }
 }
 
-async fn keep_up(engines: Engines, gateway: Gateway) {
+async fn update(engines: Engines, gateway: Gateway) {
     loop {
         tokio::time::sleep(UPKEEP).await;
         let engines = engines.clone();

@@ -28,11 +28,11 @@ pub use hosts::Hosts;
 use inbound::Inbound;
 use outbound::Outbound;
 
-/// What a listener takes.
+/// The limits of a listener.
 #[derive(Debug, Clone)]
 pub struct Listening {
     /// How long it waits for requests.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// How many connections.
     pub connections: Connections,
     /// Whatever of hosts.
@@ -42,9 +42,9 @@ pub struct Listening {
 /// How long a connection may be without a request, and a client take for the head of
 /// one.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience(Duration);
+pub struct Timeouts(Duration);
 
-impl Patience {
+impl Timeouts {
     /// With clients: half a minute.
     #[must_use]
     pub fn with_clients() -> Self {
@@ -64,7 +64,7 @@ const BUFFER: usize = 64 * 1024;
 /// How long requests may take to finish once the server was told to stop:
 /// what a NuGet client waits for a push.
 const DRAIN: Duration = Duration::from_mins(5);
-/// What answers requests. Clones share it.
+/// A service that answers requests. Clones share it.
 pub trait Service: Clone + Send + Sync + 'static {
     /// Answers a request.
     fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
@@ -101,7 +101,7 @@ pub async fn accept(
     tracing::info!("stopping: letting requests finish");
     tokio::select! {
         () = graceful.shutdown() => {}
-        // Who asks twice does not want to wait.
+        // A second signal means: stop now.
         () = told_to_stop() => tracing::warn!("stopped before all requests were finished"),
         () = tokio::time::sleep(DRAIN) => tracing::warn!("some requests did not finish in time"),
     }
@@ -144,7 +144,7 @@ fn serve_connection(
         .timer(TokioTimer::new())
         // A client may say that it has sent all, and wait for its answer.
         .half_close(true)
-        .header_read_timeout(listening.patience.0)
+        .header_read_timeout(listening.timeouts.0)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(Outbound::new(stream)), service);
     let connection = graceful.watch(connection);

@@ -41,7 +41,7 @@ pub struct PushSource {
     pub key: Option<String>,
 }
 
-/// What the nuget.config files say that hold for a folder.
+/// The settings of the nuget.config files that hold for a folder.
 #[derive(Debug, Default)]
 pub struct Sources {
     addresses: BTreeMap<String, String>,

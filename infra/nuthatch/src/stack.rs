@@ -17,7 +17,7 @@ use crate::command::Place;
 const API_VERSION: &str = "2010-05-15";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What a stack of template.yaml tells of itself.
+/// The outputs of a stack of template.yaml.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
     /// Its table.
@@ -44,7 +44,7 @@ pub enum StackError {
     NoOutput {
         /// The stack.
         stack: String,
-        /// What it lacks.
+        /// The output that it lacks.
         output: &'static str,
     },
 }
@@ -144,12 +144,12 @@ mod tests {
     use super::*;
 
     fn described(outputs: &[(&str, &str)]) -> String {
-        let members: String = outputs
-            .iter()
-            .map(|(key, value)| {
-                format!("<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>")
-            })
-            .collect();
+        let member = |(key, value): &(&str, &str)| {
+            format!(
+                "<member><OutputKey>{key}</OutputKey><OutputValue>{value}</OutputValue></member>"
+            )
+        };
+        let members = outputs.iter().map(member).collect::<Vec<_>>().concat();
         format!(
             "<DescribeStacksResponse xmlns='http://cloudformation.amazonaws.com/doc/2010-05-15/'>\
              <DescribeStacksResult><Stacks><member><Outputs>{members}</Outputs></member></Stacks>\

@@ -11,7 +11,7 @@ use protocol::{Access, Route};
 pub(crate) struct Function {
     /// Its name in the template: `Push`.
     pub(crate) name: String,
-    /// What it is.
+    /// The package.
     pub(crate) description: String,
     /// Whether an alarm rings for its errors.
     pub(crate) is_watched: bool,

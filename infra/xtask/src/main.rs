@@ -93,7 +93,7 @@ fn bench(arguments: &[&str]) -> bool {
         return false;
     };
     let bench = ["bench", "--package", "nuthatch-tests", "--bench", name];
-    // What was built for Lambda is measured, and not what measures it.
+    // The build for Lambda is measured, not the program that measures it.
     let profile: &[&str] = if *name == "deployed" { &["--profile", "dev"] } else { &[] };
     let lambda = target().join("lambda");
     let lambda = lambda.to_string_lossy();

@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use crate::{root, target};
 
-/// What the proofs try here: enough, and not all.
+/// The extent of the proofs here: enough, and not all.
 const FEW: [(&str, &str); 3] =
     [("NUTHATCH_ORDERS", "150"), ("NUTHATCH_HISTORIES", "20"), ("INSTA_UPDATE", "no")];
 
@@ -56,8 +56,8 @@ struct Copy {
 
 impl Copy {
     fn catches(&self, patch: &Path) -> Result<(), String> {
-        let text = fs::read_to_string(patch).map_err(|error| error.to_string())?;
-        let test = text.lines().next().and_then(|line| line.strip_prefix("Test: "));
+        let patched = fs::read_to_string(patch).map_err(|error| error.to_string())?;
+        let test = patched.lines().next().and_then(|line| line.strip_prefix("Test: "));
         let test = test.ok_or("its first line does not name a test")?;
         self.refresh()?;
         self.git(&["apply", &patch.to_string_lossy()])

@@ -19,7 +19,7 @@ fuzz_target!(|path: &str| {
         assert_eq!(parameters.0.len(), written);
         let Some(proxy) = parameters.0.get("proxy") else { continue };
         let Ok((id, version)) = package_version(proxy) else { continue };
-        // What becomes part of a key of table and bucket.
+        // Both become part of a key of table and bucket.
         let (id, version) = (id.key(), version.key());
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'/' && byte != b'#';
         assert!(id.bytes().all(plain) && version.bytes().all(plain), "{id} {version}");

@@ -1,4 +1,4 @@
-//! What is a version stays the same one, printed and read again; ids likewise.
+//! A version stays the same one, printed and read again; ids likewise.
 
 #![no_main]
 

@@ -30,7 +30,7 @@ const REFUSED_BY_RULE: &[(&str, &str)] = &[
 ];
 
 impl CorpusPackage {
-    /// What this feed says against a package that its manifest calls valid.
+    /// This feed's objection to a package that its manifest calls valid.
     #[must_use]
     pub fn refused_by_rule(&self) -> Option<&'static str> {
         let name = self.name();

@@ -19,7 +19,7 @@ fn package(id: &str, content: &str) -> Vec<u8> {
     PackageBuilder::new(id, "1.0.0").file("content.txt", content.as_bytes()).build()
 }
 
-/// What happened to version 1.0.0 of a package, in the order of the log.
+/// The changes to version 1.0.0 of a package, in the order of the log.
 pub(crate) async fn log_of(stage: &Stage, id: &str) -> Vec<String> {
     let now = OffsetDateTime::now_utc();
     let month = format!("CHANGES#{:04}-{:02}", now.year(), u8::from(now.month()));

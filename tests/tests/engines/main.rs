@@ -1,4 +1,4 @@
-//! What the feed relies on in its engines, tested alike on all of them: the embedded
+//! The behaviour of engines that the feed relies on, tested alike on all of them: the embedded
 //! ones in the process and over TCP, and those that the environment names.
 //!
 //! `NUTHATCH_TEST_TABLE` and `NUTHATCH_TEST_BUCKET` name a table and a bucket of

@@ -38,7 +38,7 @@ async fn make(url: &str, name: &str) {
     assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
 }
 
-/// What the command prints, and what it says when it fails.
+/// The output of the command, or its message when it fails.
 fn key(arguments: &[&str], url: &str) -> Result<String, String> {
     let output = nuthatch().arg("key").args(arguments).args(["--endpoint-url", url]).output();
     let output = output.unwrap();

@@ -24,7 +24,7 @@ async fn every_view_of_another_instance_has_a_push_at_once() {
         assert_eq!(found["data"][0]["version"], version, "{round}");
         let completed = other.complete(&format!("id={id}")).await;
         assert_eq!(completed.last(), Some(&version), "{round}");
-        // What is remembered is put to the test, too.
+        // The memory is put to the test, too.
         if round % 20 == 0 {
             feed.settle().await;
             other.versions(&id.to_lowercase()).await;

@@ -21,7 +21,7 @@ fn request(event: &Value) -> protocol::Request {
     lambda::request(lambda_http::request::from_str(&event.to_string()).unwrap())
 }
 
-/// What the runtime makes of a reply.
+/// The runtime's form of a reply.
 async fn answer(reply: Reply) -> http::Response<lambda_http::Body> {
     lambda::Answer::of(reply).await.unwrap().into_response().await
 }
@@ -108,7 +108,7 @@ async fn links_lead_to_the_stage_or_the_domain() {
     ] {
         event["requestContext"]["domainName"] = json!(domain);
         event["requestContext"]["path"] = json!(path);
-        // What a client calls the host is of no interest.
+        // The host that a client names does not matter.
         event["headers"]["Host"] = json!("evil.example.org");
         let reply = index.handle(request(&event)).await;
         let body = answer(reply).await.into_body().to_vec();

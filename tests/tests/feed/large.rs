@@ -175,7 +175,7 @@ async fn every_real_package_is_judged_alike_whether_pushed_or_uploaded() {
         let declared = (id, package.version.as_str());
         let push = left.push(&package.bytes()).await;
         let upload = upload(&uploading, &right, &package.path, declared).await;
-        // What is no id or version cannot be declared.
+        // Only an id and a version can be declared.
         if !upload.header("x-nuget-warning").starts_with("the declaration") {
             assert_eq!(upload.refusal(), push.refusal(), "{}", package.name());
         }
@@ -236,7 +236,7 @@ async fn a_large_push_is_stored_in_parts() {
 async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     let feed = TestFeed::with(FeedOptions { pushes: 1, ..FeedOptions::default() }).await;
     let owner = feed.owner().await;
-    // What waits longer than half a minute by this clock is told so.
+    // A push that waits longer than half a minute by this clock is told so.
     tokio::time::pause();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let arriving = Arriving(receiver);

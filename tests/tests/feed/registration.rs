@@ -13,7 +13,7 @@ const EVERYTHING: &str = "<title>Acme's core</title><summary>Core.</summary><lan
     <dependencies><group targetFramework=\".NETStandard2.0\"><dependency id=\"Zeta.Lib\" version=\"1.0\" />\
     <dependency id=\"Any\" /></group><group targetFramework=\"net8.0\" /></dependencies>";
 
-/// What differs from run to run, out of the way.
+/// Removes the parts that differ from run to run.
 fn steady(mut document: Value) -> Value {
     let names = ["commitId", "commitTimeStamp", "published"];
     match &mut document {

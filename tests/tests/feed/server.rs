@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use nuthatch::socket::{Connections, Hosts, Listening, Patience};
+use nuthatch::socket::{Connections, Hosts, Listening, Timeouts};
 use nuthatch_tests::{Server, TestFeed, framed, run, send_to};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -168,7 +168,7 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
     )
     .unwrap();
     let listening = Listening {
-        patience: Patience::with_clients(),
+        timeouts: Timeouts::with_clients(),
         connections: Connections::new(100, 100, &[]),
         hosts: Hosts::default(),
     };

@@ -1,4 +1,4 @@
-//! What strangers, slow readers and hostile senders can hold: over a real socket, to the
+//! The most that strangers, slow readers and hostile senders can hold: over a real socket, to the
 //! command itself.
 
 use std::io::{Read, Write};

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{described, package};
 
-/// What happens to a version.
+/// An event in the life of a version.
 #[derive(Debug, Clone)]
 struct Step {
     id: &'static str,

@@ -7,6 +7,9 @@ use nuthatch_tests::{PackageBuilder, Server, framed, run};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
+use crate::extent::{Dice, share};
+
+/// How often the whole proof kills the server.
 const KILLS: usize = 200;
 const CLIENTS: usize = 4;
 
@@ -59,7 +62,7 @@ async fn push_on(address: String, key: String, id: String, first: usize) -> Vec<
     all
 }
 
-/// What was acknowledged is there; the rest is there whole or not at all, and goes in
+/// An acknowledged push is there; the rest is there whole or not at all, and goes in
 /// when it is tried again.
 async fn verify(server: &Server, key: &str, pushes: &[Pushed]) {
     for push in pushes {
@@ -80,21 +83,19 @@ async fn verify(server: &Server, key: &str, pushes: &[Pushed]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_killed_200_times_loses_nothing_that_it_acknowledged() {
+async fn a_server_killed_again_and_again_loses_nothing_that_it_acknowledged() {
     let data: TempDir = tempfile::tempdir().unwrap();
     let mut server = Server::start(data.path(), &[]);
     let key = server.owner.clone().unwrap();
-    let (mut acknowledged, mut open, mut state) = (0, 0, 1_u64);
-    for round in 0..KILLS {
+    let (mut acknowledged, mut open, kills) = (0, 0, share(KILLS));
+    let mut dice = Dice::of("kills");
+    for round in 0..kills {
         let mut pushing = JoinSet::new();
         for client in 0..CLIENTS {
             let id = format!("Crash{client}.R{round}");
             pushing.spawn(push_on(server.address.clone(), key.clone(), id, 0));
         }
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        let wait = Duration::from_micros(5_000 + state % 80_000);
+        let wait = Duration::from_micros(5_000 + dice.below(80_000) as u64);
         let start = Instant::now();
         tokio::time::sleep(wait.saturating_sub(start.elapsed())).await;
         server.kill();
@@ -110,6 +111,6 @@ async fn a_server_killed_200_times_loses_nothing_that_it_acknowledged() {
     let said = String::from_utf8_lossy(&checked.stdout).into_owned();
     assert!(checked.status.success(), "{said}");
     let last = said.lines().last().unwrap_or_default();
-    crate::say!("{KILLS} kills, {acknowledged} pushes acknowledged, {open} interrupted; {last}");
-    assert!(acknowledged > KILLS && open > KILLS, "{acknowledged} {open}");
+    crate::say!("{kills} kills, {acknowledged} pushes acknowledged, {open} interrupted; {last}");
+    assert!(acknowledged > kills && open > kills, "{acknowledged} {open}");
 }

@@ -5,16 +5,17 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::extent::{seed, share};
 use access::Scope;
 use feed::DeleteBehavior;
 use http::StatusCode;
 use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 /// Histories in each test, unless `NUTHATCH_HISTORIES` says how many; steps in each;
 /// and how many share a feed.
-const HISTORIES: u32 = 2_500;
+const HISTORIES: usize = 2_500;
 const STEPS: usize = 50;
 const SHARING: usize = 10;
 /// After how many steps of each search is compared, too: each time it indexes anew what
@@ -27,7 +28,7 @@ const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0-rc.1", "3.0.0"];
 /// Other ways to write them.
 const SPELLINGS: [&str; 3] = ["1.0", "2.0.0-RC.1+build", "3.0.0.0"];
 
-/// What a client does.
+/// The acts of a client.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     act: Act,
@@ -192,7 +193,7 @@ impl<'a> History<'a> {
                 let name = format!("{}-{client}", self.id).parse().unwrap();
                 self.world.feed.table().revoke_key(&name).await.unwrap();
                 self.model.revoked[client] = true;
-                // Who remembers the key does so for a minute.
+                // A process that remembers the key does so for a minute.
                 self.feed = self.world.feed.another_instance();
                 return;
             }
@@ -317,13 +318,16 @@ async fn live(first: usize, rounds: &[Vec<Step>], delete_behavior: DeleteBehavio
 }
 
 fn histories(delete_behavior: DeleteBehavior) {
-    let wanted =
-        std::env::var("NUTHATCH_HISTORIES").map_or(HISTORIES, |wanted| wanted.parse().unwrap());
+    let wanted = std::env::var("NUTHATCH_HISTORIES").map_or_else(
+        |_| u32::try_from(share(HISTORIES)).unwrap(),
+        |wanted| wanted.parse().unwrap(),
+    );
     let cases = wanted.div_ceil(THREADS * u32::try_from(SHARING).unwrap());
     let lived = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| some_histories(delete_behavior, cases, &lived));
+        for thread in 0..THREADS {
+            let (lived, seed) = (&lived, seed().wrapping_add(thread.into()));
+            scope.spawn(move || some_histories(delete_behavior, (cases, seed), lived));
         }
     });
     let lived = lived.into_inner();
@@ -333,9 +337,14 @@ fn histories(delete_behavior: DeleteBehavior) {
     assert!(lived >= wanted as usize, "{lived}");
 }
 
-fn some_histories(delete_behavior: DeleteBehavior, cases: u32, lived: &AtomicUsize) {
+fn some_histories(delete_behavior: DeleteBehavior, (cases, seed): (u32, u64), lived: &AtomicUsize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    };
     let rounds = prop::collection::vec(prop::collection::vec(step(), SHARING), STEPS);
     let ran = TestRunner::new(config).run(&rounds, |rounds| {
         let first = lived.fetch_add(SHARING, Ordering::Relaxed);

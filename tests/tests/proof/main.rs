@@ -1,5 +1,5 @@
 //! No fault, crash or race loses, mixes or invents a package: tried at every step.
-//! Each test prints how much it tried.
+//! Each test prints how much it tried: a tenth, or all of it (`cargo xtask proof`).
 
 /// Prints what was tried, also where a test passes: that is what it is for.
 macro_rules! say {
@@ -11,11 +11,12 @@ macro_rules! say {
 }
 use say;
 
-/// What is tried here, tens of millions of small pieces of memory come and go with.
+/// Tens of millions of small pieces of memory come and go here.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod crashes;
+mod extent;
 mod faults;
 mod histories;
 mod orders;

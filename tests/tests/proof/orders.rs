@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::extent::{Dice, share};
 use feed::DeleteBehavior;
 use http::StatusCode;
 use nuthatch_tests::{Client, FeedOptions, Idle, PackageBuilder, TestFeed, Turns};
@@ -18,7 +19,7 @@ const MOST: usize = 1_300;
 /// Orders that share a feed, each with a package of its own.
 const SHARED: usize = 100;
 
-/// Who does what at once, to which version in which state.
+/// A race: the verbs that run at once, and the state of the version before.
 #[derive(Clone, Copy)]
 struct Race {
     name: &'static str,
@@ -156,7 +157,7 @@ async fn run(
     order
 }
 
-/// What has to hold when all are done.
+/// The conditions that hold when all are done.
 async fn judge(
     race: &Race,
     feed: &TestFeed,
@@ -191,7 +192,7 @@ async fn judge(
         of.filter(|(verb, told)| verbs.contains(verb) && told.is_success).count()
     };
     let by_push = successes(&[Verb::Push, Verb::PushWithFiles, Verb::Restore, Verb::Commit]);
-    // Who commits what is in already is told that it is in.
+    // A commit of a package that is in already is told that it is in.
     let by_push = if race.one_upload { by_push.min(1) } else { by_push };
     assert_eq!(pushed, begun + by_push, "{case}{changes:?} {told:?}: pushes");
     // A version goes as often as it came, or once less.
@@ -212,13 +213,8 @@ async fn orders(race: &Race, idle: &Idle, most: usize) -> (usize, bool) {
     let all = choices.is_none();
     if !all {
         // The first ones differ in their ends alone; chance differs anywhere.
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut chance = move |among: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state % among as u64).unwrap()
-        };
+        let mut dice = Dice::of(race.name);
+        let mut chance = move |among: usize| dice.below(among);
         for _ in 0..most {
             Box::pin(run(&mut feeds, &[], &mut chance)).await;
         }
@@ -228,7 +224,8 @@ async fn orders(race: &Race, idle: &Idle, most: usize) -> (usize, bool) {
 
 /// Two races at a time: in some of them all wait for a thread most of the time.
 fn race_all(races: &[Race]) {
-    let most = std::env::var("NUTHATCH_ORDERS").map_or(MOST, |most| most.parse().unwrap());
+    let most =
+        std::env::var("NUTHATCH_ORDERS").map_or_else(|_| share(MOST), |most| most.parse().unwrap());
     let (next, in_all) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let race_on = || {
         let (runtime, idle) = Idle::runtime();
@@ -249,7 +246,7 @@ fn race_all(races: &[Race]) {
     });
     let in_all = in_all.into_inner();
     crate::say!("{in_all} orders, 0 violations");
-    assert!(in_all > 100, "{in_all}");
+    assert!(in_all > share(100), "{in_all}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::extent::{seed, share};
 use access::Scope;
 use feed::DeleteBehavior;
 use http::{Method, Request, StatusCode};
@@ -173,7 +174,7 @@ async fn take(feed: &TestFeed, owner: &Client, acme: &Client, step: Step, idle: 
     }
 }
 
-/// What can be downloaded, by id and version.
+/// The packages that can be downloaded, by id and version.
 async fn visible(get: impl AsyncFn(String) -> Option<Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
     let mut visible = BTreeMap::new();
     for (id, version) in
@@ -240,12 +241,11 @@ async fn history(steps: &[Step], idle: &Idle) {
 
 #[test]
 fn a_rebuild_brings_back_what_was_committed_and_nothing_else() {
-    const HISTORIES: u32 = 24;
+    const HISTORIES: usize = 240;
     let (runtime, idle) = Idle::runtime();
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let seed = u64::try_from(seed.as_nanos() % u128::from(u64::MAX)).unwrap();
+    let (seed, histories) = (seed(), share(HISTORIES));
     let config = Config {
-        cases: HISTORIES,
+        cases: u32::try_from(histories).unwrap(),
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(seed),
         ..Config::default()
@@ -257,5 +257,5 @@ fn a_rebuild_brings_back_what_was_committed_and_nothing_else() {
     if let Err(error) = tried {
         panic!("seed {seed}: {error}");
     }
-    crate::say!("rebuilds: {HISTORIES} histories of seed {seed}, 0 violations");
+    crate::say!("rebuilds: {histories} histories of seed {seed}, 0 violations");
 }

@@ -71,7 +71,7 @@ impl Verb {
         matches!(self, Self::Restore | Self::Delete)
     }
 
-    /// What is there before it.
+    /// The state before it.
     pub(crate) fn before(self) -> Seen {
         match self {
             Self::Push
@@ -85,7 +85,7 @@ impl Verb {
         }
     }
 
-    /// What is there when it is done.
+    /// The state when it is done.
     pub(crate) fn after(self) -> Seen {
         match self {
             Self::Unlist => Seen::Unlisted,
@@ -95,7 +95,7 @@ impl Verb {
         }
     }
 
-    /// What the log holds when it is done.
+    /// The lines of the log when it is done.
     pub(crate) fn changes(self) -> &'static [&'static str] {
         match self {
             Self::Declare => &[],
@@ -159,7 +159,7 @@ impl Deed {
         matches!(verb, Push | PushWithFiles | Restore | Commit | CommitWithFiles)
     }
 
-    /// What one of several actors does at once. Each pushes bytes of its own, unless
+    /// The part of one of several actors at once. Each pushes bytes of its own, unless
     /// it brings back what is there.
     pub(crate) async fn racing(
         verb: Verb,
@@ -169,7 +169,7 @@ impl Deed {
         id: &str,
         same: Option<&[u8]>,
     ) -> Self {
-        // Who reads gets what the first one pushes.
+        // A reader gets the bytes that the first one pushes.
         let pusher = if Self::pushes(verb) { actor } else { 0 };
         let own = || verb.package(id, &format!("of {pusher}"));
         let bytes = same.map_or_else(own, <[u8]>::to_vec);
@@ -256,7 +256,7 @@ impl Deed {
     }
 }
 
-/// What a client was told.
+/// The answer that a client got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) status: StatusCode,

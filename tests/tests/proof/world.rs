@@ -1,4 +1,4 @@
-//! What holds at every moment, seen by a process that knows nothing yet.
+//! The invariants of every moment, seen by a process that knows nothing yet.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -6,9 +6,9 @@ use http::StatusCode;
 use nupkg::{PackageId, Version};
 use nuthatch_tests::{Client, TestFeed};
 use sha2::{Digest, Sha256};
-use store::{Objects, State, VersionRow};
+use store::{Objects, VersionRow, VersionState};
 
-/// What is to be seen of a version.
+/// The view of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     /// It was never there.
@@ -21,7 +21,7 @@ pub(crate) enum Seen {
     Deleted,
 }
 
-/// What a fresh instance sees of a version, and the change that its row names as the
+/// The view of a version in a fresh instance, and the change that its row names as the
 /// last; after checking what has to hold of it whatever happened: `bytes` are the only
 /// ones that anybody pushed.
 pub(crate) async fn look(
@@ -38,7 +38,7 @@ pub(crate) async fn look(
     let metadata = metadata.flatten();
     let seen = match &row {
         None => Seen::Absent,
-        Some(row) if row.state == State::Deleted => Seen::Deleted,
+        Some(row) if row.state == VersionState::Deleted => Seen::Deleted,
         Some(row) if row.listed => Seen::Listed,
         Some(_) => Seen::Unlisted,
     };
@@ -76,7 +76,7 @@ pub(crate) async fn check_marks(feed: &TestFeed, id: &str) {
     let row = feed.table().version(&package, &version).await.unwrap().unwrap();
     let marks = feed.marks_of(&package.key()).await;
     let mark = |ending: &str| row.object.as_str().replace("nupkg", ending);
-    let is_deleted = row.state == State::Deleted;
+    let is_deleted = row.state == VersionState::Deleted;
     assert!(marks.contains(&mark("committed")), "{id} is not marked: {marks:?}");
     assert_eq!(marks.contains(&mark("deleted")), is_deleted, "{id}: {marks:?}");
 }

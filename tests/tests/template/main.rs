@@ -23,7 +23,7 @@ fn texts(node: &Yaml<'_>) -> Vec<String> {
     }
 }
 
-/// What each function's role may do, but writing its log: the actions by the
+/// The permissions of each function's role, but writing its log: the actions by the
 /// folder of its code.
 fn actions() -> BTreeMap<String, BTreeSet<String>> {
     let documents = Yaml::load_from_str(TEMPLATE).unwrap();
@@ -146,7 +146,7 @@ fn the_push_host_may_do_what_its_verbs_do() {
     let all = actions();
     let mut of_verbs: BTreeSet<String> =
         verbs.iter().flat_map(|verb| all[*verb].iter().cloned()).collect();
-    // What is large goes up in parts.
+    // Large packages go up in parts.
     of_verbs.insert("s3:AbortMultipartUpload".to_owned());
     let documents = Yaml::load_from_str(PUSH_HOST).unwrap();
     let role = documents[0].as_mapping_get("Resources").unwrap().as_mapping_get("TaskRole");
@@ -169,7 +169,7 @@ fn a_changed_parameter_makes_new_versions_of_the_functions_that_read_it() {
             continue;
         };
         let environment = properties.as_mapping_get("Environment").map(texts).unwrap_or_default();
-        // What a condition asks for counts, too.
+        // A parameter in a condition counts, too.
         let asked =
             environment.iter().filter_map(|text| section("Conditions").as_mapping_get(text));
         let asked: Vec<String> = asked.flat_map(texts).collect();

@@ -1,4 +1,4 @@
-//! What functions are given, held against what they use: settings and permissions,
+//! The settings and permissions that functions are given, held against those that they use:
 //! neither more nor less.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::TEMPLATE;
 
-/// What a statement allows: actions on partition keys or object keys, by patterns. A
+/// The permissions of a statement: actions on partition keys or object keys, by patterns. A
 /// statement about transactions names all keys that they touch.
 struct Allowance {
     actions: Vec<String>,
@@ -30,7 +30,7 @@ struct Allowance {
     is_conditional: bool,
 }
 
-/// What a role allows.
+/// The permissions of a role.
 fn allowed(function: &str) -> Vec<Allowance> {
     let documents = Yaml::load_from_str(TEMPLATE).unwrap();
     let resources = documents[0].as_mapping_get("Resources").unwrap().as_mapping().unwrap();

@@ -1,4 +1,4 @@
-//! What a key may do, and to which packages.
+//! The scopes of keys, and the ids that they are good for.
 
 use std::fmt;
 use std::str::FromStr;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{IdGlob, Scope};
 
-/// What every key begins with, so that secret scanners and people know one.
+/// The start of every key, so that secret scanners and people know one.
 const PREFIX: &str = "nuthatch_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62^43 > 2^256.
@@ -61,7 +61,7 @@ impl ApiKey {
         &self.0
     }
 
-    /// What is stored of the key.
+    /// The hash, which is stored in place of the key.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
         KeyHash(hex(&Sha256::digest(self.0.as_bytes())))
@@ -184,20 +184,20 @@ impl fmt::Display for KeyName {
     }
 }
 
-/// What the table knows of a key.
+/// A key as the table knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRecord {
     /// The SHA-256 of its secret.
     pub hash: KeyHash,
     /// The name it goes by.
     pub name: KeyName,
-    /// What it may do.
+    /// Its scopes.
     pub scopes: Vec<Scope>,
     /// The package ids it may do it to.
     pub ids: Vec<IdGlob>,
     /// When it was made, RFC 3339.
     pub created: String,
-    /// When it ends to be valid, in seconds since 1970; never, where absent.
+    /// When it expires, in seconds since 1970; never, where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
     /// When it was revoked, RFC 3339.

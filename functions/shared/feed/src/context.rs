@@ -1,4 +1,4 @@
-//! What verbs are made from.
+//! The context that verbs are made from.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;

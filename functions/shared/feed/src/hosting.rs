@@ -1,4 +1,4 @@
-//! What differs between a function and a server.
+//! The differences between a function and a server.
 
 use store::{Parts, RedirectLifetime, Spooling};
 

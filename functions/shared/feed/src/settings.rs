@@ -41,7 +41,7 @@ macro_rules! choice {
 }
 
 choice!(
-    /// Who may read packages.
+    /// The callers that may read packages.
     ReadAccess,
     "NUTHATCH_READ_ACCESS",
     "'keys' or 'anonymous'",
@@ -52,7 +52,7 @@ choice!(
     Anonymous = "anonymous"
 );
 choice!(
-    /// What DELETE does to a version.
+    /// The effect of DELETE on a version.
     DeleteBehavior,
     "NUTHATCH_DELETE_BEHAVIOR",
     "'unlist' or 'delete'",

@@ -1,4 +1,4 @@
-//! What a client says of a package before it sends it.
+//! A client's declaration of a package before it sends it.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ impl Declaration {
         Refusal::MayNotRestore { id: self.id.clone(), version: self.version.clone() }
     }
 
-    /// What its client gets to hear where `found` has its number.
+    /// The verdict on an upload whose number is taken by `found`.
     ///
     /// # Errors
     /// The refusal, unless it is the very push that made the version.

@@ -17,8 +17,8 @@ use nupkg::{Attached, Limits, Nuspec, Package, PackageId, Source, Version};
 use protocol::Refusal;
 use sha2::{Digest, Sha256};
 use store::{
-    AttachedFile, Commit, Content, ObjectError, ObjectKey, Objects, State, Stored, Table,
-    VersionRow, timestamp,
+    AttachedFile, CommitOutcome, Content, ObjectError, ObjectKey, Objects, Stored, Table,
+    VersionRow, VersionState, timestamp,
 };
 use time::OffsetDateTime;
 
@@ -32,14 +32,14 @@ pub struct Ingest {
     pub table: Table,
     /// Where packages go.
     pub objects: Objects,
-    /// What a package may have.
+    /// The limits of a package.
     pub limits: Limits,
 }
 
 /// An inspected package on its way into the feed.
 #[derive(Debug)]
 pub struct Arrival {
-    /// What it is.
+    /// The package.
     pub package: Package,
     /// Its object's key.
     pub object: ObjectKey,
@@ -109,12 +109,12 @@ impl Ingest {
         // Where the commit's answer is lost the version may be in: its object
         // must stay, and the client's next try finds out.
         match self.table.commit(&row, package, may_restore).await? {
-            Commit::Done => {
+            CommitOutcome::Done => {
                 self.objects.mark_committed(&row.object).await?;
                 self.forget_upload(&row, &bytes).await;
                 Ok(warning)
             }
-            Commit::Lost(found) => {
+            CommitOutcome::Lost(found) => {
                 if !matches!(bytes, Bytes::InPlace(_)) {
                     for object in row.objects() {
                         self.discard(&found, &object).await;
@@ -158,7 +158,7 @@ impl Ingest {
         key: &KeyName,
         session: Option<&str>,
     ) -> Result<(), Refusal> {
-        let is_this = found.state == State::Visible && found.object == *object;
+        let is_this = found.state == VersionState::Visible && found.object == *object;
         let judged = if is_this { Ok(()) } else { declared.judge(found, key, session) };
         self.acknowledge(found, judged, false).await
     }
@@ -203,7 +203,8 @@ impl Ingest {
     /// winner's: one and the same upload may be committed twice at once. Nothing
     /// points to it, so nobody minds if it stays.
     async fn discard(&self, found: &VersionRow, object: &ObjectKey) {
-        let is_kept = found.state == State::Visible && found.objects().any(|kept| kept == *object);
+        let is_kept =
+            found.state == VersionState::Visible && found.objects().any(|kept| kept == *object);
         if is_kept {
             return;
         }
@@ -211,16 +212,16 @@ impl Ingest {
     }
 }
 
-/// What is not as its author meant it, and no reason to refuse a package.
+/// A warning about a fault that is no reason to refuse a package.
 fn warning(package: &Package, row: &VersionRow) -> Option<&'static str> {
     let is_shown = package.attached.icon.is_none() || row.icon().is_some();
     (!is_shown).then_some("the icon is neither PNG nor JPEG, so it is not shown; convert it")
 }
 
-/// What a push gets to hear whose number is taken by `found`.
+/// The verdict on a push whose number is taken by `found`.
 fn judge(found: &VersionRow, pushed: &VersionRow, nuspec: &Nuspec) -> Result<(), Refusal> {
     let VersionRow { pushed_by, session, sha256, .. } = pushed;
-    let is_this = found.state == State::Visible && found.object == pushed.object;
+    let is_this = found.state == VersionState::Visible && found.object == pushed.object;
     if is_this || found.is_replayed(pushed_by, session.as_deref(), sha256) {
         return Ok(());
     }
@@ -231,8 +232,8 @@ fn judge(found: &VersionRow, pushed: &VersionRow, nuspec: &Nuspec) -> Result<(),
 fn taken(found: &VersionRow, id: &PackageId, version: &Version) -> Refusal {
     let (id, version) = (id.clone(), version.clone());
     match found.state {
-        State::Visible => Refusal::VersionExists { id, version },
-        State::Deleted => Refusal::VersionDeleted { id, version },
+        VersionState::Visible => Refusal::VersionExists { id, version },
+        VersionState::Deleted => Refusal::VersionDeleted { id, version },
     }
 }
 
@@ -253,7 +254,7 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         id: nuspec.id.to_string(),
         version: nuspec.version.full(),
         listed: true,
-        state: State::Visible,
+        state: VersionState::Visible,
         object: arrival.object.clone(),
         size,
         sha256: BASE64_STANDARD.encode(sha256),

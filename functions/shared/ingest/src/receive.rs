@@ -11,7 +11,7 @@ use protocol::{Body, BoxError, FirstFile, MultipartError, Refusal};
 use sha2::{Digest, Sha256, Sha512};
 use store::{Content, Spool, Spooling};
 
-/// What a multipart framing may add to a package's size.
+/// Bytes that a multipart framing may add to a package's size.
 const FRAMING: u64 = 64 * 1024;
 /// Bytes that are written and hashed in one go, while the next ones arrive.
 const BATCH: usize = 256 * 1024;
@@ -52,7 +52,7 @@ pub async fn receive(
     let (mut total, mut size) = (0, 0);
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(broken_off)?.into_data() else { continue };
-        // What stands around the package has to end, too.
+        // The framing around the package has to end, too.
         total += chunk.len() as u64;
         if total > most {
             return Err(Refusal::TooLarge { limit });
@@ -84,7 +84,7 @@ struct Intake {
 type Handle<T> = tokio::task::JoinHandle<io::Result<T>>;
 type Written = (Spool, Sha256);
 
-/// What has been written and hashed, or is being.
+/// The pieces that have been written and hashed, or are being.
 enum Progress {
     Done(Box<(Written, Sha512)>),
     Working { written: Handle<Written>, hashed: Handle<Sha512> },

@@ -13,8 +13,8 @@ use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
 use lambda_http::{IntoResponse, RequestExt, lambda_runtime, service_fn, tracing};
 use protocol::{
-    Asked, BaseUrl, Body, Caller, ConfigError, Environment, Observation, Observed, PathParameters,
-    Peer, Refusal, Reply, Request,
+    BaseUrl, Body, Caller, ConfigError, Environment, Observation, Observed, PathParameters, Peer,
+    Refusal, Reply, Request, RequestedShape,
 };
 use serde::{Deserialize, Serialize};
 use store::Aws;
@@ -42,9 +42,9 @@ pub async fn run<V: Verb>() -> Result<(), Error> {
 
 /// A function that answers events which are not requests: the authorizer's, a schedule's.
 pub trait EventFunction: Sized + Sync {
-    /// What it is asked.
+    /// The events that it is asked about.
     type Event: for<'de> Deserialize<'de>;
-    /// What it answers.
+    /// Its answers.
     type Answer: Serialize;
 
     /// The function as its settings want it.
@@ -96,7 +96,7 @@ where
 {
     let request = request(event);
     let observation = Observation::begin(verb, &request);
-    let asked = Asked::of(&request);
+    let asked = RequestedShape::of(&request);
     let reply = handle(request);
     async move {
         let reply = reply.await;
@@ -131,7 +131,7 @@ pub fn request(event: lambda_http::Request) -> Request {
         _ => (Caller::Anonymous, BaseUrl(String::new()), String::new(), None),
     };
     let (mut parts, body) = event.into_parts();
-    // What verbs call a path begins behind stage and base path.
+    // Verbs know paths without stage and base path.
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     if let Ok(uri) = format!("{path}{query}").parse() {
         parts.uri = uri;
@@ -184,7 +184,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// What API Gateway, and not a client, calls the path of a request, in two: stage
+/// The path of a request as API Gateway calls it, and not the client, in two: stage
 /// or base path, and what stands behind it, which has as many segments as the
 /// resource.
 fn split<'a>(path: &'a str, resource: &str) -> (&'a str, &'a str) {

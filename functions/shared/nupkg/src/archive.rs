@@ -26,7 +26,7 @@ use directory::Directory;
 /// A package that every rule holds for.
 #[derive(Debug)]
 pub struct Package {
-    /// What the package says of itself.
+    /// The package's description of itself.
     pub nuspec: Nuspec,
     /// The nuspec as it stands in the package, deflated (zlib).
     pub nuspec_zlib: Vec<u8>,

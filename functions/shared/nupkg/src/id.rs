@@ -38,7 +38,7 @@ impl PackageId {
     /// The id that `text` writes.
     ///
     /// # Errors
-    /// What in the text no package id may have.
+    /// The fault in a text that is not a package id.
     pub fn parse(text: &str) -> Result<Self, PackageIdError> {
         if text.is_empty() {
             return Err(PackageIdError::Empty);

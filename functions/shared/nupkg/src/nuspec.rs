@@ -60,7 +60,7 @@ pub struct Nuspec {
     pub development_dependency: bool,
     /// Where the sources are.
     pub repository: Option<Repository>,
-    /// What kinds of package this is; none means `Dependency`.
+    /// The package types; none means `Dependency`.
     pub package_types: Vec<PackageType>,
     /// The dependencies by target framework.
     pub dependency_groups: Vec<DependencyGroup>,
@@ -100,7 +100,7 @@ pub struct PackageType {
 pub struct DependencyGroup {
     /// The framework as written; `None` is any.
     pub target_framework: Option<String>,
-    /// What the package needs there.
+    /// The packages that it needs there.
     pub dependencies: Vec<Dependency>,
 }
 

@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! The caller of a request, and the packages that it may use.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use nupkg::PackageId;
 
 use crate::{Refusal, Request};
 
-/// Who sent a request, as the authorizer found out. Travels as the request's
+/// The sender of a request, as the authorizer found out. Travels as the request's
 /// authorizer context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// Nobody in particular, where reading is open to all.
     Anonymous,
-    /// Who holds a key.
+    /// The holder of a key.
     Key {
         /// The key's name.
         name: KeyName,
@@ -85,7 +85,7 @@ impl Caller {
         }
     }
 
-    /// Who sent `request`.
+    /// The sender of `request`.
     #[must_use]
     pub fn of(request: &Request) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)

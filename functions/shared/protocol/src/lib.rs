@@ -23,7 +23,7 @@ pub use caller::Caller;
 pub use config::{ConfigError, Environment, Expected};
 pub use links::{Hive, Links, escape};
 pub use multipart::{FirstFile, MultipartError};
-pub use negotiation::Asked;
+pub use negotiation::RequestedShape;
 pub use nuget_config::nuget_config;
 pub use observation::{Observation, Observed, Subject};
 pub use path::{package_version, path_version};
@@ -36,7 +36,7 @@ pub use reply::{
 pub use request::{BaseUrl, PathParameters, Peer, Request};
 pub use route::{Access, Route, Work, closest};
 
-/// What `work` writes to the log.
+/// The lines that `work` writes to the log.
 #[cfg(test)]
 fn logged(work: impl FnOnce()) -> String {
     use std::io::{Read, Seek};

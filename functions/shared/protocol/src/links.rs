@@ -124,7 +124,7 @@ impl<'a> Links<'a> {
 /// A text as a part of a path or a fragment, lower-cased.
 #[must_use]
 pub fn escape(text: &str) -> String {
-    // What ids and frameworks hold and addresses may, too.
+    // Characters of ids and frameworks that addresses may hold, too.
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'+');
     utf8_percent_encode(&text.to_lowercase(), PLAIN).to_string()
 }

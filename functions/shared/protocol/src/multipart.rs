@@ -38,7 +38,7 @@ pub struct FirstFile {
     /// `--boundary`.
     delimiter: Finder<'static>,
     state: State,
-    /// What was received and cannot be told apart yet.
+    /// Bytes that were received and may be content or a delimiter.
     pending: Bytes,
     /// Whether `pending` begins where a line does.
     at_line_start: bool,
@@ -61,7 +61,7 @@ enum State {
     Closed,
 }
 
-/// What stands behind a boundary.
+/// The text behind a boundary.
 enum Line {
     /// The end of the body.
     Close,
@@ -76,6 +76,9 @@ enum Line {
 impl FirstFile {
     /// A reader of a body with this content type; `None` where it is not
     /// multipart at all.
+    ///
+    /// # Errors
+    /// It is multipart and names no boundary.
     pub fn of(content_type: &str) -> Result<Option<Self>, MultipartError> {
         let is_multipart = content_type
             .trim_start()
@@ -97,6 +100,9 @@ impl FirstFile {
     }
 
     /// Takes the next piece of the body, and gives the next piece of the part.
+    ///
+    /// # Errors
+    /// The head of a part is too long.
     pub fn next(&mut self, chunk: Bytes) -> Result<Bytes, MultipartError> {
         self.pending = if self.pending.is_empty() {
             chunk
@@ -127,6 +133,9 @@ impl FirstFile {
     }
 
     /// Ends the body.
+    ///
+    /// # Errors
+    /// It is not closed, or has no file.
     pub fn finish(self) -> Result<(), MultipartError> {
         match self.state {
             State::Closed if self.is_field => Err(MultipartError::NoFile),
@@ -174,7 +183,7 @@ impl FirstFile {
                 }
             }
         }
-        // What might be the beginning of a line break and a delimiter stays.
+        // The last bytes stay: they may begin a line break and a delimiter.
         let kept = self.delimiter.needle().len() + "\r\n".len();
         self.give(self.pending.len().saturating_sub(kept))
     }
@@ -265,7 +274,7 @@ fn names_a_field(line: &[u8]) -> bool {
     line.starts_with(b"content-disposition:") && memchr::memmem::find(&line, b"filename").is_none()
 }
 
-/// What the bytes behind a boundary mean.
+/// The meaning of the bytes behind a boundary.
 fn line(behind: &[u8]) -> Line {
     if behind.starts_with(b"--") {
         return Line::Close;

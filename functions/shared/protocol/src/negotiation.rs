@@ -1,4 +1,4 @@
-//! What a request's headers ask of its reply: the head alone, nothing where
+//! The shape that a request's headers ask of its reply: the head alone, nothing where
 //! the client has it already, or fewer bytes.
 
 use std::io::Write;
@@ -16,9 +16,9 @@ use http_body_util::BodyExt;
 
 use crate::{Body, Reply, Request, Words, status};
 
-/// What a request's headers ask of its reply.
+/// The shape that a request's headers ask of its reply.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RequestedShape {
     is_read: bool,
     method: Method,
     head_alone: bool,
@@ -26,8 +26,8 @@ pub struct Asked {
     known: Vec<String>,
 }
 
-impl Asked {
-    /// What `request` asks.
+impl RequestedShape {
+    /// The shape that `request` asks for.
     #[must_use]
     pub fn of(request: &Request) -> Self {
         let list = |name| -> Vec<String> {
@@ -131,11 +131,11 @@ fn without_body(reply: Reply) -> Reply {
 mod tests {
     use super::*;
 
-    fn asked(method: Method, name: http::HeaderName, value: &'static str) -> Asked {
+    fn asked(method: Method, name: http::HeaderName, value: &'static str) -> RequestedShape {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method;
         request.headers_mut().insert(name, HeaderValue::from_static(value));
-        Asked::of(&request)
+        RequestedShape::of(&request)
     }
 
     fn reply(content_type: &'static str, length: usize) -> Reply {

@@ -1,4 +1,4 @@
-//! What is said of a request once it is answered: a line of the log, and numbers to
+//! The record of a request once it is answered: a line of the log, and numbers to
 //! count it by. Never a secret: no header, no query, no body.
 
 use std::fmt;
@@ -31,7 +31,7 @@ impl Subject {
         reply
     }
 
-    /// What the path names.
+    /// The package that the path names.
     fn of_path(parameters: &PathParameters) -> Self {
         if let Ok((id, version)) = package_version(parameters.get("proxy")) {
             return Self::new(&id, &version);
@@ -95,7 +95,7 @@ impl Observation {
 }
 
 impl Observed {
-    /// What became of it: `done`, `refused` (4xx) or `failed` (5xx).
+    /// The outcome: `done`, `refused` (4xx) or `failed` (5xx).
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self.status.as_u16() {

@@ -1,4 +1,4 @@
-//! What stands in the paths of requests.
+//! Ids and versions in the paths of requests.
 
 use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
 

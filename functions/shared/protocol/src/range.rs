@@ -14,7 +14,8 @@ use http::{Method, StatusCode};
 pub use bytes::AskedRange;
 
 impl AskedRange {
-    /// What is asked of a file of `size` bytes that has this tag.
+    /// The part that a request asks for, of a file of `size` bytes with this tag.
+    #[must_use]
     pub fn of(request: &Request, size: u64, tag: &str) -> Self {
         let text = |name: HeaderName| request.headers().get(name)?.to_str().ok();
         // A client that has a part of another file wants all of this one.
@@ -27,6 +28,7 @@ impl AskedRange {
 }
 
 /// 416, with the size that there is.
+#[must_use]
 pub fn nowhere(size: u64) -> Reply {
     let mut reply = crate::status(StatusCode::RANGE_NOT_SATISFIABLE);
     if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
@@ -37,6 +39,9 @@ pub fn nowhere(size: u64) -> Reply {
 
 /// Says in `reply` that it is the file of this name and tag and `size` bytes, or
 /// a part of it.
+///
+/// # Errors
+/// Name or tag cannot stand in a header.
 pub fn describe(
     reply: &mut Reply,
     (name, tag): (&str, &str),

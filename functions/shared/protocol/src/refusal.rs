@@ -23,7 +23,7 @@ pub enum Refusal {
     /// The client sent nothing for too long.
     #[error("the upload stood still for too long; push the .nupkg again")]
     TooSlow(#[source] BoxError),
-    /// What is to be uploaded is not declared as it should be.
+    /// The declaration of an upload is not as it should be.
     #[error(
         "the declaration of the upload cannot be read ({0}); send id, version, size and sha256 as JSON"
     )]
@@ -45,7 +45,7 @@ pub enum Refusal {
     /// The request's key does not open what was asked for.
     #[error("{}", words_of_key(*.problem, *.scope))]
     Key {
-        /// What is the matter with it.
+        /// The problem with the key.
         problem: KeyProblem,
         /// The scope that is needed.
         scope: Scope,
@@ -186,7 +186,7 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// What the status line says: what to do, in ASCII and with nothing of the request in
+    /// The text of the status line: what to do, in ASCII and with nothing of the request in
     /// it. Clients print it where an operation fails, and only there.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -18,10 +18,10 @@ use crate::{Body, Refusal, one_line};
 /// A reply of a verb.
 pub type Reply = Response<Body>;
 
-/// What NuGet clients print of any answer; they show no bodies.
+/// NuGet clients print this header of any answer; they show no bodies.
 const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
 
-/// What a refusal says, for where clients look for it.
+/// The words of a refusal, for the places where clients look for them.
 #[derive(Debug, Clone)]
 pub struct Words {
     /// In full, as one line.

@@ -12,13 +12,13 @@ pub struct Route {
     pub methods: &'static [Method],
     /// The path, its variable parts in braces.
     pub path: &'static str,
-    /// Who may ask.
+    /// The callers that it answers.
     pub access: Access,
-    /// What an answer takes.
+    /// The work that an answer takes.
     pub work: Work,
 }
 
-/// What a caller needs for a route.
+/// The key that a caller needs for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Nothing: the authorizer is not asked.
@@ -27,7 +27,7 @@ pub enum Access {
     Key(Scope),
 }
 
-/// What it takes to answer, which decides how many are answered at once on one machine.
+/// The work of an answer. It decides how many are made at once on one machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// Little memory, or none that the answer holds.

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_routes_and_what_they_ask_of_a_caller() {
-        let mut table = String::new();
+        let mut table = Vec::new();
         for (verb, routes) in ROUTES {
             for route in *routes {
                 let methods: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
@@ -66,9 +66,9 @@ mod tests {
                     protocol::Access::Open => "open".to_owned(),
                     protocol::Access::Key(scope) => scope.to_string(),
                 };
-                table += &format!("{verb}: {} {}: {access}\n", methods.join(" "), route.path);
+                table.push(format!("{verb}: {} {}: {access}", methods.join(" "), route.path));
             }
         }
-        insta::assert_snapshot!(table);
+        insta::assert_snapshot!(table.join("\n"));
     }
 }

@@ -48,14 +48,14 @@ impl Aws {
     /// A client of S3 on top of `config`.
     #[must_use]
     pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
-        // What carries a package takes what its size takes, and says so itself; the SDK
+        // A call that carries a package sets its own timeout by the size; the SDK
         // ends what stalls.
         let config = aws_sdk_s3::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
-                    .operation_attempt_timeout(patience(0))
+                    .operation_attempt_timeout(attempt_timeout(0))
                     .build(),
             )
             // An endpoint of one's own rarely has a host name per bucket.
@@ -66,7 +66,7 @@ impl Aws {
 }
 
 /// How long to wait for an answer about so many bytes: at worst a MB takes a second.
-pub(crate) fn patience(bytes: u64) -> Duration {
+pub(crate) fn attempt_timeout(bytes: u64) -> Duration {
     Duration::from_secs(8 + bytes / 1_000_000)
 }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn who_sends_more_waits_longer() {
-        assert_eq!(patience(0), Duration::from_secs(8));
-        assert_eq!(patience(5_000_000), Duration::from_secs(13));
+        assert_eq!(attempt_timeout(0), Duration::from_secs(8));
+        assert_eq!(attempt_timeout(5_000_000), Duration::from_secs(13));
     }
 }

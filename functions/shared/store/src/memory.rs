@@ -1,4 +1,4 @@
-//! What a function remembers of packages between requests.
+//! The memory of packages between requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -47,7 +47,7 @@ struct Weights;
 
 impl<T> Weighter<String, Remembered<T>> for Weights {
     fn weight(&self, id: &String, (_, bytes): &Remembered<T>) -> u64 {
-        // What the maps around it take besides.
+        // Bytes that the maps around it take.
         const ENTRY: usize = 200;
         (id.len() + bytes + ENTRY) as u64
     }

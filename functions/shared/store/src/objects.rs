@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use crate::aws::patience;
+use crate::aws::attempt_timeout;
 use crate::{AttachedFile, BucketName, Content};
 use protocol::{Body, BoxError};
 
@@ -73,7 +73,7 @@ impl ObjectKey {
         name.split('.').next().unwrap_or_default()
     }
 
-    /// What the package is called as a file: `<id>.<version>.nupkg`.
+    /// The package's file name: `<id>.<version>.nupkg`.
     #[must_use]
     pub fn file_name(&self) -> String {
         let mut segments = self.0.split('/').skip(1);
@@ -110,7 +110,7 @@ pub enum ObjectError {
     /// It cannot be said whether it was done; trying again may help.
     #[error("the bucket did not {action}")]
     Unavailable {
-        /// What was asked of it.
+        /// The action.
         action: &'static str,
         /// Why it was not done.
         source: BoxError,
@@ -254,7 +254,7 @@ impl Objects {
                 let bytes = bytes.map_err(|error| unavailable("give out the snapshot", error))?;
                 Ok(Some(bytes.into_bytes()))
             }
-            // Who may not list a bucket is told 403 of what is not there.
+            // S3 answers 403 for a missing object where the caller may not list the bucket.
             Err(error) if is_status(&error, 404) || is_status(&error, 403) => {
                 tracing::warn!("there is no snapshot of the index yet");
                 Ok(None)
@@ -310,7 +310,8 @@ impl Objects {
 
 /// The settings of a call that sends so many bytes.
 fn waiting(bytes: u64) -> aws_sdk_s3::config::Builder {
-    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(patience(bytes)).build();
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(attempt_timeout(bytes)).build();
     aws_sdk_s3::config::Builder::new().timeout_config(timeouts)
 }
 

@@ -1,4 +1,4 @@
-//! What a client is told where table or bucket do not do what they are asked to.
+//! The refusals that errors of table and bucket become.
 
 use protocol::{Lifetime, Refusal, Reply, tagged};
 

@@ -16,9 +16,10 @@ pub use audit::{Row, RowPosition, Rows};
 pub use changes::{Changes, LoggedChange};
 pub use packages::Stamped;
 pub use rows::{
-    Change, Dependency, DependencyGroup, Metadata, Release, Stamp, State, VersionRow, timestamp,
+    Change, Dependency, DependencyGroup, Metadata, Release, Stamp, VersionRow, VersionState,
+    timestamp,
 };
-pub use versions::{Commit, Deletion, Listing};
+pub use versions::{CommitOutcome, Deletion, Listing};
 
 use crate::TableName;
 use protocol::BoxError;
@@ -36,7 +37,7 @@ pub enum TableError {
     /// It cannot be said whether it was done; trying again may help.
     #[error("the table did not {action}")]
     Unavailable {
-        /// What was asked of it.
+        /// The action.
         action: &'static str,
         /// Why it was not done.
         source: BoxError,
@@ -44,7 +45,7 @@ pub enum TableError {
     /// A row is not what this version of the feed writes.
     #[error("a row of the table cannot be read")]
     Unreadable {
-        /// What is wrong with it.
+        /// The fault.
         source: BoxError,
     },
 }

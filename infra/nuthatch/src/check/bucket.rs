@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use http_body_util::BodyExt;
 use sha2::{Digest, Sha256};
 use store::{
-    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, Place, State, VersionRow,
+    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, Place, VersionRow, VersionState,
 };
 use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ pub(super) async fn check_versions(
     versions: &Versions,
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
-    let visible = versions.all.iter().filter(|(_, row)| row.state == State::Visible);
+    let visible = versions.all.iter().filter(|(_, row)| row.state == VersionState::Visible);
     let (mut rest, mut checking) = (visible, JoinSet::new());
     loop {
         while checking.len() < AT_ONCE
@@ -88,7 +88,7 @@ pub(super) async fn measure(
     if let Some(stored) = proven.filter(|_| !checked.read_all) {
         return Ok(Some((stored.size, stored.sha256)));
     }
-    // What was stored in parts has no hash of the whole.
+    // An object stored in parts has no hash of the whole.
     let mut body = match checked.objects.get(object, None).await {
         Ok(body) => body,
         Err(ObjectError::Missing(_)) => return Ok(None),
@@ -113,7 +113,7 @@ pub(super) async fn check_objects(
     older_than: Option<Duration>,
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
-    let visible = || versions.all.values().filter(|row| row.state == State::Visible);
+    let visible = || versions.all.values().filter(|row| row.state == VersionState::Visible);
     let known: HashSet<String> =
         visible().flat_map(VersionRow::objects).map(|object| object.to_string()).collect();
     let mut marked = HashSet::new();
@@ -164,14 +164,14 @@ async fn check_orphan(
     // It may have been committed since the rows were read.
     if let Some(name) = &name
         && let Some(row) = checked.table.version(&name.id, &name.version).await?
-        && row.state == State::Visible
+        && row.state == VersionState::Visible
         && row.objects().any(|known| known.as_str() == object.key)
     {
         return Ok(None);
     }
     let now = OffsetDateTime::now_utc();
     let made = name.map(|name| OffsetDateTime::from(name.push.datetime()));
-    // What no push has named is nobody's to remove.
+    // A key that no push has named is not ours to remove.
     let age = made.map_or(Duration::ZERO, |made| now - made);
     let removed = made.is_some() && older_than.is_some_and(|limit| age >= limit);
     if removed {

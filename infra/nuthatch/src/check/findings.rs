@@ -1,4 +1,4 @@
-//! What a check found, for people and for scripts.
+//! The findings of a check, for people and for scripts.
 
 use std::fmt;
 

@@ -14,16 +14,16 @@ use super::bucket::measure;
 use super::findings::Problem;
 use super::{ById, CheckError, Checked, Findings};
 
-/// Who has pushed what was brought back.
+/// The pusher of rebuilt rows.
 const REBUILDER: &str = "nuthatch-check";
 
-/// What the bucket does not tell.
+/// A fact that the bucket does not hold.
 const UNKNOWN: [&str; 2] = [
     "which versions were unlisted: all are listed",
     "the keys, who pushed what, and the log before now: create keys with 'nuthatch key create'",
 ];
 
-/// What the bucket has of a version.
+/// A version's objects in the bucket.
 #[derive(Debug, Default)]
 struct Candidate {
     packages: BTreeMap<Ulid, ObjectName>,
@@ -73,7 +73,7 @@ pub(super) async fn rebuild(checked: &Checked, findings: &mut Findings) -> Resul
 }
 
 impl Candidate {
-    /// What cannot be said of `package`.
+    /// The facts about `package` that are unknown.
     fn unknown(&self, package: &str) -> Vec<String> {
         let mut unknown = Vec::new();
         let committed: BTreeSet<_> = self.committed.difference(&self.deleted).collect();
@@ -111,7 +111,7 @@ async fn is_lost(checked: &Checked, rebuilder: &KeyName) -> Result<bool, CheckEr
     }
 }
 
-/// What the bucket has, by version.
+/// The bucket's objects, by version.
 async fn candidates(checked: &Checked) -> Result<ById<Candidate>, CheckError> {
     let mut candidates: ById<Candidate> = BTreeMap::new();
     let mut position = None;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use store::{Row, State, VersionRow};
+use store::{Row, VersionRow, VersionState};
 use ulid::Ulid;
 
 use super::findings::Problem;
 use super::{ById, CheckError, Checked, Findings};
 
-/// What the bucket is held against.
+/// The rows to compare the bucket with.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
     pub(super) all: ById<VersionRow>,
@@ -42,12 +42,12 @@ pub(super) async fn read(
             break;
         }
     }
-    let is_visible = |row: &&VersionRow| row.state == State::Visible;
+    let is_visible = |row: &&VersionRow| row.state == VersionState::Visible;
     findings.versions = versions.all.values().filter(is_visible).count() as u64;
     findings.deleted = versions.all.len() as u64 - findings.versions;
     findings.changes = others.changes.len() as u64;
     findings.keys = others.keys.len() as u64;
-    // What was changed while it was read is looked at once more.
+    // A row that changed while it was read is looked at once more.
     let mut problems = compare(&versions, &others);
     confirm(checked, &versions, &mut problems).await?;
     findings.problems.extend(problems.into_iter().map(|(_, problem)| problem));
@@ -89,7 +89,7 @@ fn compare(versions: &Versions, others: &Others) -> Vec<Suspicion> {
     for (key @ (id, version), row) in &versions.all {
         let package = || format!("{id} {version}");
         let mut report = |problem| found.push((Some(key.clone()), problem));
-        let is_visible = row.state == State::Visible;
+        let is_visible = row.state == VersionState::Visible;
         for (rows, row) in [(&others.metadata, "metadata"), (&others.nuspecs, "nuspec")] {
             match (is_visible, rows.contains(key)) {
                 (true, false) => report(Problem::MissingRow { package: package(), row }),

@@ -1,4 +1,4 @@
-//! What a feed answered, with all that a NuGet client makes of it.
+//! A feed's answer, with all that a NuGet client makes of it.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -7,7 +7,7 @@ use hyper::ext::ReasonPhrase;
 use protocol::{Body, Reply};
 use serde_json::Value;
 
-/// What NuGet clients print.
+/// The header that NuGet clients print.
 const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
 
 /// An answer that has arrived whole.
@@ -27,7 +27,7 @@ impl Answer {
         Ok(Self { status, reason, headers, body: response.bytes().await? })
     }
 
-    /// What the feed said: the words for the client, or those of a document.
+    /// The feed's words: those for the client, or those of a document.
     #[must_use]
     pub fn said(&self) -> Option<String> {
         let warning = self.headers.get(WARNING).and_then(|warning| warning.to_str().ok());

@@ -20,8 +20,8 @@ use super::{Answer, ClientError, Feed, TRIES, UPLOAD, may_work_later};
 
 /// A package on this machine, ready to be sent.
 #[derive(Debug, Clone)]
-pub struct Package {
-    /// What it is.
+pub struct PackageFile {
+    /// The package.
     pub declaration: Declaration,
     file: Arc<File>,
 }
@@ -37,7 +37,7 @@ pub enum PackageFileError {
     Invalid(PackageError),
 }
 
-impl Package {
+impl PackageFile {
     /// The package in the file at `path`: reads all of it. Blocks.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Package {
     }
 }
 
-/// What the feed says of the next step.
+/// The feed's answer about the next step.
 #[derive(Debug, Deserialize)]
 struct Invitation {
     upload: String,
@@ -83,7 +83,7 @@ impl Feed {
     /// Feed or bucket cannot be reached, or are not what they should be.
     pub async fn push(
         &self,
-        package: &Package,
+        package: &PackageFile,
         headers: &HeaderMap,
         sent: impl Fn(u64) + Clone + Send + Sync + 'static,
     ) -> Result<Answer, ClientError> {
@@ -121,7 +121,7 @@ impl Feed {
     ///
     /// # Errors
     /// The feed cannot be reached.
-    pub async fn knock(&self, headers: &HeaderMap) -> Result<Answer, ClientError> {
+    pub async fn probe(&self, headers: &HeaderMap) -> Result<Answer, ClientError> {
         self.post(UPLOAD, headers, "{}").await
     }
 
@@ -129,7 +129,7 @@ impl Feed {
     async fn put(
         &self,
         invitation: &Invitation,
-        package: &Package,
+        package: &PackageFile,
         sent: impl Fn(u64) + Clone + Send + Sync + 'static,
     ) -> Result<(), ClientError> {
         let mut tries = 0;
@@ -179,7 +179,7 @@ impl Invitation {
     }
 }
 
-fn body(package: &Package, sent: impl Fn(u64) + Send + Sync + 'static) -> reqwest::Body {
+fn body(package: &PackageFile, sent: impl Fn(u64) + Send + Sync + 'static) -> reqwest::Body {
     let size = package.declaration.stored.size;
     let mut total = 0;
     let body = FileBody::new(Arc::clone(&package.file), 0..size).map_frame(move |frame| {
@@ -190,7 +190,7 @@ fn body(package: &Package, sent: impl Fn(u64) + Send + Sync + 'static) -> reqwes
     reqwest::Body::wrap(body)
 }
 
-/// What S3 says in its XML, or the beginning of something else.
+/// S3's message in its XML, or the beginning of another text.
 fn first_words(said: &str) -> String {
     let message = said
         .split_once("<Message>")

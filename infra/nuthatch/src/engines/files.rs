@@ -61,7 +61,7 @@ pub struct Object {
     file: String,
 }
 
-/// What an object is replaced under.
+/// The condition for replacing an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// Whether it exists or not.
@@ -330,7 +330,7 @@ impl Store {
     }
 }
 
-/// What an object is to be.
+/// An object to be stored.
 #[derive(Debug, Clone)]
 pub struct NewObject {
     /// Its key.
@@ -349,7 +349,7 @@ impl Draft {
         &self.path
     }
 
-    /// What is wrong with its file.
+    /// The fault of its file.
     pub(super) fn error(&self, source: io::Error) -> StoreError {
         file_error(&self.path, source)
     }
@@ -358,7 +358,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
-            // What cannot be removed now is a leftover of the next start's.
+            // A file that cannot be removed now is left to the next start.
             let _ = std::fs::remove_file(&self.path);
         }
     }

@@ -21,7 +21,7 @@ const PER_CALLER: usize = IN_ALL / 4;
 /// Answers below it are not counted; connections are.
 const SMALL: usize = 16 * 1024;
 
-/// What is left. Clones share it.
+/// The memory that is left. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     documents: Arc<Semaphore>,

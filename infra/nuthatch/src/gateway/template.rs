@@ -10,10 +10,10 @@ use saphyr::{LoadableYamlNode, Yaml};
 /// The template that this binary was built with.
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
 
-/// What the template says of the gateway.
+/// The gateway as the template describes it.
 #[derive(Debug)]
 pub struct Template {
-    /// What the gateway itself answers, by API Gateway's name for the occasion.
+    /// The gateway's own answers, by API Gateway's name for the occasion.
     pub responses: HashMap<String, GatewayResponse>,
 }
 

@@ -1,4 +1,4 @@
-//! What became of each package, for people and for scripts.
+//! The outcome for each package, for people and for scripts.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use indicatif::{HumanBytes, MultiProgress};
 use ingest::Declaration;
 use serde::Serialize;
 
-/// What became of a file. In JSON a line of its own.
+/// The outcome for a file. In JSON a line of its own.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
     file: String,

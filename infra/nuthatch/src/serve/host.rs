@@ -1,4 +1,4 @@
-//! What answers on the socket: the gateway, and beside it what AWS has at
+//! The services on the socket: the gateway, and beside it those that AWS has at
 //! addresses of their own.
 
 use access::KeyName;
@@ -17,7 +17,7 @@ use crate::socket::Service;
 /// Whether this process lives, for a load balancer.
 const HEALTH: &str = "/healthz";
 
-/// What answers on a socket. Clones share it.
+/// The services on a socket. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Host {
     gateway: Gateway,
@@ -30,7 +30,7 @@ pub struct Host {
 #[derive(Debug, Clone)]
 struct MountedBucket {
     s3: S3,
-    /// What all uploads' paths begin with.
+    /// The start of all uploads' paths.
     prefix: String,
     /// The host that addresses are signed for, whatever a proxy makes of it.
     host: HeaderValue,

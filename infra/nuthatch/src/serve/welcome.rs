@@ -1,4 +1,4 @@
-//! What the server prints when it starts: all that is needed to use it.
+//! The text that the server prints when it starts: all that is needed to use it.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};

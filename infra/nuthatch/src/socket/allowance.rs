@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is left of a client's time.
+/// The rest of a client's time.
 #[derive(Debug)]
 pub(super) struct Allowance {
     most: Duration,

@@ -1,4 +1,4 @@
-//! What a package must be: every rule, the vectors of the real NuGet library,
+//! The rules for packages: every rule, the vectors of the real NuGet library,
 //! the corpus, and laws.
 
 mod archive;

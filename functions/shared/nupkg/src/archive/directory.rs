@@ -23,7 +23,7 @@ const DEFLATE_RATIO: u64 = 1_040;
 /// Nor Deflate64 than this: 65,538 bytes take 18 bits at least.
 const DEFLATE64_RATIO: u64 = 29_200;
 
-/// What a Unix mode says of the kind of a file, and the kinds that a package may hold.
+/// The kind of a file in its Unix mode, and the kinds that a package may hold.
 const FILE_KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
 const FOLDER: u32 = 0o040_000;

@@ -11,7 +11,7 @@ const RECORD: usize = 22;
 const LOCATOR: usize = 20;
 const RECORD_64: usize = 56;
 
-/// What a record of the end says of the directory.
+/// The directory as a record of the end describes it.
 #[derive(Debug, PartialEq, Eq)]
 struct Claim {
     entries: u64,
@@ -93,7 +93,7 @@ fn locator(reader: &impl ReaderAt, end: u64) -> Result<Option<u64>, PackageError
     Ok(locator.starts_with(b"PK\x06\x07").then(|| field::<8>(&locator, 8)))
 }
 
-/// What the record of zip64 at `at` claims, and where it stands: it has to fill
+/// The claims of the zip64 record at `at`, and where it stands: it has to fill
 /// the room up to its locator.
 fn claim_64(reader: &impl ReaderAt, at: u64, end: u64) -> Result<(Claim, u64), PackageError> {
     let record: [u8; RECORD_64] = read(reader, at)?;

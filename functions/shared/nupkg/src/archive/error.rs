@@ -54,9 +54,9 @@ pub enum ArchiveError {
     /// The archive holds another number of entries than it declares.
     #[error("the package declares {declared} entries and holds {found}; pack it again")]
     EntryCount {
-        /// What the archive's end says.
+        /// The count in the archive's end.
         declared: u64,
-        /// What its directory holds.
+        /// The count of its directory.
         found: u64,
     },
     /// An entry is encrypted.
@@ -126,7 +126,7 @@ pub enum ArchiveError {
     HeadersDisagree {
         /// The entry.
         name: String,
-        /// What differs.
+        /// The field that differs.
         field: &'static str,
     },
     /// Two entries share bytes.
@@ -149,7 +149,7 @@ pub enum ArchiveError {
     /// The entries inflate to more than the limit.
     #[error("the package inflates to {bytes} bytes; pack at most {limit}")]
     InflatesTooFar {
-        /// What its entries declare.
+        /// The size that its entries declare.
         bytes: u64,
         /// The limit.
         limit: u64,

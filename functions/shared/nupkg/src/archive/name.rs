@@ -45,7 +45,7 @@ impl EntryName {
         Ok(Self { written, readings })
     }
 
-    /// What two names have in common that are one file on some system: one where case
+    /// The key that two names share if they are one file on some system: one where case
     /// and the form of accents do not count.
     pub(super) fn folded(&self) -> impl Iterator<Item = String> {
         self.readings.iter().map(|reading| folded(&reading.path))

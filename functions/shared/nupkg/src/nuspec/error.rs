@@ -72,7 +72,7 @@ pub enum NuspecError {
     /// A text is longer than its limit.
     #[error("the nuspec's {element} is {length} characters long; shorten it to at most {limit}")]
     TooLong {
-        /// What is too long.
+        /// The element or attribute that is too long.
         element: &'static str,
         /// Its length in UTF-16 code units.
         length: usize,
@@ -82,7 +82,7 @@ pub enum NuspecError {
     /// A list has more elements than its limit.
     #[error("the nuspec has {count} {element}; keep at most {limit}")]
     TooMany {
-        /// What there is too much of.
+        /// The elements that are too many.
         element: &'static str,
         /// How many there are.
         count: usize,
@@ -136,7 +136,7 @@ pub enum NuspecError {
     DependencyRange {
         /// The dependency.
         id: String,
-        /// What is wrong with its version.
+        /// The fault of its version.
         source: VersionRangeError,
     },
     /// A floating range would resolve to another version every day.

@@ -107,7 +107,7 @@ fn has_profile(framework: &str) -> bool {
     KNOWN.contains(&&*name) && is_whole && !is_modern
 }
 
-/// What `framework` is compared by: `.NETFramework4.5`, `net45` and
+/// The key that `framework` is compared by: `.NETFramework4.5`, `net45` and
 /// `.NETFramework,Version=v4.5` give one key. Frameworks that this does not
 /// know give their own text.
 pub(super) fn key(framework: &str) -> String {

@@ -31,7 +31,7 @@ pub(super) fn check(text: &str, limits: &Limits) -> Result<(), NuspecError> {
     Ok(())
 }
 
-/// What follows a comment, a CDATA section or a processing instruction, in
+/// The text behind a comment, a CDATA section or a processing instruction, in
 /// which nothing is an attribute.
 fn skip_opaque(tag: &str) -> Option<&str> {
     [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")].into_iter().find_map(|(start, end)| {

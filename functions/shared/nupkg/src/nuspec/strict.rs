@@ -1,4 +1,4 @@
-//! What the XML parser takes and .NET's does not: no client could read such a nuspec.
+//! XML that our parser takes and .NET's does not: no client could read such a nuspec.
 
 use super::NuspecError;
 use super::names::{CONTINUES, STARTS};

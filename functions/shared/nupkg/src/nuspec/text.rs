@@ -59,7 +59,7 @@ fn agrees(encoding: &'static Encoding, label: &str) -> bool {
     }
 }
 
-/// What stands between `<?xml` and `?>`.
+/// The text between `<?xml` and `?>`.
 fn declaration(text: &str) -> Option<&str> {
     text.strip_prefix("<?xml")?.split_once("?>").map(|(declaration, _)| declaration)
 }

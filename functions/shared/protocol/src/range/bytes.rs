@@ -1,4 +1,4 @@
-//! What the value of a Range header asks for.
+//! The value of a Range header.
 
 use std::ops::Range;
 
@@ -14,7 +14,8 @@ pub enum AskedRange {
 }
 
 impl AskedRange {
-    /// What `range`, such as `bytes=0-99`, asks of a file of `size` bytes.
+    /// The bytes that `range`, such as `bytes=0-99`, asks for of a file of `size` bytes.
+    #[must_use]
     pub fn parse(range: &str, size: u64) -> Self {
         let bounds = range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'));
         let Some((first, last)) = bounds else { return Self::Whole };

@@ -24,7 +24,7 @@ pub struct ObjectPage {
     pub next: Option<String>,
 }
 
-/// What the key of a package's object says.
+/// The parts of the key of a package's object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
     /// The package.
@@ -60,7 +60,7 @@ pub enum Place {
 }
 
 impl ObjectName {
-    /// What `key` says; none where no push makes such keys.
+    /// The parts of `key`; none where no push makes such keys.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
         let place = key.strip_prefix(PACKAGES).or_else(|| key.strip_prefix(UPLOADS))?;

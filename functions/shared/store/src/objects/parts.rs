@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{ObjectError, ObjectKey, Objects, is_status, unavailable, waiting};
 use crate::Content;
 
-/// What joining parts is waited for, as if it were so many bytes sent.
+/// Joining parts is waited for as if it were so many bytes sent.
 const JOINING: u64 = 60_000_000;
 /// Parts sent at once.
 const AT_ONCE: usize = 4;
@@ -35,13 +35,13 @@ impl Default for Parts {
 }
 
 impl Parts {
-    /// What suits AWS: parts for objects of more than 64 MiB.
+    /// The parts that suit AWS: for objects of more than 64 MiB.
     #[must_use]
     pub fn for_aws() -> Self {
         Self { above: 64 * 1024 * 1024, ..Self::default() }
     }
 
-    /// What suits a function that has AWS copy objects: S3 copies some hundred MB in a
+    /// The parts that suit a function that has AWS copy objects: S3 copies some hundred MB in a
     /// second, and several parts at a time.
     #[must_use]
     pub fn for_copies() -> Self {

@@ -35,7 +35,7 @@ pub struct RemoteObject {
     key: ObjectKey,
     size: u64,
     runtime: Handle,
-    /// What was read, by its offset.
+    /// The bytes that were read, by their offset.
     held: Mutex<BTreeMap<u64, Bytes>>,
 }
 
@@ -47,7 +47,7 @@ impl RemoteObject {
         Self { objects, key, size, runtime: Handle::current(), held: Mutex::default() }
     }
 
-    /// What is held from `offset` on.
+    /// The bytes that are held from `offset` on.
     fn held(&self, offset: u64) -> Option<Bytes> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let (start, bytes) = held.range(..=offset).next_back()?;

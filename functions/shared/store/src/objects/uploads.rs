@@ -42,7 +42,7 @@ impl UploadAddress {
     pub const UPLOADED_BY: &'static str = "x-amz-meta-key";
 }
 
-/// What the bucket says of an object.
+/// An object as the bucket describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
     /// Its size in bytes.
@@ -86,7 +86,7 @@ impl Objects {
         Ok(UploadAddress { url, headers: headers.collect() })
     }
 
-    /// What the bucket has at `key`, if it was stored whole and with a SHA-256.
+    /// The object at `key`, if it was stored whole and with a SHA-256.
     /// One call.
     ///
     /// # Errors
@@ -102,7 +102,7 @@ impl Objects {
             .await;
         let head = match head {
             Ok(head) => head,
-            // Who may not list a bucket is told 403 of what is not there.
+            // S3 answers 403 for a missing object where the caller may not list the bucket.
             Err(error) if is_status(&error, 404) || is_status(&error, 403) => return Ok(None),
             Err(error) => return Err(unavailable("say what it has", error)),
         };

@@ -21,7 +21,7 @@ pub enum Row {
         /// The row.
         row: Box<VersionRow>,
     },
-    /// What registration and search show of a version.
+    /// The metadata of a version that registration and search show.
     Metadata {
         /// The package.
         id: String,
@@ -59,7 +59,7 @@ pub enum Row {
         pk: String,
         /// Its sort key.
         sk: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }

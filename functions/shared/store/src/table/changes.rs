@@ -4,7 +4,7 @@ use nupkg::{PackageId, Version};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
-use super::rows::{LATEST, changes_key, time_of};
+use super::rows::{SETTLING_TIME, changes_key, time_of};
 use super::{Item, Table, TableError, end_of, from_item, text, unavailable, unreadable};
 
 /// Before this month there was no feed.
@@ -45,7 +45,7 @@ impl Changes {
         if Self::was_settled(cursor, read_at) {
             cursor
         } else {
-            first_ulid_of(time_of(cursor) - LATEST)
+            first_ulid_of(time_of(cursor) - SETTLING_TIME)
         }
     }
 
@@ -59,7 +59,7 @@ impl Changes {
     /// `read_at`.
     #[must_use]
     pub fn was_settled(ulid: Ulid, read_at: OffsetDateTime) -> bool {
-        time_of(ulid) + LATEST < read_at
+        time_of(ulid) + SETTLING_TIME < read_at
     }
 }
 
@@ -71,7 +71,7 @@ impl Table {
     /// The table does not answer, or a row cannot be read.
     pub async fn changes(&self, first: Ulid) -> Result<Changes, TableError> {
         // A writer's clock may be in the next month already.
-        let last_month = changes_key(OffsetDateTime::now_utc() + LATEST);
+        let last_month = changes_key(OffsetDateTime::now_utc() + SETTLING_TIME);
         let range = (first.to_string(), end_of(""));
         let mut changes = Vec::new();
         let mut month = time_of(first);
@@ -97,7 +97,7 @@ impl Table {
     }
 }
 
-/// What search reads of a change.
+/// A change as search reads it.
 #[derive(serde::Deserialize)]
 struct Changed {
     id: String,
@@ -138,7 +138,7 @@ mod tests {
     fn a_young_change_is_read_again_with_all_within_its_minute() {
         let milliseconds = 1_800_000_000_000;
         let cursor = Ulid::from_parts(milliseconds, 7);
-        let minute_later = time_of(cursor) + LATEST;
+        let minute_later = time_of(cursor) + SETTLING_TIME;
         assert!(!Changes::was_settled(cursor, minute_later));
         let first = Ulid::from_parts(milliseconds - 60_000, 0);
         assert_eq!(Changes::after(cursor, minute_later), first);

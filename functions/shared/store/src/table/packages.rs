@@ -12,17 +12,17 @@ use super::rows::{
     version_key,
 };
 use super::{
-    Item, Metadata, Release, Stamp, State, Table, TableError, VersionRow, at_key, end_of,
+    Item, Metadata, Release, Stamp, Table, TableError, VersionRow, VersionState, at_key, end_of,
     from_item, text, unavailable, unreadable,
 };
 
-/// What is known of a package, and the stamp that the package had then. While
+/// A value read of a package, and the stamp that the package had then. While
 /// the package has the same stamp, it is true.
 #[derive(Debug, Clone)]
 pub struct Stamped<T> {
     /// The stamp.
     pub stamp: Stamp,
-    /// What is known.
+    /// The value.
     pub value: T,
 }
 
@@ -55,7 +55,7 @@ impl Table {
                 return Ok(());
             }
             let row: VersionKey = from_item(item)?;
-            if row.state == State::Visible {
+            if row.state == VersionState::Visible {
                 let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
                 versions.push(version.parse::<Version>().map_err(unreadable)?);
             }
@@ -135,7 +135,7 @@ impl Table {
             let got = self.client.batch_get_item().request_items(name, wanted).send().await;
             let got = got.map_err(|error| unavailable(action, error))?;
             items.extend(got.responses.into_iter().flatten().flat_map(|(_, items)| items));
-            // What did not fit into 16 MB (AWS quota).
+            // Rows that did not fit into 16 MB (AWS quota).
             let rest = got.unprocessed_keys.into_iter().flatten();
             keys.extend(rest.flat_map(|(_, rest)| rest.keys));
         }
@@ -161,11 +161,11 @@ impl Table {
     }
 }
 
-/// What a version list reads of a version's row.
+/// A version's row as a version list reads it.
 #[derive(serde::Deserialize)]
 struct VersionKey {
     sk: String,
-    state: State,
+    state: VersionState,
 }
 
 /// The rows of a package by the versions' keys.
@@ -183,7 +183,7 @@ impl Found {
             self.metadata.insert(version.to_owned(), from_item(item)?);
         } else if let Some(version) = sk.strip_prefix(VERSION) {
             let row: VersionRow = from_item(item)?;
-            if row.state == State::Visible {
+            if row.state == VersionState::Visible {
                 self.rows.insert(version.to_owned(), row);
             }
         } else {

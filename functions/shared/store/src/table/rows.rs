@@ -22,7 +22,7 @@ pub struct VersionRow {
     /// Whether search shows it.
     pub listed: bool,
     /// Whether it is there at all.
-    pub state: State,
+    pub state: VersionState,
     /// Its object in the bucket.
     pub object: ObjectKey,
     /// Its size in bytes.
@@ -53,7 +53,7 @@ pub struct VersionRow {
 /// Whether a version is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum VersionState {
     /// It can be read.
     Visible,
     /// It was deleted; its number stays taken.
@@ -77,7 +77,7 @@ impl VersionRow {
     /// it, tried once more.
     #[must_use]
     pub fn is_replayed(&self, key: &KeyName, session: Option<&str>, sha256: &str) -> bool {
-        self.state == State::Visible
+        self.state == VersionState::Visible
             && session.is_some()
             && self.session.as_deref() == session
             && self.pushed_by == *key
@@ -88,11 +88,11 @@ impl VersionRow {
     /// as the object it had, which is about to be deleted.
     #[must_use]
     pub fn is_restored(&self, sha256: &str, object: Option<&ObjectKey>) -> bool {
-        self.state == State::Deleted && self.sha256 == sha256 && object != Some(&self.object)
+        self.state == VersionState::Deleted && self.sha256 == sha256 && object != Some(&self.object)
     }
 }
 
-/// What registration and search show of a nuspec. Stands at `PACKAGE#<id>`,
+/// The metadata of a nuspec that registration and search show. Stands at `PACKAGE#<id>`,
 /// `METADATA#<version>`. Absent texts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -216,7 +216,7 @@ pub struct Release {
     pub version: Version,
     /// Its row.
     pub row: VersionRow,
-    /// What its nuspec says.
+    /// The metadata of its nuspec.
     pub metadata: Metadata,
 }
 
@@ -253,7 +253,7 @@ impl Release {
 /// how far the clocks of two machines may be apart, together. A transaction is
 /// given up after 15 seconds and the 10 of its last try, so clocks may be half a
 /// minute apart.
-pub(super) const LATEST: Duration = Duration::from_mins(1);
+pub(super) const SETTLING_TIME: Duration = Duration::from_mins(1);
 
 /// A package's stamp: another one after every change to any of its versions.
 /// Stands at `PACKAGE#<id>`, `VERSION`, where a query reads it before the
@@ -294,7 +294,7 @@ impl Stamp {
     /// the stamp and not yet a version.
     #[must_use]
     pub fn is_settled(self) -> bool {
-        self.time() + LATEST < OffsetDateTime::now_utc()
+        self.time() + SETTLING_TIME < OffsetDateTime::now_utc()
     }
 }
 
@@ -312,7 +312,7 @@ pub(super) struct NuspecRow {
     pub(super) zlib: Vec<u8>,
 }
 
-/// What happened to a version.
+/// The kind of a change to a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {

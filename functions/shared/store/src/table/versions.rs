@@ -17,21 +17,21 @@ use super::rows::{
     ChangeRow, NuspecRow, changes_key, metadata_key, nuspec_key, stamp_key, time_of, version_key,
 };
 use super::{
-    Change, Item, Metadata, State, Table, TableError, VersionRow, at_key, from_item, to_item,
-    unavailable, unreadable,
+    Change, Item, Metadata, Table, TableError, VersionRow, VersionState, at_key, from_item,
+    to_item, unavailable, unreadable,
 };
 use access::KeyName;
 
-/// What became of a push.
+/// The outcome of a push.
 #[derive(Debug)]
-pub enum Commit {
+pub enum CommitOutcome {
     /// It is in: visible to every request from now on.
     Done,
     /// Another push was first; its row.
     Lost(Box<VersionRow>),
 }
 
-/// What became of a change of `listed`.
+/// The outcome of a change of `listed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
     /// It was changed.
@@ -42,7 +42,7 @@ pub enum Listing {
     NoSuchVersion,
 }
 
-/// What became of a deletion.
+/// The outcome of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
     /// The version is gone from every view.
@@ -76,7 +76,7 @@ impl Table {
         row: &VersionRow,
         package: Package,
         may_restore: bool,
-    ) -> Result<Commit, TableError> {
+    ) -> Result<CommitOutcome, TableError> {
         let Package { nuspec, nuspec_zlib, .. } = package;
         let (id, version) = (&nuspec.id, &nuspec.version);
         // Not before now: an upload may have taken its time.
@@ -110,8 +110,8 @@ impl Table {
         let change = ChangeRow::new(ulid, (id, version), Change::Pushed, &row.pushed_by);
         let writes = self.with_change(writes, ulid, id, &change)?;
         match self.transact("commit a push", writes).await? {
-            Transaction::Done => Ok(Commit::Done),
-            Transaction::Refused(Some(item)) => Ok(Commit::Lost(Box::new(from_item(item)?))),
+            Transaction::Done => Ok(CommitOutcome::Done),
+            Transaction::Refused(Some(item)) => Ok(CommitOutcome::Lost(Box::new(from_item(item)?))),
             Transaction::Refused(None) => Err(unreadable("a refused commit without a row")),
         }
     }
@@ -142,8 +142,8 @@ impl Table {
             Transaction::Done => Ok(Listing::Changed),
             Transaction::Refused(None) => Ok(Listing::NoSuchVersion),
             Transaction::Refused(Some(item)) => match from_item::<VersionRow>(item)?.state {
-                State::Visible => Ok(Listing::Unchanged),
-                State::Deleted => Ok(Listing::NoSuchVersion),
+                VersionState::Visible => Ok(Listing::Unchanged),
+                VersionState::Deleted => Ok(Listing::NoSuchVersion),
             },
         }
     }
@@ -274,7 +274,7 @@ impl Table {
     }
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 pub(super) enum Transaction {
     Done,
     /// A condition did not hold for this item; for none, where there is none.

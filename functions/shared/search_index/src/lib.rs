@@ -1,0 +1,261 @@
+//! Packages as search finds them.
+//!
+//! The index lives in memory. It starts from a snapshot in the bucket and is
+//! brought up to date before every use, by reading the log of changes past its
+//! cursor; a changed version is read anew, so applying a change twice does no
+//! harm. So a package is found by the first request after its push, and a push
+//! costs the same in a feed of ten packages and of a hundred thousand.
+//!
+//! tantivy does the text work: postings, relevance, merging. It holds all there
+//! is to a package, and its files are the snapshot.
+
+mod document;
+mod engine;
+mod error;
+mod package;
+mod query;
+mod ranking;
+mod snapshot;
+mod words;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use feed::Context;
+use protocol::ConfigError;
+use store::{LoggedChange, Metadata, Objects, Table, VersionRow};
+use time::OffsetDateTime;
+use tokio::sync::{Mutex, Semaphore};
+use ulid::Ulid;
+
+use engine::{Engine, Update};
+pub use error::SearchIndexError;
+pub use package::{Description, Found, IndexedPackage, ListedVersion};
+pub use query::{Page, Question, Results, Search, View};
+use snapshot::{Position, Snapshot};
+
+/// How long one request may read changes, of the 28 seconds that it has
+/// (template.yaml).
+const LONGEST: Duration = Duration::from_secs(20);
+/// Results of searches that are held at once.
+const RESULTS: usize = 3;
+/// How long a search waits for the changes before it.
+const SOON: Duration = Duration::from_secs(2);
+
+/// The packages of a feed, to be searched. Clones share them.
+#[derive(Debug, Clone)]
+pub struct SearchIndex {
+    table: Table,
+    objects: Objects,
+    state: Arc<Mutex<Option<Followed>>>,
+    /// The engine of the state, for searches that wait no longer.
+    shown: Arc<std::sync::Mutex<Option<Engine>>>,
+    /// Results that may be held at once: each is of some MB at most.
+    turns: Arc<Semaphore>,
+}
+
+/// The index, and how far it has followed the log.
+#[derive(Debug)]
+struct Followed {
+    engine: Engine,
+    position: Position,
+    /// When the reading of changes began that was last finished.
+    at: Option<Instant>,
+    /// How far the snapshot in the bucket has followed the log.
+    stored: Option<Ulid>,
+    /// Whether the engine has failed: then it is not to be trusted any more.
+    failed: bool,
+}
+
+impl SearchIndex {
+    /// The packages of the feed, of which one process has one index.
+    ///
+    /// # Errors
+    /// A setting is missing.
+    pub fn of(context: &Context) -> Result<Self, ConfigError> {
+        context.shared(|| Ok(Self::new(context.table()?, context.objects()?)))
+    }
+
+    /// The packages of the feed in `table`, whose snapshot is in `objects`;
+    /// nothing is read yet.
+    #[must_use]
+    pub fn new(table: Table, objects: Objects) -> Self {
+        Self {
+            table,
+            objects,
+            state: Arc::default(),
+            shown: Arc::default(),
+            turns: Arc::new(Semaphore::new(RESULTS)),
+        }
+    }
+
+    /// The packages that match, with all that was changed before this call; where that
+    /// takes more than two seconds, as a flood of pushes can make it, with what has been
+    /// read until then, and the rest is read behind it. One
+    /// AWS call when nothing was; one more for every 50 versions that are read anew;
+    /// one more the first time, for the snapshot.
+    ///
+    /// # Errors
+    /// Table or bucket do not answer, or the index fails.
+    pub async fn search(&self, search: Search) -> Result<Results, SearchIndexError> {
+        let mut following = tokio::spawn(self.clone().follow_since(Instant::now()));
+        let mut followed = tokio::time::timeout(SOON, &mut following).await;
+        // Before the first look there is nothing to answer from.
+        if followed.is_err() && self.engine().is_none() {
+            followed = tokio::time::timeout(LONGEST, following).await;
+        }
+        let is_current = match followed {
+            Ok(followed) => {
+                followed.map_err(|panic| SearchIndexError::Engine(panic.into()))??;
+                true
+            }
+            Err(_) => false,
+        };
+        let engine = self.engine().ok_or(SearchIndexError::CatchingUp)?;
+        // Never closed.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        let mut results = blocking(move || engine.search(&search)).await?;
+        results.is_current = is_current;
+        results.turn = turn.map(Arc::new);
+        Ok(results)
+    }
+
+    /// Reads all that was changed before `asked`. Goes on where nobody waits for it.
+    async fn follow_since(self, asked: Instant) -> Result<(), SearchIndexError> {
+        let mut held = self.state.lock().await;
+        let state = self.opened(&mut held).await?;
+        // Where somebody else has looked at the log since, no look is needed.
+        if state.at.is_none_or(|followed| followed < asked) {
+            self.follow(state, Instant::now() + LONGEST).await?;
+        }
+        Ok(())
+    }
+
+    /// The engine, once there is one.
+    fn engine(&self) -> Option<Engine> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes the snapshot that the next instances start from, where anything
+    /// was changed since the last one: whether it did. May take minutes for a
+    /// feed without one.
+    ///
+    /// # Errors
+    /// Table or bucket do not answer, or the index fails.
+    pub async fn compact(&self, longest: Duration) -> Result<bool, SearchIndexError> {
+        let (engine, position) = {
+            let mut held = self.state.lock().await;
+            let state = self.opened(&mut held).await?;
+            self.follow(state, Instant::now() + longest).await?;
+            if state.position.cursor() == state.stored {
+                return Ok(false);
+            }
+            (state.engine.clone(), state.position.clone())
+        };
+        let stored = position.cursor();
+        let bytes = blocking(move || Snapshot::take(&engine, position)).await?;
+        self.objects.write_snapshot(bytes).await?;
+        if let Some(state) = self.state.lock().await.as_mut() {
+            state.stored = stored;
+        }
+        Ok(true)
+    }
+
+    /// The state; read from the snapshot at its first use, and where it failed.
+    async fn opened<'a>(
+        &self,
+        held: &'a mut Option<Followed>,
+    ) -> Result<&'a mut Followed, SearchIndexError> {
+        if let Some(state) = held.take_if(|state| !state.failed) {
+            return Ok(held.insert(state));
+        }
+        let bytes = self.objects.read_snapshot().await?;
+        let (engine, position) = blocking(move || match bytes {
+            Some(bytes) => Snapshot::open(&bytes).or_else(|error| {
+                // A new version of the feed may write it differently.
+                tracing::warn!("the snapshot is of no use, so all changes are read: {error}");
+                Snapshot::none()
+            }),
+            None => Snapshot::none(),
+        })
+        .await?;
+        let stored = position.cursor();
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
+        Ok(held.insert(Followed { engine, position, at: None, stored, failed: false }))
+    }
+
+    /// Applies what the log has past the cursor. What was read when an error
+    /// comes stays read.
+    async fn follow(&self, state: &mut Followed, until: Instant) -> Result<(), SearchIndexError> {
+        // Rows of so many versions are held at once, and shown together.
+        const AT_ONCE: usize = 50;
+        let started = Instant::now();
+        let mut next = Some(state.position.from());
+        while let Some(first) = next {
+            let read_at = OffsetDateTime::now_utc();
+            let page = self.table.changes(first).await?;
+            for changes in state.position.fresh(page.changes).chunks(AT_ONCE) {
+                if Instant::now() > until {
+                    return Err(SearchIndexError::CatchingUp);
+                }
+                self.take_in(state, changes, read_at).await?;
+            }
+            state.position.advance(read_at);
+            next = page.next;
+        }
+        state.at = Some(started);
+        Ok(())
+    }
+
+    /// Reads the changed versions anew, with those that show themselves where a
+    /// changed one no longer does, and brings the index up to them.
+    async fn take_in(
+        &self,
+        state: &mut Followed,
+        changes: &[LoggedChange],
+        read_at: OffsetDateTime,
+    ) -> Result<(), SearchIndexError> {
+        // A version that was changed twice is read once.
+        let mut seen = HashSet::with_capacity(changes.len());
+        let names = changes.iter().map(|change| (change.id.clone(), change.version.clone()));
+        let mut names: Vec<_> = names.filter(|name| seen.insert(name.clone())).collect();
+        let engine = state.engine.clone();
+        names = blocking(move || engine.with_runners_up(names)).await?;
+        let rows: HashMap<_, _> =
+            names.iter().cloned().zip(self.table.named(&names).await?).collect();
+        let settled: Vec<_> = changes
+            .iter()
+            .map(|LoggedChange { ulid, id, version }| {
+                let row = rows.get(&(id.clone(), version.clone())).and_then(Option::as_ref);
+                (*ulid, row.is_some_and(|row| has_whole(row, *ulid)))
+            })
+            .collect();
+        let engine = state.engine.clone();
+        let applied = blocking(move || {
+            engine.apply(rows.into_iter().map(|(name, row)| Update::new(name, row)))
+        });
+        // Until it is done, also where nobody waits for it any longer.
+        state.failed = true;
+        applied.await?;
+        state.failed = false;
+        state.position.applied(settled, read_at);
+        Ok(())
+    }
+}
+
+/// Whether these rows are what the change called `ulid` left. A transaction's rows
+/// come up one after the other: its change may be there before its version, and
+/// its version before the metadata.
+fn has_whole((row, metadata): &(VersionRow, Option<Metadata>), ulid: Ulid) -> bool {
+    row.changed == Some(ulid) && (row.state == store::VersionState::Deleted || metadata.is_some())
+}
+
+/// Runs what computes and never waits off the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SearchIndexError> + Send + 'static,
+) -> Result<T, SearchIndexError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| SearchIndexError::Engine(panic.into()))?
+}

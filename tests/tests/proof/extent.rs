@@ -1,0 +1,56 @@
+//! How much is tried: a tenth, or all where `NUTHATCH_PROOF` is `whole`. What is left to
+//! chance begins with a seed that is new each time; `NUTHATCH_SEED` tries the same again.
+
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// One in so many is tried, where not all are.
+const ONE_IN: usize = 10;
+
+/// Whether all is tried.
+fn is_whole() -> bool {
+    std::env::var("NUTHATCH_PROOF").is_ok_and(|extent| extent == "whole")
+}
+
+/// So many of `all` as are tried.
+pub(crate) fn share(all: usize) -> usize {
+    if is_whole() { all } else { all.div_ceil(ONE_IN) }
+}
+
+/// The seed of this run. Printed where it is first asked for.
+pub(crate) fn seed() -> u64 {
+    static SEED: OnceLock<u64> = OnceLock::new();
+    *SEED.get_or_init(|| {
+        let given = std::env::var("NUTHATCH_SEED").ok().and_then(|seed| seed.parse::<u128>().ok());
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let seed = u64::try_from(given.unwrap_or_else(now) % u128::from(u64::MAX)).unwrap();
+        crate::say!("to try the same again: NUTHATCH_SEED={seed}");
+        seed
+    })
+}
+
+/// Chance (xorshift), from this run's seed on. `of` tells one use from another.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn of(of: &str) -> Self {
+        let mixed = of.bytes().fold(seed(), |state, byte| {
+            (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        // It never leaves zero.
+        Self(mixed | 1)
+    }
+
+    /// A number below `among`.
+    pub(crate) fn below(&mut self, among: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % among as u64).unwrap()
+    }
+
+    /// Whether the next of all cases is one that is tried.
+    pub(crate) fn takes_next(&mut self) -> bool {
+        is_whole() || self.below(ONE_IN) == 0
+    }
+}
