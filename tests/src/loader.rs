@@ -80,7 +80,6 @@ pub async fn commit(table: &Table, id: &str, version: &str, more: &str) {
         object: ObjectKey::unique(&nuspec.id, &nuspec.version),
         size: 100_000,
         sha256: "x".repeat(44),
-        sha512: Some("x".repeat(88)),
         published: store::timestamp(),
         pushed_by: KeyName::owner(),
         session: Some("2e176630-940a-40d9-83e9-d0906f40646e".to_owned()),

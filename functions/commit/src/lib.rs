@@ -18,8 +18,8 @@
 
 use access::{KeyName, Scope};
 use feed::{Context, KeyCache, Verb};
-use http::StatusCode;
-use ingest::{Arrival, Bytes, Declaration, Ingest};
+use http::HeaderMap;
+use ingest::{Accepted, Arrival, Bytes, Declaration, Ingest};
 use nupkg::{Limits, Package};
 use protocol::{
     Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
@@ -57,21 +57,28 @@ impl Verb for Commit {
 
     async fn handle(&self, request: Request) -> Reply {
         let mut subject = Subject::default();
-        let reply = match self.commit(request, &mut subject).await {
-            Ok(warning) => protocol::warned(protocol::status(StatusCode::CREATED), warning),
-            Err(refusal) => refusal.into(),
-        };
+        let reply = self.commit(request, &mut subject).await.map_or_else(Reply::from, Reply::from);
         subject.of_reply(reply)
     }
 }
 
+/// An upload as its commit names it.
+struct Named {
+    upload: Ulid,
+    declared: Declaration,
+    pushed_by: KeyName,
+    session: Option<String>,
+}
+
+impl Named {
+    /// The key of the package once it is committed.
+    fn object(&self) -> ObjectKey {
+        ObjectKey::of(&self.declared.id, &self.declared.version, self.upload)
+    }
+}
+
 impl Commit {
-    /// Commits; gives what the client should hear even so.
-    async fn commit(
-        &self,
-        request: Request,
-        subject: &mut Subject,
-    ) -> Result<Option<&'static str>, Refusal> {
+    async fn commit(&self, request: Request, subject: &mut Subject) -> Result<Accepted, Refusal> {
         let caller = Caller::of(&request);
         let name = PathParameters::of(&request).get("upload").to_owned();
         let upload: Ulid = name.parse().map_err(|_| Refusal::NoSuchAddress)?;
@@ -79,58 +86,59 @@ impl Commit {
         let declared = Declaration::read(body).await?;
         *subject = Subject::new(&declared.id, &declared.version);
         let pushed_by = caller.key_for(&declared.id, Scope::Push)?.clone();
-        let object = ObjectKey::of(&declared.id, &declared.version, upload);
-        let uploaded = object.upload();
         let session = ingest::session(&parts.headers);
-        let stored = self.ingest.objects.stored(&uploaded).await?;
-        let gone = || self.gone(&declared, upload, &pushed_by, session.as_deref());
-        if stored != Some(declared.stored) {
-            return gone().await;
+        let named = Named { upload, declared, pushed_by, session };
+        let committed = self.commit_stored(&named, &caller, &parts.headers).await;
+        // The same upload may have been committed meanwhile, and be gone for that reason.
+        if committed.as_ref().is_err_and(|refusal| !refusal.status().is_client_error())
+            && self.ingest.objects.stored(&named.object().upload()).await?.is_none()
+        {
+            return self.gone(&named).await;
         }
-        let package = match self.inspect(&uploaded, &declared).await {
+        committed
+    }
+
+    async fn commit_stored(
+        &self,
+        named: &Named,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<Accepted, Refusal> {
+        let uploaded = named.object().upload();
+        let stored = self.ingest.objects.stored(&uploaded).await?;
+        if stored != Some(named.declared.stored) {
+            return self.gone(named).await;
+        }
+        let package = match self.inspect(&uploaded, &named.declared).await {
             Err(refusal) if refusal.status().is_client_error() => {
                 self.ingest.objects.discard(&uploaded).await;
                 return Err(refusal);
             }
-            // The same upload may have been committed meanwhile.
-            Err(_) if self.ingest.objects.stored(&uploaded).await?.is_none() => {
-                return gone().await;
-            }
             inspected => inspected?,
         };
         if let Some(keys) = &self.keys {
-            keys.ask_again(&parts.headers, Scope::Push).await?;
+            keys.ask_again(headers, Scope::Push).await?;
         }
         let arrival = Arrival {
             package,
-            object,
-            bytes: Bytes::Uploaded(declared.stored),
-            pushed_by: pushed_by.clone(),
-            session: session.clone(),
+            object: named.object(),
+            bytes: Bytes::Uploaded(named.declared.stored),
+            pushed_by: named.pushed_by.clone(),
+            session: named.session.clone(),
             published: None,
             may_restore: caller.may(Scope::Unlist),
         };
-        match Box::pin(self.ingest.store(arrival)).await {
-            // As above, while it was stored.
-            Err(_) if self.ingest.objects.stored(&uploaded).await?.is_none() => gone().await,
-            stored => stored,
-        }
+        Box::pin(self.ingest.store(arrival)).await
     }
 
     /// The answer about an upload that is not there: it may be gone because it was
-    /// refused, and the client did not hear so.
-    async fn gone(
-        &self,
-        declared: &Declaration,
-        upload: Ulid,
-        pushed_by: &KeyName,
-        session: Option<&str>,
-    ) -> Result<Option<&'static str>, Refusal> {
+    /// committed, or because it was refused and the client did not hear so.
+    async fn gone(&self, named: &Named) -> Result<Accepted, Refusal> {
+        let Named { upload, declared, pushed_by, session } = named;
         match self.ingest.table.version(&declared.id, &declared.version).await? {
             Some(found) => {
-                let object = ObjectKey::of(&declared.id, &declared.version, upload);
-                let replayed = (declared, &object);
-                self.ingest.replay(&found, replayed, pushed_by, session).await.map(|()| None)
+                let replayed = (declared, &named.object());
+                self.ingest.replay(&found, replayed, pushed_by, session.as_deref()).await
             }
             None => Err(Refusal::NoSuchUpload(upload.to_string())),
         }

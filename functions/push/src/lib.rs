@@ -18,8 +18,7 @@
 
 use access::{KeyProblem, Scope};
 use feed::{Context, KeyCache, PackageBytes, Permits, Verb};
-use http::StatusCode;
-use ingest::{Arrival, Bytes, Ingest};
+use ingest::{Accepted, Arrival, Bytes, Ingest};
 use nupkg::{Limits, Package};
 use protocol::{
     Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
@@ -70,10 +69,7 @@ impl Verb for Push {
 
     async fn handle(&self, request: Request) -> Reply {
         let mut subject = Subject::default();
-        let reply = match self.push(request, &mut subject).await {
-            Ok(warning) => protocol::warned(protocol::status(StatusCode::CREATED), warning),
-            Err(refusal) => refusal.into(),
-        };
+        let reply = self.push(request, &mut subject).await.map_or_else(Reply::from, Reply::from);
         subject.of_reply(reply)
     }
 }
@@ -86,11 +82,7 @@ impl Push {
     }
 
     /// Pushes; gives what the client should hear even so.
-    async fn push(
-        &self,
-        request: Request,
-        subject: &mut Subject,
-    ) -> Result<Option<&'static str>, Refusal> {
+    async fn push(&self, request: Request, subject: &mut Subject) -> Result<Accepted, Refusal> {
         let caller = Caller::of(&request);
         let Caller::Key { name, .. } = &caller else {
             let (problem, scope) = (KeyProblem::Missing, Scope::Push);

@@ -26,7 +26,7 @@ use http::StatusCode;
 use ingest::Declaration;
 use protocol::{Access, Caller, ConfigError, Refusal, Reply, Request, Route, Subject, paths};
 use serde::Serialize;
-use store::{ObjectKey, Objects, Stored, Table, UploadLifetime};
+use store::{ObjectKey, Objects, Stored, Table, UploadLifetime, Verdict};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
@@ -89,12 +89,10 @@ impl Upload {
             return Err(Refusal::TooLarge { limit });
         }
         if let Some(found) = self.table.version(&declared.id, &declared.version).await? {
-            if !declared.restores(&found) {
-                declared.judge(&found, key, session.as_deref())?;
+            let verdict = declared.verdict(&found, (key, session.as_deref()), None);
+            if !(verdict == Verdict::Restorable && caller.may(Scope::Unlist)) {
+                ingest::refuse_taken(verdict, &found, &declared.id, &declared.version)?;
                 return Ok(protocol::status(StatusCode::CREATED));
-            }
-            if !caller.may(Scope::Unlist) {
-                return Err(declared.may_not_restore());
             }
         }
         let upload = Ulid::new();

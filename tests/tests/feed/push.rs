@@ -38,9 +38,7 @@ async fn a_push_writes_one_object_and_five_rows() {
                     Some(format!("{name}=*"))
                 }
                 (_, AttributeValue::B(_)) => Some(format!("{name}=bytes")),
-                ("sha256" | "sha512", AttributeValue::S(hash)) => {
-                    Some(format!("{name}:{}", hash.len()))
-                }
+                ("sha256", AttributeValue::S(hash)) => Some(format!("{name}:{}", hash.len())),
                 (_, AttributeValue::S(text)) => Some(format!("{name}={text}")),
                 (_, value) => Some(format!("{name}={value:?}")),
             };

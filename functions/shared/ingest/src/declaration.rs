@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
 use protocol::{Body, Refusal};
 use serde::{Deserialize, Serialize};
-use store::{Stored, VersionRow};
+use store::{Attempt, ObjectKey, Stored, Verdict, VersionRow};
 
 /// A package that is to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,32 +80,15 @@ impl Declaration {
         serde_json::json!(document).to_string()
     }
 
-    /// Whether it brings back what was deleted.
-    #[must_use]
-    pub fn restores(&self, found: &VersionRow) -> bool {
-        found.is_restored(&self.sha256(), None)
-    }
-
-    /// The refusal of what may not be brought back.
-    #[must_use]
-    pub fn may_not_restore(&self) -> Refusal {
-        Refusal::MayNotRestore { id: self.id.clone(), version: self.version.clone() }
-    }
-
     /// The verdict on an upload whose number is taken by `found`.
-    ///
-    /// # Errors
-    /// The refusal, unless it is the very push that made the version.
-    pub fn judge(
+    #[must_use]
+    pub fn verdict(
         &self,
         found: &VersionRow,
-        key: &KeyName,
-        session: Option<&str>,
-    ) -> Result<(), Refusal> {
-        if found.is_replayed(key, session, &self.sha256()) {
-            return Ok(());
-        }
-        Err(crate::taken(found, &self.id, &self.version))
+        (key, session): (&KeyName, Option<&str>),
+        object: Option<&ObjectKey>,
+    ) -> Verdict {
+        found.judge(&Attempt { key, session, sha256: &self.sha256(), object })
     }
 
     fn sha256(&self) -> String {

@@ -12,13 +12,13 @@ mod receive;
 use access::KeyName;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::HeaderMap;
-use nupkg::{Attached, Limits, Nuspec, Package, PackageId, Source, Version};
-use protocol::Refusal;
+use http::{HeaderMap, StatusCode};
+use nupkg::{Attached, Limits, Package, PackageId, Source, Version};
+use protocol::{Refusal, Reply};
 use sha2::{Digest, Sha256};
 use store::{
-    AttachedFile, CommitOutcome, Content, ObjectError, ObjectKey, Objects, Stored, Table,
-    VersionRow, VersionState, timestamp,
+    AttachedFile, Attempt, CommitOutcome, Content, ObjectError, ObjectKey, Objects, Stored, Table,
+    Verdict, VersionRow, VersionState, timestamp,
 };
 use time::OffsetDateTime;
 
@@ -82,25 +82,24 @@ impl Ingest {
         Ok(inspected.await.map_err(|panic| Refusal::Broken(panic.into()))??)
     }
 
-    /// Stores and commits a package; gives what its client should hear even so.
-    /// Four calls and one more for each attached file, or one where its number
-    /// is taken; one more per object of what lost, and to remove an upload.
+    /// Stores and commits a package. Four calls and one more for each attached file, or one
+    /// where its number is taken; one more per object of what lost, and to remove an upload.
     ///
     /// # Errors
     /// The number is taken, or a service does not answer.
-    pub async fn store(&self, arrival: Arrival) -> Result<Option<&'static str>, Refusal> {
+    pub async fn store(&self, arrival: Arrival) -> Result<Accepted, Refusal> {
         let row = version_row(&arrival);
         let Arrival { mut package, bytes, may_restore, .. } = arrival;
-        let nuspec = package.nuspec.clone();
-        if let Some(found) = self.table.version(&nuspec.id, &nuspec.version).await? {
-            let is_restored = found.is_restored(&row.sha256, Some(&row.object));
-            if !(is_restored && may_restore) {
+        let (id, version) = (package.nuspec.id.clone(), package.nuspec.version.clone());
+        if let Some(found) = self.table.version(&id, &version).await? {
+            let verdict = found.judge(&attempt(&row));
+            if !(verdict == Verdict::Restorable && may_restore) {
                 self.forget_upload(&row, &bytes).await;
-                let judged = judge(&found, &row, &nuspec);
-                return self.acknowledge(&found, judged, is_restored).await.map(|()| None);
+                refuse_taken(verdict, &found, &id, &version)?;
+                return self.acknowledge(&found, Accepted::default()).await;
             }
         }
-        let warning = warning(&package, &row);
+        let accepted = Accepted { warning: warning(&package, &row) };
         let attached = std::mem::take(&mut package.attached);
         tokio::try_join!(
             Box::pin(self.put(&row, &bytes)),
@@ -112,7 +111,7 @@ impl Ingest {
             CommitOutcome::Done => {
                 self.objects.mark_committed(&row.object).await?;
                 self.forget_upload(&row, &bytes).await;
-                Ok(warning)
+                Ok(accepted)
             }
             CommitOutcome::Lost(found) => {
                 if !matches!(bytes, Bytes::InPlace(_)) {
@@ -121,29 +120,21 @@ impl Ingest {
                     }
                 }
                 self.forget_upload(&row, &bytes).await;
-                let is_restored = found.is_restored(&row.sha256, Some(&row.object));
-                let judged = judge(&found, &row, &nuspec);
-                self.acknowledge(&found, judged, is_restored).await.map(|()| warning)
+                refuse_taken(found.judge(&attempt(&row)), &found, &id, &version)?;
+                self.acknowledge(&found, accepted).await
             }
         }
     }
 
-    /// Tells a push whose number is taken by `found` what was judged of it. One that is in
-    /// by an earlier try is marked first, for that one may not have come so far: one call.
+    /// Acknowledges a push that is in by an earlier try. It is marked first, for that try
+    /// may not have come so far: one call.
     async fn acknowledge(
         &self,
         found: &VersionRow,
-        judged: Result<(), Refusal>,
-        is_restored: bool,
-    ) -> Result<(), Refusal> {
-        match judged {
-            Ok(()) => Ok(self.objects.mark_committed(&found.object).await?),
-            // Only the key does not suffice.
-            Err(Refusal::VersionDeleted { id, version }) if is_restored => {
-                Err(Refusal::MayNotRestore { id, version })
-            }
-            Err(refusal) => Err(refusal),
-        }
+        accepted: Accepted,
+    ) -> Result<Accepted, Refusal> {
+        self.objects.mark_committed(&found.object).await?;
+        Ok(accepted)
     }
 
     /// Acknowledges an upload that is gone, where `found` is what it has become: the
@@ -157,10 +148,14 @@ impl Ingest {
         (declared, object): (&Declaration, &ObjectKey),
         key: &KeyName,
         session: Option<&str>,
-    ) -> Result<(), Refusal> {
-        let is_this = found.state == VersionState::Visible && found.object == *object;
-        let judged = if is_this { Ok(()) } else { declared.judge(found, key, session) };
-        self.acknowledge(found, judged, false).await
+    ) -> Result<Accepted, Refusal> {
+        match declared.verdict(found, (key, session), Some(object)) {
+            Verdict::Replayed => self.acknowledge(found, Accepted::default()).await,
+            // Nothing is left that could be brought back.
+            Verdict::Restorable | Verdict::Taken => {
+                Err(taken(found, &declared.id, &declared.version))
+            }
+        }
     }
 
     /// Removes the upload of what has been judged, if it was uploaded. Nothing points to
@@ -218,14 +213,47 @@ fn warning(package: &Package, row: &VersionRow) -> Option<&'static str> {
     (!is_shown).then_some("the icon is neither PNG nor JPEG, so it is not shown; convert it")
 }
 
-/// The verdict on a push whose number is taken by `found`.
-fn judge(found: &VersionRow, pushed: &VersionRow, nuspec: &Nuspec) -> Result<(), Refusal> {
-    let VersionRow { pushed_by, session, sha256, .. } = pushed;
-    let is_this = found.state == VersionState::Visible && found.object == pushed.object;
-    if is_this || found.is_replayed(pushed_by, session.as_deref(), sha256) {
-        return Ok(());
+/// A push that is in, and what its client should hear even so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// A fault that is no reason to refuse the package.
+    pub warning: Option<&'static str>,
+}
+
+impl From<Accepted> for Reply {
+    fn from(accepted: Accepted) -> Self {
+        protocol::warned(protocol::status(StatusCode::CREATED), accepted.warning)
     }
-    Err(taken(found, &nuspec.id, &nuspec.version))
+}
+
+/// The push that `row` would become.
+fn attempt(row: &VersionRow) -> Attempt<'_> {
+    Attempt {
+        key: &row.pushed_by,
+        session: row.session.as_deref(),
+        sha256: &row.sha256,
+        object: Some(&row.object),
+    }
+}
+
+/// Refuses a push whose number `found` has, by its verdict.
+///
+/// # Errors
+/// It is not the push that made the version.
+pub fn refuse_taken(
+    verdict: Verdict,
+    found: &VersionRow,
+    id: &PackageId,
+    version: &Version,
+) -> Result<(), Refusal> {
+    match verdict {
+        Verdict::Replayed => Ok(()),
+        // Only the key does not suffice.
+        Verdict::Restorable => {
+            Err(Refusal::MayNotRestore { id: id.clone(), version: version.clone() })
+        }
+        Verdict::Taken => Err(taken(found, id, version)),
+    }
 }
 
 /// The refusal of a push whose number `found` has.
@@ -244,11 +272,11 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         attached.license.as_ref().map(|_| AttachedFile::License),
         attached.icon.as_deref().and_then(AttachedFile::icon),
     ];
-    let (size, sha256, sha512) = match &arrival.bytes {
+    let Stored { size, sha256 } = match &arrival.bytes {
         Bytes::Received(received) => {
-            (received.content.size(), received.sha256, Some(received.sha512))
+            Stored { size: received.content.size(), sha256: received.sha256 }
         }
-        Bytes::Uploaded(stored) | Bytes::InPlace(stored) => (stored.size, stored.sha256, None),
+        Bytes::Uploaded(stored) | Bytes::InPlace(stored) => *stored,
     };
     VersionRow {
         id: nuspec.id.to_string(),
@@ -258,7 +286,6 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         object: arrival.object.clone(),
         size,
         sha256: BASE64_STANDARD.encode(sha256),
-        sha512: sha512.map(|hash| BASE64_STANDARD.encode(hash)),
         published: arrival.published.clone().unwrap_or_else(timestamp),
         pushed_by: arrival.pushed_by.clone(),
         session: arrival.session.clone(),

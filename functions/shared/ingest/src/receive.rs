@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use protocol::{Body, BoxError, FirstFile, MultipartError, Refusal};
-use sha2::{Digest, Sha256, Sha512};
+use sha2::{Digest, Sha256};
 use store::{Content, Spool, Spooling};
 
 /// Bytes that a multipart framing may add to a package's size.
@@ -25,8 +25,6 @@ pub struct Received {
     pub content: Content,
     /// Their SHA-256.
     pub sha256: [u8; 32],
-    /// Their SHA-512.
-    pub sha512: [u8; 64],
 }
 
 /// Receives the package that `body` carries: the first file of a multipart
@@ -73,26 +71,30 @@ pub async fn receive(
     intake.finish().await.map_err(unavailable)
 }
 
-/// Writes and hashes batches of pieces off the runtime, on two threads, while
-/// the next batch gathers. Holds two batches at most.
+/// Writes and hashes batches of pieces off the runtime, while the next batch gathers. Holds
+/// two batches at most.
 struct Intake {
     gathered: Vec<Bytes>,
     bytes: usize,
+    /// None while a batch is handed over.
     progress: Option<Progress>,
 }
 
-type Handle<T> = tokio::task::JoinHandle<io::Result<T>>;
-type Written = (Spool, Sha256);
+/// A package that is written and hashed as far as it came.
+struct Written {
+    spool: Spool,
+    sha256: Sha256,
+}
 
-/// The pieces that have been written and hashed, or are being.
+/// The batches before the one that gathers: done, or under way.
 enum Progress {
-    Done(Box<(Written, Sha512)>),
-    Working { written: Handle<Written>, hashed: Handle<Sha512> },
+    Done(Written),
+    Working(tokio::task::JoinHandle<io::Result<Written>>),
 }
 
 impl Intake {
     fn new(spool: Spool) -> Self {
-        let progress = Progress::Done(Box::new(((spool, Sha256::new()), Sha512::new())));
+        let progress = Progress::Done(Written { spool, sha256: Sha256::new() });
         Self { gathered: Vec::new(), bytes: 0, progress: Some(progress) }
     }
 
@@ -108,54 +110,40 @@ impl Intake {
         self.work().await
     }
 
-    /// Begins with what has gathered once the batch before is done.
+    /// Begins with the batch that has gathered, once the one before is done.
     async fn work(&mut self) -> io::Result<()> {
         let Some(progress) = self.progress.take() else { return Err(io::ErrorKind::Other.into()) };
-        let (written, sha512) = progress.done().await?;
+        let written = progress.done().await?;
         self.bytes = 0;
-        self.progress = Some(Progress::on(std::mem::take(&mut self.gathered), written, sha512));
+        let pieces = std::mem::take(&mut self.gathered);
+        let working = tokio::task::spawn_blocking(move || written.and(pieces));
+        self.progress = Some(Progress::Working(working));
         Ok(())
     }
 
     async fn finish(mut self) -> io::Result<Received> {
         self.work().await?;
         let Some(progress) = self.progress else { return Err(io::ErrorKind::Other.into()) };
-        let ((spool, sha256), sha512) = progress.done().await?;
-        Ok(Received {
-            content: spool.finish(),
-            sha256: sha256.finalize().into(),
-            sha512: sha512.finalize().into(),
-        })
+        let Written { spool, sha256 } = progress.done().await?;
+        Ok(Received { content: spool.finish(), sha256: sha256.finalize().into() })
+    }
+}
+
+impl Written {
+    fn and(mut self, pieces: Vec<Bytes>) -> io::Result<Self> {
+        for piece in pieces {
+            self.sha256.update(&piece);
+            self.spool.append(&piece)?;
+        }
+        Ok(self)
     }
 }
 
 impl Progress {
-    fn on(pieces: Vec<Bytes>, (mut spool, mut sha256): Written, mut sha512: Sha512) -> Self {
-        let same = pieces.clone();
-        let hashed = tokio::task::spawn_blocking(move || {
-            for piece in same {
-                sha512.update(piece);
-            }
-            Ok(sha512)
-        });
-        let written = tokio::task::spawn_blocking(move || {
-            for piece in pieces {
-                sha256.update(&piece);
-                spool.append(&piece)?;
-            }
-            Ok((spool, sha256))
-        });
-        Self::Working { written, hashed }
-    }
-
-    async fn done(self) -> io::Result<(Written, Sha512)> {
+    async fn done(self) -> io::Result<Written> {
         match self {
-            Self::Done(done) => Ok(*done),
-            Self::Working { written, hashed } => {
-                let written = written.await.map_err(io::Error::other)??;
-                let hashed = hashed.await.map_err(io::Error::other)??;
-                Ok((written, hashed))
-            }
+            Self::Done(written) => Ok(written),
+            Self::Working(working) => working.await.map_err(io::Error::other)?,
         }
     }
 }

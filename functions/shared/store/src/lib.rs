@@ -26,7 +26,7 @@ pub use objects::{
 pub use refusals::stamped;
 pub use releases::Releases;
 pub use table::{
-    Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Listing, LoggedChange,
-    Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, Table, TableError, VersionRow,
-    VersionState, timestamp,
+    Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Listing,
+    LoggedChange, Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, Table, TableError,
+    Verdict, VersionRow, VersionState, timestamp,
 };

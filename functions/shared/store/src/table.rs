@@ -16,8 +16,8 @@ pub use audit::{Row, RowPosition, Rows};
 pub use changes::{Changes, LoggedChange};
 pub use packages::Stamped;
 pub use rows::{
-    Change, Dependency, DependencyGroup, Metadata, Release, Stamp, VersionRow, VersionState,
-    timestamp,
+    Attempt, Change, Dependency, DependencyGroup, Metadata, Release, Stamp, Verdict, VersionRow,
+    VersionState, timestamp,
 };
 pub use versions::{CommitOutcome, Deletion, Listing};
 

@@ -29,10 +29,6 @@ pub struct VersionRow {
     pub size: u64,
     /// Its SHA-256, Base64. Proven: computed here, or by the bucket.
     pub sha256: String,
-    /// Its SHA-512, Base64: what NuGet calls the package hash. None where the
-    /// package went straight to the bucket, which proves no such hash.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha512: Option<String>,
     /// When it was pushed, RFC 3339 in UTC.
     pub published: String,
     /// The name of the key that pushed it.
@@ -73,23 +69,51 @@ impl VersionRow {
         std::iter::once(self.object.clone()).chain(files)
     }
 
-    /// Whether a push with this key, session and SHA-256 is the one that made
-    /// it, tried once more.
+    /// The verdict on a push whose number this row has.
     #[must_use]
-    pub fn is_replayed(&self, key: &KeyName, session: Option<&str>, sha256: &str) -> bool {
-        self.state == VersionState::Visible
-            && session.is_some()
-            && self.session.as_deref() == session
-            && self.pushed_by == *key
-            && self.sha256 == sha256
+    pub fn judge(&self, attempt: &Attempt<'_>) -> Verdict {
+        let has_its_bytes = self.sha256 == attempt.sha256;
+        let has_its_object = attempt.object == Some(&self.object);
+        match self.state {
+            VersionState::Visible => {
+                let is_same_session = attempt.session.is_some()
+                    && self.session.as_deref() == attempt.session
+                    && self.pushed_by == *attempt.key;
+                if has_its_object || is_same_session && has_its_bytes {
+                    Verdict::Replayed
+                } else {
+                    Verdict::Taken
+                }
+            }
+            // Not as the object that it had, which is about to be deleted.
+            VersionState::Deleted if has_its_bytes && !has_its_object => Verdict::Restorable,
+            VersionState::Deleted => Verdict::Taken,
+        }
     }
+}
 
-    /// Whether what was deleted may come back with this SHA-256, byte by byte. Not
-    /// as the object it had, which is about to be deleted.
-    #[must_use]
-    pub fn is_restored(&self, sha256: &str, object: Option<&ObjectKey>) -> bool {
-        self.state == VersionState::Deleted && self.sha256 == sha256 && object != Some(&self.object)
-    }
+/// A push, as far as a row of its number can tell whether it is the one that made it.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The key that it is pushed with.
+    pub key: &'a KeyName,
+    /// The session of its client.
+    pub session: Option<&'a str>,
+    /// Its SHA-256, Base64.
+    pub sha256: &'a str,
+    /// Its object, where it has one already.
+    pub object: Option<&'a ObjectKey>,
+}
+
+/// The verdict on a push whose number is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the push that made the version, tried again.
+    Replayed,
+    /// The version was deleted, and these are its bytes: it may come back.
+    Restorable,
+    /// The number is another push's.
+    Taken,
 }
 
 /// The metadata of a nuspec that registration and search show. Stands at `PACKAGE#<id>`,
