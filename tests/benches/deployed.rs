@@ -244,7 +244,7 @@ fn memory_of(process: u32, what: &str) -> u64 {
 
 /// MB of a function's binary, and deflated.
 fn size(function: &str) -> (f64, f64) {
-    let bytes = std::fs::read(bootstrap(function)).unwrap();
+    let bytes = std::fs::read(bootstrap(function).expect("NUTHATCH_BOOTSTRAPS is set")).unwrap();
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
     deflate.write_all(&bytes).unwrap();
     let mb = |length: usize| f64::from(u32::try_from(length).unwrap()) / 1e6;

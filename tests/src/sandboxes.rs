@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -42,8 +42,6 @@ impl Sandboxes {
     /// The functions, which find AWS by these variables.
     #[must_use]
     pub fn new(aws: HashMap<&'static str, String>) -> Self {
-        // Built before anybody waits for an answer.
-        drop(bootstrap("index"));
         let (settings, endpoints) = (HashMap::new(), HashMap::new());
         Self { aws, settings, endpoints, log: None, idle: Mutex::default() }
     }
@@ -129,7 +127,7 @@ impl Sandbox {
             async move { runtime.answer(request).await }
         }));
         let started = Instant::now();
-        let mut process = Command::new(bootstrap(function))
+        let mut process = program(function)
             .env_clear()
             .envs(environment)
             .env("AWS_LAMBDA_RUNTIME_API", &address)
@@ -246,17 +244,23 @@ impl Runtime {
     }
 }
 
-/// The binary of the function in this folder: one that cargo-lambda built, in the folder
-/// of the checkout that `NUTHATCH_BOOTSTRAPS` names, or else one built as this test was.
+/// The binary of the function in this folder that cargo-lambda built, in the folder of the
+/// checkout that `NUTHATCH_BOOTSTRAPS` names; none where the variable is not set.
 #[must_use]
-pub fn bootstrap(function: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    if let Some(folder) = std::env::var_os("NUTHATCH_BOOTSTRAPS") {
-        let checkout = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        return PathBuf::from(checkout).join(folder).join(function).join("bootstrap");
+pub fn bootstrap(function: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("NUTHATCH_BOOTSTRAPS")?;
+    let checkout = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    Some(PathBuf::from(checkout).join(folder).join(function).join("bootstrap"))
+}
+
+/// The function in this folder: its own binary, or the one that cargo built for the tests.
+fn program(function: &str) -> Command {
+    if let Some(binary) = bootstrap(function) {
+        return Command::new(binary);
     }
-    BUILT.get_or_init(|| crate::server::build(&functions()));
-    crate::server::profile_folder().join(function)
+    let mut command = Command::new(crate::server::tested("function"));
+    command.arg(function);
+    command
 }
 
 /// The template that functions are deployed with.

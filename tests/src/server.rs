@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -132,28 +131,14 @@ impl Drop for Server {
 /// The command, built as this test was.
 #[must_use]
 pub fn nuthatch() -> Command {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| build(&["nuthatch".to_owned()]));
-    Command::new(profile_folder().join("nuthatch"))
+    Command::new(tested("nuthatch"))
 }
 
-/// The folder that this test was built into.
-pub(crate) fn profile_folder() -> PathBuf {
+/// A binary that cargo built for this test.
+pub(crate) fn tested(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    test.ancestors().nth(2).expect("the profile's folder").to_owned()
-}
-
-/// Builds the binaries of packages as this test was built: `cargo test` builds those of
-/// the package under test alone.
-pub(crate) fn build(packages: &[String]) {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let profile = if profile_folder().ends_with("release") { "release" } else { "dev" };
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--profile", profile, "--manifest-path", manifest])
-        .args(packages.iter().flat_map(|package| ["--package", package]))
-        .status()
-        .expect("cargo");
-    assert!(built.success(), "{packages:?} do not build");
+    let profile = test.ancestors().nth(2).expect("the profile's folder");
+    profile.join(format!("tested-{name}"))
 }
 
 /// Runs the command to its end.

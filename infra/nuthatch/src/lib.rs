@@ -1,9 +1,10 @@
 //! The `nuthatch` command: the whole feed on one machine, its keys, and pushes of
 //! any size to a feed anywhere.
 //!
-//! `serve` plays API Gateway's part: it takes routes, authorizer and gateway
-//! responses from template.yaml and calls the same handlers that the functions
-//! have. A route that is not in the template does not exist here either.
+//! `serve` plays API Gateway's part: it calls the verbs that the functions are made of, at
+//! the routes that they declare.
+
+mod run;
 
 pub mod check;
 pub mod client;
@@ -18,3 +19,5 @@ pub mod serve;
 pub mod socket;
 pub mod sources;
 pub mod stack;
+
+pub use run::run;

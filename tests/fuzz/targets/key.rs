@@ -7,7 +7,6 @@ use libfuzzer_sys::fuzz_target;
 use nupkg::PackageId;
 use protocol::Caller;
 
-
 /// Whether `id` matches `glob`, in the plainest way that there is.
 fn matches(glob: &[u8], id: &[u8]) -> bool {
     match (glob.split_first(), id.split_first()) {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use protocol::{FirstFile, MultipartError};
 
-
 fn read<'a>(
     content_type: &str,
     chunks: impl Iterator<Item = &'a [u8]>,

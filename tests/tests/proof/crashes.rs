@@ -82,6 +82,18 @@ async fn verify(server: &Server, key: &str, pushes: &[Pushed]) {
     }
 }
 
+/// The longest time to a kill, in microseconds: enough for some pushes, however slow the
+/// machine is.
+async fn longest_wait(server: &Server, key: &str) -> usize {
+    const SOME: u32 = 10;
+    let push = Pushed { id: "Warm.Up".to_owned(), version: "1.0.0".to_owned(), acknowledged: true };
+    assert_eq!(push.send(&server.address, key).await, Some(StatusCode::CREATED));
+    let begun = Instant::now();
+    let another = Pushed { version: "1.0.1".to_owned(), ..push };
+    assert_eq!(another.send(&server.address, key).await, Some(StatusCode::CREATED));
+    usize::try_from((begun.elapsed() * SOME).as_micros()).unwrap().max(80_000)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_again_and_again_loses_nothing_that_it_acknowledged() {
     let data: TempDir = tempfile::tempdir().unwrap();
@@ -89,13 +101,14 @@ async fn a_server_killed_again_and_again_loses_nothing_that_it_acknowledged() {
     let key = server.owner.clone().unwrap();
     let (mut acknowledged, mut open, kills) = (0, 0, share(KILLS));
     let mut dice = Dice::of("kills");
+    let longest = longest_wait(&server, &key).await;
     for round in 0..kills {
         let mut pushing = JoinSet::new();
         for client in 0..CLIENTS {
             let id = format!("Crash{client}.R{round}");
             pushing.spawn(push_on(server.address.clone(), key.clone(), id, 0));
         }
-        let wait = Duration::from_micros(5_000 + dice.below(80_000) as u64);
+        let wait = Duration::from_micros(5_000 + dice.below(longest) as u64);
         let start = Instant::now();
         tokio::time::sleep(wait.saturating_sub(start.elapsed())).await;
         server.kill();

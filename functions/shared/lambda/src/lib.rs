@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::pin::Pin;
 
-use feed::{Context, Hosting, Verb};
+use feed::{AnyVerb, Context, Hosting, Verb};
 use http::Response;
 use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
@@ -28,7 +28,17 @@ pub use lambda_http::Error;
 /// # Errors
 /// A setting is wrong or missing, or the Lambda runtime cannot be reached.
 pub async fn run<V: Verb>() -> Result<(), Error> {
-    let verb = &V::new(&start().await).map_err(|error| error.to_string())?;
+    run_made(AnyVerb::new::<V>).await
+}
+
+/// Runs the verb that `make` makes behind API Gateway until the sandbox ends.
+///
+/// # Errors
+/// A setting is wrong or missing, or the Lambda runtime cannot be reached.
+pub async fn run_made(
+    make: impl FnOnce(&Context) -> Result<AnyVerb, ConfigError>,
+) -> Result<(), Error> {
+    let verb = &make(&start().await).map_err(|error| error.to_string())?;
     // One of Lambda's own variables, and no setting.
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     let count = |observed: &Observed| {
@@ -37,7 +47,7 @@ pub async fn run<V: Verb>() -> Result<(), Error> {
         let _ = writeln!(std::io::stdout(), "{metrics}");
     };
     let handle = |request| verb.handle(request);
-    lambda_http::run(service_fn(|event| answer(V::NAME, event, handle, count))).await
+    lambda_http::run(service_fn(|event| answer(verb.name, event, handle, count))).await
 }
 
 /// A function that answers events which are not requests: the authorizer's, a schedule's.

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 /// Documents that are made at once, and searches.
 const AT_ONCE: usize = 6;
 /// How long a request waits for its turn.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of answers that are not read yet: in all, and of one caller's. What is made at
 /// the time comes on top.
 const IN_ALL: usize = 64 * 1024 * 1024;

@@ -1,0 +1,37 @@
+//! The command line of this process, run.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::command::{Action, Command};
+use crate::{check, keys, push, relay, serve};
+
+/// Runs the command line of this process, and gives its exit code: 0 where all is done, 1
+/// where something failed. It ends with 2 where the command line cannot be read.
+pub async fn run() -> ExitCode {
+    let command = Command::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let done = match command.action {
+        Action::Serve(options) => serve::run(options).await.map_err(|error| error.to_string()),
+        Action::Push(options) => push::run(options).await.map_err(|error| error.to_string()),
+        Action::Relay(options) => relay::run(options).await.map_err(|error| error.to_string()),
+        Action::Check(options) => check::run(options).await.map_err(|error| error.to_string()),
+        Action::Key(action) => keys::run(action).await.map_err(|error| error.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where nobody reads it, the exit code has to do.
+            let _ = writeln!(io::stderr(), "nuthatch: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
