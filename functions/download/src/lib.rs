@@ -62,8 +62,8 @@ impl Verb for Download {
 impl Download {
     async fn give(&self, request: &Request) -> Result<Reply, Refusal> {
         let parameters = PathParameters::of(request);
-        let id = PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
-        let version = protocol::path_version(parameters.get("version"))?;
+        let id = parameters.id()?;
+        let version = parameters.version()?;
         let file = File::of(parameters.get("file"), &id, &version)?;
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));

@@ -71,7 +71,7 @@ impl Verb for Registration {
 impl Registration {
     async fn show(&self, request: &Request) -> Result<Reply, Refusal> {
         let parameters = PathParameters::of(request);
-        let id = PackageId::parse(parameters.get("id")).map_err(|_| Refusal::NoSuchAddress)?;
+        let id = parameters.id()?;
         let wanted = Wanted::of(&parameters)?;
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));

@@ -12,8 +12,7 @@ use access::Scope;
 use feed::{Context, Verb};
 use http::StatusCode;
 use protocol::{
-    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, package_version,
-    paths,
+    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, paths,
 };
 use store::{Listing, Table};
 
@@ -42,7 +41,7 @@ impl Verb for Relist {
 
 impl Relist {
     async fn relist(&self, request: &Request) -> Result<(), Refusal> {
-        let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
+        let (id, version) = PathParameters::of(request).id_and_version()?;
         let caller = Caller::of(request);
         let key = caller.key_for(&id, Scope::Unlist)?;
         match self.table.set_listed(&id, &version, true, key).await? {

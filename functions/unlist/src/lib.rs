@@ -15,8 +15,7 @@ use access::{KeyName, Scope};
 use feed::{Context, DeleteBehavior, Verb};
 use nupkg::{PackageId, Version};
 use protocol::{
-    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, package_version,
-    paths,
+    Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, paths,
 };
 use store::{Deletion, Listing, Objects, Table, VersionState};
 
@@ -53,7 +52,7 @@ impl Verb for Unlist {
 
 impl Unlist {
     async fn remove(&self, request: &Request) -> Result<(), Refusal> {
-        let (id, version) = package_version(PathParameters::of(request).get("proxy"))?;
+        let (id, version) = PathParameters::of(request).id_and_version()?;
         let caller = Caller::of(request);
         let key = caller.key_for(&id, Scope::Unlist)?;
         match &self.objects {

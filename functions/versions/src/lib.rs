@@ -43,8 +43,7 @@ impl Verb for Versions {
 
 impl Versions {
     async fn list(&self, request: &Request) -> Result<Reply, Refusal> {
-        let id = PackageId::parse(PathParameters::of(request).get("id"))
-            .map_err(|_| Refusal::NoSuchAddress)?;
+        let id = PathParameters::of(request).id()?;
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
         }

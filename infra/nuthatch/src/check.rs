@@ -16,7 +16,7 @@ use store::{BucketName, ObjectError, Objects, Table, TableError, TableName};
 use crate::command::CheckOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::keys;
-use crate::stack::{Stack, StackError};
+use crate::stack::{OnAws, StackError};
 use findings::Findings;
 
 /// Versions looked at at once.
@@ -95,15 +95,8 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
 /// servers as long as it is checked.
 async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>), CheckError> {
     let place = &options.place;
-    let names = match (Stack::at(place).await?, &place.table) {
-        (Some(stack), _) => Some((stack.table, stack.bucket)),
-        (None, Some(table)) => {
-            let bucket = options.bucket.clone().ok_or(CheckError::NoBucket)?;
-            Some((table.clone(), bucket))
-        }
-        (None, None) => None,
-    };
-    if let Some((table, bucket)) = names {
+    if let Some(OnAws { table, bucket }) = OnAws::at(place).await? {
+        let bucket = bucket.or_else(|| options.bucket.clone()).ok_or(CheckError::NoBucket)?;
         let aws = keys::aws(place.endpoint_url.as_deref()).await;
         return Ok((Table::new(aws.dynamodb, table), Objects::new(aws.s3, bucket), None));
     }

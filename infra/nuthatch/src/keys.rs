@@ -13,7 +13,7 @@ use time::{Date, Duration, OffsetDateTime};
 
 use crate::command::{KeyAction, Place};
 use crate::engines::{DataFolder, EngineError, dynamodb_client};
-use crate::stack::{Stack, StackError};
+use crate::stack::{OnAws, StackError};
 
 /// A key command failed.
 #[derive(Debug, thiserror::Error)]
@@ -175,10 +175,9 @@ async fn existing_table(place: &Place) -> Result<Table, KeyError> {
 
 /// The feed's table, where the options say it is.
 async fn table(place: &Place) -> Result<Table, KeyError> {
-    let of_stack = Stack::at(place).await?.map(|stack| stack.table);
-    if let Some(name) = of_stack.or_else(|| place.table.clone()) {
+    if let Some(names) = OnAws::at(place).await? {
         let aws = aws(place.endpoint_url.as_deref()).await;
-        return Ok(Table::new(aws.dynamodb, name));
+        return Ok(Table::new(aws.dynamodb, names.table));
     }
     let engine = DataFolder::open(&place.data)?.dynamodb().await?;
     Ok(Table::new(dynamodb_client(engine), TableName::default()))

@@ -23,7 +23,7 @@ use crate::keys::{self, KeyError};
 use crate::socket::{
     Connections, Hosts, Listening, Timeouts, accept, raise_descriptors, told_to_stop,
 };
-use crate::stack::{Stack, StackError};
+use crate::stack::{OnAws, StackError};
 
 pub use disk::Disk;
 pub use host::Host;
@@ -94,15 +94,12 @@ pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
     };
     let timeouts = Timeouts::with_clients();
     let listening = Listening { timeouts, connections, hosts };
-    match (Stack::at(&options.place).await?, options.place.table.clone()) {
-        (Some(Stack { table, bucket }), _) => {
+    match OnAws::at(&options.place).await? {
+        Some(OnAws { table, bucket }) => {
+            let bucket = bucket.or_else(|| options.bucket.clone()).ok_or(ServeError::NoBucket)?;
             on_aws(&options, (table, bucket), (listener, metrics), (base_url, listening)).await
         }
-        (None, Some(table)) => {
-            let bucket = options.bucket.clone().ok_or(ServeError::NoBucket)?;
-            on_aws(&options, (table, bucket), (listener, metrics), (base_url, listening)).await
-        }
-        (None, None) => on_this_machine(&options, (listener, metrics), (base_url, listening)).await,
+        None => on_this_machine(&options, (listener, metrics), (base_url, listening)).await,
     }
 }
 

@@ -49,20 +49,35 @@ pub enum StackError {
     },
 }
 
-impl Stack {
-    /// The stack that `place` names, if it names one. One call.
+/// The names of a feed on AWS, as far as the options tell them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OnAws {
+    /// Its table.
+    pub(crate) table: TableName,
+    /// Its bucket; a stack knows it, and beside a table it is an option of its own.
+    pub(crate) bucket: Option<BucketName>,
+}
+
+impl OnAws {
+    /// The feed that `place` names; none where it is in a data folder. One call where it
+    /// names a stack.
     ///
     /// # Errors
     /// `CloudFormation` does not answer, or it is no stack of a feed.
-    pub async fn at(place: &Place) -> Result<Option<Self>, StackError> {
-        let Some(name) = &place.stack else { return Ok(None) };
+    pub(crate) async fn at(place: &Place) -> Result<Option<Self>, StackError> {
+        let Some(name) = &place.stack else {
+            return Ok(place.table.clone().map(|table| Self { table, bucket: None }));
+        };
         let config = crate::keys::aws_config(place.endpoint_url.as_deref()).await;
         let described = describe(&config, name).await.map_err(|reason| {
             StackError::Unreachable { stack: name.clone(), reason: reason.to_string() }
         })?;
-        Self::read(name, &described).map(Some)
+        let Stack { table, bucket } = Stack::read(name, &described)?;
+        Ok(Some(Self { table, bucket: Some(bucket) }))
     }
+}
 
+impl Stack {
     /// The stack of this name, as an answer of `CloudFormation` describes it.
     fn read(name: &str, described: &str) -> Result<Self, StackError> {
         let document = Document::parse(described).map_err(|error| StackError::Unreachable {

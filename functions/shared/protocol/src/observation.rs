@@ -8,7 +8,7 @@ use http::StatusCode;
 use nupkg::{PackageId, Version};
 
 use crate::reply::Behind;
-use crate::{Caller, PathParameters, Peer, Reply, Request, package_version, path_version};
+use crate::{Caller, PathParameters, Peer, Reply, Request};
 
 /// The package that a request is about, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,13 +33,10 @@ impl Subject {
 
     /// The package that the path names.
     fn of_path(parameters: &PathParameters) -> Self {
-        if let Ok((id, version)) = package_version(parameters.get("proxy")) {
+        if let Ok((id, version)) = parameters.id_and_version() {
             return Self::new(&id, &version);
         }
-        Self {
-            id: PackageId::parse(parameters.get("id")).ok(),
-            version: path_version(parameters.get("version")).ok(),
-        }
+        Self { id: parameters.id().ok(), version: parameters.version().ok() }
     }
 }
 

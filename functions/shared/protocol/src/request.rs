@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::Body;
+use nupkg::{PackageId, Version};
+
+use crate::{Body, Refusal, package_version, path_version};
 
 /// A request to a verb. The gateway adds a [`Caller`](crate::Caller), [`PathParameters`] and
 /// a [`BaseUrl`] to its extensions.
@@ -24,6 +26,31 @@ impl PathParameters {
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The package that the part `{id}` names.
+    ///
+    /// # Errors
+    /// It is not an id: nothing can be at this address.
+    pub fn id(&self) -> Result<PackageId, Refusal> {
+        PackageId::parse(self.get("id")).map_err(|_| Refusal::NoSuchAddress)
+    }
+
+    /// The version that the part `{version}` names, in any spelling.
+    ///
+    /// # Errors
+    /// It is not a version: nothing can be at this address.
+    pub fn version(&self) -> Result<Version, Refusal> {
+        path_version(self.get("version"))
+    }
+
+    /// The package and the version that the part `{proxy+}` names, as in
+    /// `Acme.Core/1.0+build`.
+    ///
+    /// # Errors
+    /// It is not an id and a version: nothing can be at this address.
+    pub fn id_and_version(&self) -> Result<(PackageId, Version), Refusal> {
+        package_version(self.get("proxy"))
     }
 
     /// The parameters of `request`.
