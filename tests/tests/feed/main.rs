@@ -16,6 +16,7 @@ mod ranges;
 mod reading;
 mod registration;
 mod search;
+mod served;
 mod server;
 mod sockets;
 mod strangers;

@@ -8,24 +8,11 @@ use std::time::Duration;
 
 use http::{Request, StatusCode};
 use nuthatch_tests::{Answer, PackageBuilder, Server, framed, noise};
-use tempfile::TempDir;
 
 use crate::package;
+use crate::served::Served;
 
-struct Feed {
-    data: TempDir,
-    server: Server,
-    owner: String,
-}
-
-impl Feed {
-    fn start(options: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let server = Server::start(data.path(), options);
-        let owner = server.owner.clone().unwrap();
-        Self { data, server, owner }
-    }
-
+impl Served {
     /// A connection that has sent the head of a push.
     fn begin(&self, more: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.server.address).unwrap();
@@ -39,12 +26,6 @@ impl Feed {
         .unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream
-    }
-
-    async fn push(&self, package: &[u8]) -> Answer {
-        let (content_type, body) = framed(package);
-        let request = Request::put("/api/v2/package/").header("content-type", content_type);
-        self.server.send(request.header("x-nuget-apikey", &self.owner), body).await
     }
 
     async fn versions(&self, id: &str) -> StatusCode {
@@ -90,7 +71,7 @@ fn answer(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_slow_sender_gets_there() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let (_, body) = framed(&package("Acme", "1.0.0", "x"));
     let mut stream = feed.begin(&format!("Content-Length: {}", body.len()));
     stream.set_nodelay(true).unwrap();
@@ -105,7 +86,7 @@ async fn a_slow_sender_gets_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_cut_off_at_any_byte_is_refused_or_closed_and_leaves_nothing() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let (_, body) = framed(&package("Acme", "1.0.0", "x"));
     let needed = body.len() - 2;
     let mut said = [0, 0];
@@ -124,7 +105,7 @@ async fn a_body_cut_off_at_any_byte_is_refused_or_closed_and_leaves_nothing() {
 
 #[tokio::test]
 async fn chunks_that_lie_about_their_length_are_refused_and_leave_nothing() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let (_, body) = framed(&package("Acme", "1.0.0", "x"));
     let length = body.len();
     let end = b"\r\n0\r\n\r\n".as_slice();
@@ -156,7 +137,7 @@ async fn chunks_that_lie_about_their_length_are_refused_and_leave_nothing() {
 
 #[tokio::test]
 async fn refused_lies_leave_nothing() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     for sent in ["5\r\nabc", "zz\r\n", "3\r\nabcdef\r\n0\r\n\r\n"] {
         let mut stream = feed.begin("Transfer-Encoding: chunked");
         stream.write_all(sent.as_bytes()).unwrap();
@@ -168,7 +149,7 @@ async fn refused_lies_leave_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_breaks_off_leaves_nothing() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let bytes = PackageBuilder::new("Acme", "1.0.0").file("a.bin", &noise(3 << 20)).build();
     let (_, body) = framed(&bytes);
     for part in [1, 2, 3, 7] {
@@ -182,7 +163,7 @@ async fn who_breaks_off_leaves_nothing() {
 
 #[tokio::test]
 async fn whether_the_server_lives_is_told_to_everybody() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let answer = feed.server.send(Request::get("/healthz"), "").await;
     assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, b"ok\n".as_slice()));
     let answer = feed.server.send(Request::get("/nuthatch/packages/acme"), "").await;
@@ -195,7 +176,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start_on_disk_of(data.path(), "12m");
     let owner = server.owner.clone().unwrap();
-    let feed = Feed { data, server, owner };
+    let feed = Served { data, server, owner };
     let large = PackageBuilder::new("Acme", "1.0.0").file("a.bin", &noise(16 << 20)).build();
     let answer = feed.push(&large).await;
     let full = "507 the feed's disk is full; its operator has to make room, then push again";
@@ -213,7 +194,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_large_pushes_at_once_take_little_memory() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let content = noise(24 << 20);
     std::thread::scope(|scope| {
         let pushes: Vec<_> = (0..8)

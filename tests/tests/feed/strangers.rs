@@ -9,24 +9,11 @@ use std::time::{Duration, Instant};
 use http::{Request, StatusCode};
 use nuthatch_tests::{PackageBuilder, Server, framed, noise, nuspec, run};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::package;
+use crate::served::Served;
 
-struct Feed {
-    data: TempDir,
-    server: Server,
-    owner: String,
-}
-
-impl Feed {
-    fn start(options: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let server = Server::start(data.path(), options);
-        let owner = server.owner.clone().unwrap();
-        Self { data, server, owner }
-    }
-
+impl Served {
     /// Sends bytes over a connection of its own, which stays open.
     fn say(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.server.address).unwrap();
@@ -40,12 +27,6 @@ impl Feed {
         let mut answer = String::new();
         let _ = self.say(request).read_to_string(&mut answer);
         answer.lines().next().unwrap_or_default().to_owned()
-    }
-
-    async fn push(&self, package: &[u8]) -> StatusCode {
-        let (content_type, body) = framed(package);
-        let request = Request::put("/api/v2/package/").header("content-type", content_type);
-        self.server.send(request.header("x-nuget-apikey", &self.owner), body).await.status
     }
 
     /// The most memory that the server has had, in KiB.
@@ -63,7 +44,7 @@ impl Feed {
 
 #[tokio::test]
 async fn the_status_line_says_what_to_do() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let pusher = feed.key("pusher", "push");
     let get = |path: &str, more: &str| {
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n");
@@ -96,7 +77,7 @@ async fn the_status_line_says_what_to_do() {
 
 #[tokio::test]
 async fn a_request_names_exactly_one_host() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     for hosts in ["", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", "Host: a/b\r\n", "Host: a@b\r\n"] {
         let head = format!("GET /healthz HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
         let answer = feed.status_line(&head);
@@ -108,7 +89,7 @@ async fn a_request_names_exactly_one_host() {
 
 #[tokio::test]
 async fn a_client_that_has_sent_all_may_say_so() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let mut stream = feed.say("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut answer = String::new();
@@ -118,7 +99,7 @@ async fn a_client_that_has_sent_all_may_say_so() {
 
 #[tokio::test]
 async fn an_open_feed_on_this_machine_answers_to_no_stranger_s_name() {
-    let open = Feed::start(&["--read-access", "anonymous"]);
+    let open = Served::start(&["--read-access", "anonymous"]);
     for (host, status) in
         [("evil.example", 421), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:80", 200)]
     {
@@ -130,7 +111,7 @@ async fn an_open_feed_on_this_machine_answers_to_no_stranger_s_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_that_hold_connections_hinder_nobody() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let sign_in = "POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Length: 4000\r\n\r\nk";
     let push = "PUT /api/v2/package HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nP";
     let began = Instant::now();
@@ -143,7 +124,7 @@ async fn strangers_that_hold_connections_hinder_nobody() {
     let refused = Request::put("/api/v2/package/").header("content-type", content_type);
     let refused = feed.server.send(refused.header("x-nuget-apikey", "wrong"), body).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    assert_eq!(feed.push(&package("Acme", "1.0.0", "x")).await, StatusCode::CREATED);
+    assert_eq!(feed.push(&package("Acme", "1.0.0", "x")).await.status, StatusCode::CREATED);
     // A form is sent within seconds, or not at all.
     let mut answer = [0; 12];
     held[0].read_exact(&mut answer).unwrap();
@@ -153,7 +134,7 @@ async fn strangers_that_hold_connections_hinder_nobody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_from_one_address_have_an_end() {
-    let feed = Feed::start(&["--max-connections-per-address", "8"]);
+    let feed = Served::start(&["--max-connections-per-address", "8"]);
     let _held: Vec<TcpStream> = (0..8).map(|_| feed.say("GET")).collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
     let mut answer = String::new();
@@ -164,7 +145,7 @@ async fn connections_from_one_address_have_an_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_key_does_not_take_all_places_for_uploads() {
-    let feed = Feed::start(&["--max-pushes", "8", "--max-pushes-per-key", "4"]);
+    let feed = Served::start(&["--max-pushes", "8", "--max-pushes-per-key", "4"]);
     let hog = feed.key("hog", "push");
     let declare = async |key: &str, id: String, bytes: &[u8]| {
         use base64::Engine;
@@ -202,7 +183,7 @@ async fn one_key_does_not_take_all_places_for_uploads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_that_read_nothing_hold_little_memory() {
-    let feed = Feed::start(&["--read-access", "anonymous"]);
+    let feed = Served::start(&["--read-access", "anonymous"]);
     let text = "x ".repeat(1_990);
     for number in 0..400 {
         let more = format!("<description>{text}</description>");
@@ -213,7 +194,7 @@ async fn readers_that_read_nothing_hold_little_memory() {
         );
         let xml = xml.replace("<description>For tests.</description>", &more);
         let package = PackageBuilder::default().nuspec(&xml).build();
-        assert_eq!(feed.push(&package).await, StatusCode::CREATED);
+        assert_eq!(feed.push(&package).await.status, StatusCode::CREATED);
     }
     let search =
         "GET /v3/search?q=acme&take=1000&prerelease=true HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -229,7 +210,7 @@ async fn readers_that_read_nothing_hold_little_memory() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_at_one_large_package_takes_little_memory() {
-    let feed = Feed::start(&["--read-access", "anonymous"]);
+    let feed = Served::start(&["--read-access", "anonymous"]);
     let text = "x".repeat(3_900);
     let groups: Vec<String> =
         (0..250).map(|n| format!("<group targetFramework='x1.{n}1'/>")).collect();
@@ -240,7 +221,7 @@ async fn a_crowd_at_one_large_package_takes_little_memory() {
         );
         let package =
             PackageBuilder::default().nuspec(&nuspec("Fat", &format!("1.{version}"), &more));
-        assert_eq!(feed.push(&package.build()).await, StatusCode::CREATED);
+        assert_eq!(feed.push(&package.build()).await.status, StatusCode::CREATED);
     }
     for path in ["/packages/fat", "/v3/registration/fat/index.json"] {
         let get = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -282,7 +263,7 @@ async fn the_data_folder_is_closed_to_others_and_follows_no_link() {
 
 #[tokio::test]
 async fn a_key_is_not_called_what_means_something_else() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     for name in ["anonymous", "Nuthatch-Check"] {
         let refused = run(&["key", "create", name, "--scope", "read"], feed.data.path());
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -294,7 +275,7 @@ async fn a_key_is_not_called_what_means_something_else() {
 #[tokio::test]
 #[cfg_attr(not(has_corpus), ignore = "the requests of the real SDK are not beside this checkout")]
 async fn what_the_sdk_sends_is_taken_as_it_is() {
-    let feed = Feed::start(&[]);
+    let feed = Served::start(&[]);
     let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors/http/");
     let send = |name: &str| {
         let recorded = std::fs::read(format!("{vectors}{name}")).unwrap();
@@ -317,6 +298,6 @@ async fn what_the_sdk_sends_is_taken_as_it_is() {
     assert_eq!(send("sdk-10.0.401-push-nupkg.http"), "HTTP/1.1 201");
     assert_eq!(send("sdk-10.0.401-push-nupkg.http"), "HTTP/1.1 201", "a try of the same session");
     let beta = package("Sym.Portable", "1.0.0-Beta.1+x.y", "x");
-    assert_eq!(feed.push(&beta).await, StatusCode::CREATED);
+    assert_eq!(feed.push(&beta).await.status, StatusCode::CREATED);
     assert_eq!(send("sdk-10.0.401-delete.http"), "HTTP/1.1 204");
 }
