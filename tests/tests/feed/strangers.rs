@@ -17,7 +17,7 @@ impl Served {
     /// Sends bytes over a connection of its own, which stays open.
     fn say(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.server.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(90))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         stream
     }

@@ -12,8 +12,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// Documents that are made at once, and searches.
 const AT_ONCE: usize = 6;
-/// How long a request waits for its turn.
-const LONGEST: Duration = Duration::from_secs(30);
+/// How long a request waits for its turn. Clients wait for an answer for 100 s
+/// (`HttpClient` of .NET).
+const LONGEST: Duration = Duration::from_mins(1);
 /// Bytes of answers that are not read yet: in all, and of one caller's. What is made at
 /// the time comes on top.
 const IN_ALL: usize = 64 * 1024 * 1024;
