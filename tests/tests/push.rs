@@ -204,7 +204,7 @@ fn what_cannot_be_done_says_what_to_do() {
     let nobody = "http://127.0.0.1:9/v3/index.json";
     for (key, arguments, remedy) in [
         ("k", &["nothing*.nupkg", "-s", &source][..], "check the path"),
-        ("k", &["[", "-s", &source], "no pattern"),
+        ("k", &["[", "-s", &source], "not a pattern"),
         ("", &["Acme.1.0.0.nupkg", "-s", &source], "NUGET_API_KEY"),
         ("k", &["Acme.1.0.0.nupkg"], "--source"),
         ("k", &["Acme.1.0.0.nupkg", "-s", "elsewhere"], "nuget.config"),
