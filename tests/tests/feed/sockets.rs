@@ -196,6 +196,13 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
 async fn many_large_pushes_at_once_take_little_memory() {
     let feed = Served::start(&[]);
     let content = noise(24 << 20);
+    let memory = |line: &str| -> u64 {
+        let process = feed.server.id();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let value = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let idle = memory("VmRSS:");
     std::thread::scope(|scope| {
         let pushes: Vec<_> = (0..8)
             .map(|at| {
@@ -214,9 +221,8 @@ async fn many_large_pushes_at_once_take_little_memory() {
             push.join().unwrap();
         }
     });
-    let status = std::fs::read_to_string(format!("/proc/{}/status", feed.server.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
-    println!("8 pushes of 24 MiB at once: VmHWM {peak} kB");
-    assert!(peak < 64 * 1024, "{peak} kB");
+    let peak = memory("VmHWM:");
+    println!("8 pushes of 24 MiB at once: VmHWM {peak} kB, of which {idle} kB before them");
+    // A build for development is larger in memory than a release.
+    assert!(peak - idle < 32 * 1024, "{peak} kB, of which {idle} kB before them");
 }
