@@ -60,7 +60,11 @@ fn report(line: &str) {
 
 /// Writes the template, or checks it; gives whether it stands as it should.
 fn run() -> Result<bool, TemplateError> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // The checkout that this is run in, and not the one that it was built in: two may share
+    // a build folder.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR");
+    let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let root = Path::new(&manifest).join("../..");
     let file = root.join("template.yaml");
     let template = assemble(&root)?;
     if env::args().any(|argument| argument == "--check") {

@@ -135,8 +135,12 @@ fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> 
     }
 }
 
+/// The checkout that this was run in, and not the one that it was built in: two may share
+/// a build folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let manifest = env::var_os("CARGO_MANIFEST_DIR");
+    let manifest = manifest.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&manifest).join("../..")
 }
 
 /// The folder that builds go to.
