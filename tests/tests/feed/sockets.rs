@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use nuthatch_tests::{Answer, PackageBuilder, Server, framed, noise};
+use nuthatch_tests::{PackageBuilder, Server, framed, noise};
 
 use crate::package;
 use crate::served::Served;
