@@ -5,11 +5,13 @@
 //! end. Chunks go in, slices of them come out; a body that comes in one piece
 //! is never copied.
 
+mod boundary;
+
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 
-/// The longest boundary taken. RFC 2046 has 70 characters; clients may err.
-const LONGEST_BOUNDARY: usize = 200;
+use boundary::boundary;
+
 /// The longest head of a part, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
 /// The most white space after a boundary on its line (RFC 2046: any).
@@ -291,25 +293,6 @@ fn line(behind: &[u8]) -> Line {
         [] | [b'\r'] => Line::Unfinished,
         [b'-'] if padding == 0 => Line::Unfinished,
         _ => Line::Text,
-    }
-}
-
-/// The boundary parameter of a content type, quoted or bare.
-fn boundary(content_type: &str) -> Option<String> {
-    let mut rest = content_type;
-    loop {
-        rest = rest.split_once(';')?.1.trim_start();
-        let (name, value) = rest.split_once('=')?;
-        if !name.trim().eq_ignore_ascii_case("boundary") {
-            continue;
-        }
-        let value = value.trim_start();
-        let boundary = match value.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?.0.replace('\\', ""),
-            None => value.split(';').next()?.trim_end().to_owned(),
-        };
-        let fits = (1..=LONGEST_BOUNDARY).contains(&boundary.len());
-        return fits.then_some(boundary);
     }
 }
 
