@@ -42,7 +42,7 @@ pub struct Push {
     /// How many may arrive at once.
     pub permits: Permits,
     /// Where the key of a push that has taken its time is asked for again. A function
-    /// has 28 seconds behind the authorizer, and no door of its own.
+    /// has 28 seconds behind the authorizer, and may not read keys.
     pub keys: Option<KeyCache>,
 }
 

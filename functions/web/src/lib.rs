@@ -22,7 +22,6 @@ mod report;
 mod search;
 mod session;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use access::{Scope, SessionCookie};
@@ -31,8 +30,8 @@ use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use nupkg::PackageId;
 use protocol::{
-    Access, BaseUrl, Body, Caller, ConfigError, Lifetime, PathParameters, Peer, Refusal, Reply,
-    Request, Route, Work, paths,
+    Access, BaseUrl, Body, Caller, ConfigError, PathParameters, Peer, Refusal, Reply, Request,
+    Route, Work, paths,
 };
 use search_index::SearchIndex;
 use store::{Objects, Release, Releases, Stamped, TableError};
@@ -215,11 +214,8 @@ fn return_path(request: &Request) -> String {
 }
 
 fn style() -> Reply {
-    let reply = protocol::stream(Body::from(STYLE), "text/css; charset=utf-8");
-    // By its content: it may change without the feed's version.
-    let mut hasher = DefaultHasher::new();
-    STYLE.hash(&mut hasher);
-    protocol::tagged(reply, &hasher.finish(), Lifetime::Checked)
+    // It may change without the feed's version.
+    protocol::stream_tagged(STYLE.as_bytes().into(), "text/css; charset=utf-8")
 }
 
 /// A page, which nobody may keep: what it shows, a key opened.

@@ -17,15 +17,6 @@ use crate::command::Place;
 const API_VERSION: &str = "2010-05-15";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The outputs of a stack of template.yaml.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stack {
-    /// Its table.
-    pub table: TableName,
-    /// Its bucket.
-    pub bucket: BucketName,
-}
-
 /// The names of a stack's table and bucket cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
@@ -72,12 +63,9 @@ impl OnAws {
         let described = describe(&config, name).await.map_err(|reason| {
             StackError::Unreachable { stack: name.clone(), reason: reason.to_string() }
         })?;
-        let Stack { table, bucket } = Stack::read(name, &described)?;
-        Ok(Some(Self { table, bucket: Some(bucket) }))
+        Self::read(name, &described).map(Some)
     }
-}
 
-impl Stack {
     /// The stack of this name, as an answer of `CloudFormation` describes it.
     fn read(name: &str, described: &str) -> Result<Self, StackError> {
         let document = Document::parse(described).map_err(|error| StackError::Unreachable {
@@ -86,7 +74,7 @@ impl Stack {
         })?;
         Ok(Self {
             table: output(name, &document, "Table")?,
-            bucket: output(name, &document, "Bucket")?,
+            bucket: Some(output(name, &document, "Bucket")?),
         })
     }
 }
@@ -175,9 +163,10 @@ mod tests {
     #[test]
     fn a_stack_that_is_no_feed_is_said_so() {
         let (table, bucket) = (("Table", "feed-Table"), ("Bucket", "feed-bucket"));
-        let stack = Stack::read("feed", &described(&[bucket, table])).unwrap();
-        assert_eq!((stack.table.as_str(), stack.bucket.as_str()), ("feed-Table", "feed-bucket"));
-        let error = Stack::read("feed", &described(&[table])).unwrap_err();
+        let stack = OnAws::read("feed", &described(&[bucket, table])).unwrap();
+        assert_eq!(stack.table.as_str(), "feed-Table");
+        assert_eq!(stack.bucket.unwrap().as_str(), "feed-bucket");
+        let error = OnAws::read("feed", &described(&[table])).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the stack 'feed' has no output 'Bucket'; is it a feed, and deployed?"

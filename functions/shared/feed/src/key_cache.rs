@@ -1,4 +1,4 @@
-//! The door: whose key is it, and is it good?
+//! The memory of keys: whose key is it, and is it valid?
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,7 +53,7 @@ impl Remembered {
 }
 
 impl KeyCache {
-    /// A door that has seen no key yet, to the feed in `table`.
+    /// A cache that holds no key yet, of those in `table`.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table, remembered: Arc::default() }

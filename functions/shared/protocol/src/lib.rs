@@ -31,7 +31,7 @@ pub use range::{AskedRange, describe, nowhere};
 pub use refusal::{Refusal, one_line};
 pub use reply::{
     Lifetime, Reply, Words, behind, contained, json, json_tagged, no_content, redirect, status,
-    stream, tagged, warned,
+    stream, stream_tagged, tagged, warned,
 };
 pub use request::{BaseUrl, PathParameters, Peer, Request};
 pub use route::{Access, Route, Work, closest};

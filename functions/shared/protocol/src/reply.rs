@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
@@ -95,13 +96,16 @@ pub fn json(document: &impl Serialize) -> Reply {
 #[must_use]
 pub fn json_tagged(document: &impl Serialize) -> Reply {
     match serde_json::to_vec(document) {
-        Ok(bytes) => {
-            let tag = BASE64_STANDARD.encode(Sha256::digest(&bytes));
-            let reply = stream(Body::from(bytes), "application/json");
-            tagged(reply, &tag, Lifetime::Checked)
-        }
+        Ok(bytes) => stream_tagged(bytes.into(), "application/json"),
         Err(error) => Refusal::Broken(error.into()).into(),
     }
+}
+
+/// 200 with `bytes` of the given type, tagged by what is in them.
+#[must_use]
+pub fn stream_tagged(bytes: Bytes, content_type: &'static str) -> Reply {
+    let tag = BASE64_STANDARD.encode(Sha256::digest(&bytes));
+    tagged(stream(Body::from(bytes), content_type), &tag, Lifetime::Checked)
 }
 
 /// Marks what was answered before all changes were read.
