@@ -6,6 +6,7 @@ use std::io;
 
 use libfuzzer_sys::fuzz_target;
 use nupkg::{Limits, Source, inspect};
+use packages::assert_read_alike;
 use time::OffsetDateTime;
 
 /// A source that gives a few bytes at a time, as a slow store might.
@@ -42,5 +43,6 @@ fuzz_target!(|package: &[u8]| {
     if let Ok(seen) = at_once {
         let slowly = judge(&|| inspect(Slow(package), &limits, now));
         assert_eq!(slowly.ok(), Some(seen));
+        assert_read_alike(package);
     }
 });

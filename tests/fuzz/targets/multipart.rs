@@ -2,26 +2,37 @@
 
 #![no_main]
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
+use futures_util::stream;
 use libfuzzer_sys::fuzz_target;
-use protocol::{FirstFile, MultipartError};
+use protocol::{Boundary, FirstFile, MultipartError};
 
 fn read<'a>(
     content_type: &str,
     chunks: impl Iterator<Item = &'a [u8]>,
 ) -> Option<Result<Vec<u8>, MultipartError>> {
-    let mut part = match FirstFile::of(content_type) {
-        Ok(part) => part?,
+    let boundary = match Boundary::of(content_type) {
+        Ok(boundary) => boundary?,
         Err(error) => return Some(Err(error)),
     };
-    let mut content = Vec::new();
-    for chunk in chunks {
-        match part.next(Bytes::copy_from_slice(chunk)) {
-            Ok(piece) => content.extend(piece),
-            Err(error) => return Some(Err(error)),
+    let chunks: Vec<_> = chunks.map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    let mut read = pin!(async {
+        let mut file = FirstFile::find(stream::iter(chunks), boundary).await?;
+        let mut content = Vec::new();
+        while let Some(piece) = file.next().await? {
+            content.extend(piece);
+        }
+        Ok(content)
+    });
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(read) = read.as_mut().poll(&mut context) {
+            return Some(read);
         }
     }
-    Some(part.finish().map(|()| content))
 }
 
 // A content type, a line feed, how long the chunks are, and the body.

@@ -3,6 +3,8 @@
 
 mod corpus;
 mod package;
+mod second_opinion;
 
 pub use corpus::{CorpusPackage, corpus};
 pub use package::{Entry, PackageBuilder, nuspec};
+pub use second_opinion::assert_read_alike;

@@ -29,7 +29,8 @@ fn framings(package: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>, usize)>
             around(
                 b"------------8d1f3e\r\nContent-Disposition: attachment; name=\"x\"; \
                   filename=\"a.nupkg\"\r\nContent-Type: application/octet-stream\r\n\r\n",
-                b"\r\n------------8d1f3e\r\n\r\nlater\r\n------------8d1f3e--\r\n",
+                b"\r\n------------8d1f3e\r\nContent-Disposition: form-data; name=\"y\"\r\n\r\n\
+                  later\r\n------------8d1f3e--\r\n",
             ),
             2,
         ),

@@ -6,8 +6,8 @@ use std::io;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::BodyExt;
-use protocol::{Body, BoxError, FirstFile, MultipartError, Refusal};
+use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
+use protocol::{Body, Boundary, BoxError, FirstFile, MultipartError, Refusal};
 use sha2::{Digest, Sha256};
 use store::{Content, Spool, Spooling};
 
@@ -35,40 +35,58 @@ pub struct Received {
 /// spool cannot take it.
 pub async fn receive(
     headers: &HeaderMap,
-    mut body: Body,
+    body: Body,
     spooling: &Spooling,
     limit: u64,
 ) -> Result<Received, Refusal> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut part = FirstFile::of(header(CONTENT_TYPE).unwrap_or_default()).map_err(unreadable)?;
+    let boundary = Boundary::of(header(CONTENT_TYPE).unwrap_or_default());
+    let boundary = boundary.map_err(|error| unreadable(error, limit))?;
     let declared = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    // The framing around the package has to end, too.
     let most = limit.saturating_add(FRAMING);
     if declared.is_some_and(|length| length > most) {
         return Err(Refusal::TooLarge { limit });
     }
-    let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?);
-    let (mut total, mut size) = (0, 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(chunk) = frame.map_err(broken_off)?.into_data() else { continue };
-        // The framing around the package has to end, too.
-        total += chunk.len() as u64;
-        if total > most {
-            return Err(Refusal::TooLarge { limit });
+    let mut body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
+    let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?, limit);
+    match boundary {
+        Some(boundary) => receive_file(&mut body, boundary, &mut intake).await?,
+        None => {
+            while let Some(chunk) = next_chunk(&mut body, limit).await? {
+                intake.take(chunk).await?;
+            }
         }
-        let piece: Bytes = match &mut part {
-            Some(part) => part.next(chunk).map_err(unreadable)?,
-            None => chunk,
-        };
-        size += piece.len() as u64;
-        if size > limit {
-            return Err(Refusal::TooLarge { limit });
-        }
-        intake.take(piece).await.map_err(unavailable)?;
-    }
-    if let Some(part) = part {
-        part.finish().map_err(unreadable)?;
     }
     intake.finish().await.map_err(unavailable)
+}
+
+/// Receives the first file of a multipart body, and reads the body to its end.
+async fn receive_file(
+    body: &mut Limited<Body>,
+    boundary: Boundary,
+    intake: &mut Intake,
+) -> Result<(), Refusal> {
+    let limit = intake.limit;
+    let unreadable = |error| unreadable(error, limit);
+    let chunks = BodyDataStream::new(&mut *body);
+    let mut file = FirstFile::find(chunks, boundary).await.map_err(unreadable)?;
+    while let Some(piece) = file.next().await.map_err(unreadable)? {
+        intake.take(piece).await?;
+    }
+    drop(file);
+    while next_chunk(body, limit).await?.is_some() {}
+    Ok(())
+}
+
+async fn next_chunk(body: &mut Limited<Body>, limit: u64) -> Result<Option<Bytes>, Refusal> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken_off(error, limit))?;
+        if let Ok(chunk) = frame.into_data() {
+            return Ok(Some(chunk));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes and hashes batches of pieces off the runtime, while the next batch gathers. Holds
@@ -76,6 +94,9 @@ pub async fn receive(
 struct Intake {
     gathered: Vec<Bytes>,
     bytes: usize,
+    size: u64,
+    /// The most bytes of a package.
+    limit: u64,
     /// None while a batch is handed over.
     progress: Option<Progress>,
 }
@@ -93,21 +114,25 @@ enum Progress {
 }
 
 impl Intake {
-    fn new(spool: Spool) -> Self {
+    fn new(spool: Spool, limit: u64) -> Self {
         let progress = Progress::Done(Written { spool, sha256: Sha256::new() });
-        Self { gathered: Vec::new(), bytes: 0, progress: Some(progress) }
+        Self { gathered: Vec::new(), bytes: 0, size: 0, limit, progress: Some(progress) }
     }
 
-    async fn take(&mut self, piece: Bytes) -> io::Result<()> {
+    async fn take(&mut self, piece: Bytes) -> Result<(), Refusal> {
         if piece.is_empty() {
             return Ok(());
+        }
+        self.size += piece.len() as u64;
+        if self.size > self.limit {
+            return Err(Refusal::TooLarge { limit: self.limit });
         }
         self.bytes += piece.len();
         self.gathered.push(piece);
         if self.bytes < BATCH && self.gathered.len() < PIECES {
             return Ok(());
         }
-        self.work().await
+        self.work().await.map_err(unavailable)
     }
 
     /// Begins with the batch that has gathered, once the one before is done.
@@ -148,13 +173,18 @@ impl Progress {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn unreadable(error: MultipartError) -> Refusal {
-    Refusal::UnreadableUpload(error.to_string())
+fn unreadable(error: MultipartError, limit: u64) -> Refusal {
+    match error {
+        MultipartError::BrokenOff(error) => broken_off(error, limit),
+        error => Refusal::UnreadableUpload(error.to_string()),
+    }
 }
 
-/// The client went away, or sent nothing for too long.
-fn broken_off(error: BoxError) -> Refusal {
+/// The body is too long, or the client went away or sent nothing for too long.
+fn broken_off(error: BoxError, limit: u64) -> Refusal {
+    if error.is::<LengthLimitError>() {
+        return Refusal::TooLarge { limit };
+    }
     match error.downcast_ref::<io::Error>().map(io::Error::kind) {
         Some(io::ErrorKind::TimedOut) => Refusal::TooSlow(error),
         _ => Refusal::CutOff(error),

@@ -22,7 +22,7 @@ pub use body::{Body, BoxError};
 pub use caller::Caller;
 pub use config::{ConfigError, Environment, Expected};
 pub use links::{Hive, Links, escape};
-pub use multipart::{FirstFile, MultipartError};
+pub use multipart::{Boundary, FirstFile, MultipartError};
 pub use negotiation::RequestedShape;
 pub use nuget_config::nuget_config;
 pub use observation::{Observation, Observed, Subject};

@@ -8,7 +8,7 @@ mod nuspec;
 mod versions;
 
 use nupkg::{Limits, Package, PackageError, inspect};
-use packages::{PackageBuilder, corpus};
+use packages::{PackageBuilder, assert_read_alike, corpus};
 use time::macros::datetime;
 
 const NOW: time::OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
@@ -27,8 +27,14 @@ macro_rules! refuses {
 }
 pub(crate) use refuses;
 
+/// The verdict on a package; one that is accepted must have nothing another reader sees
+/// differently.
 fn judge_with(package: &[u8], limits: &Limits) -> Result<Package, PackageError> {
-    inspect(package, limits, NOW)
+    let judged = inspect(package, limits, NOW);
+    if judged.is_ok() {
+        assert_read_alike(package);
+    }
+    judged
 }
 
 fn judge(package: &PackageBuilder) -> Result<Package, PackageError> {

@@ -1,0 +1,76 @@
+//! The entries of a package as two libraries read them: rawzip, whose records `nupkg`
+//! judges by, and zip, which reads an archive as a program does.
+
+use std::io::{Cursor, Read};
+
+use deflate64::Deflate64Decoder;
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+use rawzip::{CompressionMethod, ZipFileHeaderRecord, ZipSliceArchive};
+use zip::read::ZipReadOptions;
+
+/// The most bytes that are inflated of a package.
+const MOST: u64 = 64 << 20;
+
+/// An entry: the name that the directory has, and what it inflates to, unless that is broken.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    name: Vec<u8>,
+    content: Option<Vec<u8>>,
+}
+
+/// Asserts that zip finds the records of a package consistent, and reads the same entries
+/// with the same bytes. For packages that `nupkg::inspect` accepts. Inflates all of it, unless
+/// the package says that it is larger than [`MOST`].
+pub fn assert_read_alike(package: &[u8]) {
+    let archive = rawzip::ZipArchive::from_slice(package).expect("an archive");
+    let sizes = archive.entries().map(|entry| entry.expect("an entry").uncompressed_size_hint());
+    if sizes.fold(0, u64::saturating_add) > MOST {
+        return;
+    }
+    let judged: Vec<Seen> = archive
+        .entries()
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            let name = entry.file_path().as_ref().to_vec();
+            Seen { name, content: inflate(&archive, &entry) }
+        })
+        .collect();
+    assert_eq!(judged, read_by_zip(package), "two readers see two packages");
+}
+
+fn read_by_zip(package: &[u8]) -> Vec<Seen> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(package)).expect("an archive");
+    assert!(!archive.has_duplicate_names(), "a name stands twice");
+    assert!(!archive.has_overlapping_files().expect("entries"), "two entries share bytes");
+    archive.validate_header_consistency().expect("headers that agree");
+    (0..archive.len())
+        .map(|index| {
+            let options = ZipReadOptions::new().enforce_header_consistency(true);
+            let mut file = archive.by_index_with_options(index, options).expect("an entry");
+            let (name, size) = (file.name_raw().to_vec(), file.size());
+            let mut content = Vec::new();
+            let read = file.by_ref().take(size + 1).read_to_end(&mut content);
+            let is_whole = read.is_ok() && content.len() as u64 == size;
+            Seen { name, content: is_whole.then_some(content) }
+        })
+        .collect()
+}
+
+/// The content of an entry, whose size and checksum are what the directory has.
+fn inflate(archive: &ZipSliceArchive<&[u8]>, record: &ZipFileHeaderRecord<'_>) -> Option<Vec<u8>> {
+    let entry = archive.get_entry(record.wayfinder()).expect("an entry");
+    let size = record.uncompressed_size_hint();
+    let unpacked: Box<dyn Read> = match record.compression_method() {
+        CompressionMethod::STORE => Box::new(entry.data()),
+        CompressionMethod::DEFLATE => Box::new(DeflateDecoder::new(entry.data())),
+        CompressionMethod::DEFLATE64 => Box::new(Deflate64Decoder::new(entry.data())),
+        method => panic!("no package has entries packed by {method}"),
+    };
+    let mut content = Vec::new();
+    let read = unpacked.take(size + 1).read_to_end(&mut content);
+    let mut crc = Crc::new();
+    crc.update(&content);
+    let is_whole = content.len() as u64 == size && crc.sum() == record.crc32();
+    (read.is_ok() && is_whole).then_some(content)
+}
