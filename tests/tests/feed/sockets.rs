@@ -202,7 +202,6 @@ async fn many_large_pushes_at_once_take_little_memory() {
         let value = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
         value.trim().trim_end_matches(" kB").parse().unwrap()
     };
-    let idle = memory("VmRSS:");
     std::thread::scope(|scope| {
         let pushes: Vec<_> = (0..8)
             .map(|at| {
@@ -221,8 +220,9 @@ async fn many_large_pushes_at_once_take_little_memory() {
             push.join().unwrap();
         }
     });
-    let peak = memory("VmHWM:");
-    println!("8 pushes of 24 MiB at once: VmHWM {peak} kB, of which {idle} kB before them");
-    assert!(peak < 64 * 1024, "{peak} kB");
-    assert!(peak - idle < 32 * 1024, "{peak} kB, of which {idle} kB before them");
+    // The pages of the program are the disk's; a build for development has 40 MB of them.
+    let program = memory("RssFile:");
+    let taken = memory("VmHWM:") - program;
+    println!("8 pushes of 24 MiB at once: {taken} kB, and {program} kB of program");
+    assert!(taken < 32 * 1024, "{taken} kB");
 }
