@@ -2,5 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {
-    lambda::run::<index::Index>().await
+    lambda::run_without_stores::<index::Index>().await
 }

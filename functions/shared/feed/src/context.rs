@@ -17,8 +17,8 @@ pub struct Context {
     pub environment: Environment,
     /// The host.
     pub hosting: Hosting,
-    /// The clients.
-    pub aws: Aws,
+    /// The clients; `None` for a verb that keeps nothing.
+    aws: Option<Aws>,
     shared: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -26,7 +26,13 @@ impl Context {
     /// A context in which nothing is shared yet.
     #[must_use]
     pub fn new(environment: Environment, hosting: Hosting, aws: Aws) -> Self {
-        Self { environment, hosting, aws, shared: Mutex::default() }
+        Self { environment, hosting, aws: Some(aws), shared: Mutex::default() }
+    }
+
+    /// The context of a verb that keeps nothing: no table, no bucket.
+    #[must_use]
+    pub fn without_stores(environment: Environment, hosting: Hosting) -> Self {
+        Self { environment, hosting, aws: None, shared: Mutex::default() }
     }
 
     /// The feed's table.
@@ -35,7 +41,7 @@ impl Context {
     /// The setting that names it is missing.
     pub fn table(&self) -> Result<Table, ConfigError> {
         let name = self.environment.required(TableName::SETTING)?;
-        Ok(Table::new(self.aws.dynamodb.clone(), name))
+        Ok(Table::new(self.aws()?.dynamodb.clone(), name))
     }
 
     /// The feed's bucket, large packages in such parts as the host says, or `parts`.
@@ -43,7 +49,7 @@ impl Context {
     /// # Errors
     /// The setting that names it is missing.
     pub fn objects_in(&self, parts: Parts) -> Result<Objects, ConfigError> {
-        let objects = Objects::new(self.aws.s3.clone(), self.bucket()?);
+        let objects = Objects::new(self.aws()?.s3.clone(), self.bucket()?);
         Ok(objects.in_parts(self.hosting.parts.unwrap_or(parts)))
     }
 
@@ -112,6 +118,10 @@ impl Context {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.insert(TypeId::of::<T>(), Arc::new(one.clone()));
         Ok(one)
+    }
+
+    fn aws(&self) -> Result<&Aws, ConfigError> {
+        self.aws.as_ref().ok_or(ConfigError::WithoutStores)
     }
 
     fn bucket(&self) -> Result<BucketName, ConfigError> {

@@ -34,6 +34,9 @@ pub enum ConfigError {
         /// The fault.
         reason: String,
     },
+    /// A verb that was started without them asks for the table or the bucket.
+    #[error("the verb was started without a table and a bucket; start it with lambda::run")]
+    WithoutStores,
 }
 
 impl Environment {
