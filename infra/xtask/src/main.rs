@@ -14,8 +14,12 @@ use std::{env, fs};
 /// A chore: its name, its arguments, its purpose.
 const CHORES: [[&str; 3]; 9] = [
     ["check", "", "format, template, lints, documentation: all that is quick to say"],
-    ["test", "[FILTER …]", "the tests, the proofs with a tenth of their counts"],
-    ["proof", "", "the whole proof: faults, orders, histories, kills, rebuilds, fuzzing, patches"],
+    ["test", "[FILTER …]", "the tests, with a hundredth of the proofs"],
+    [
+        "proof",
+        "[--tenth]",
+        "the whole proof, also fuzzing, patches, budgets; or a tenth of it alone",
+    ],
     ["fuzz", "[COUNT] [TARGET …]", "hostile bytes to every parser"],
     ["patches", "[NAME …]", "breaks each invariant by a patch, and expects its test to fail"],
     ["mutants", "[ARGUMENT …]", "mutants of the lines that differ from origin/main"],
@@ -34,7 +38,8 @@ fn main() -> ExitCode {
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     let is_done = match chore.as_str() {
         "check" => check(),
-        "test" => test(&rest),
+        "test" => cargo(&[&["test", "--workspace"], rest.as_slice()]),
+        "proof" if rest == ["--tenth"] => prove("tenth"),
         "proof" => proof(),
         "fuzz" => run("tests/fuzz/run", &rest),
         "patches" => patches::all_are_caught(&rest),
@@ -57,6 +62,7 @@ fn check() -> bool {
     let others =
         OTHERS.iter().all(|manifest| cargo(&[&["fmt", "--manifest-path", manifest, "--check"]]));
     others
+        && no_test_is_left_out()
         && cargo(&[&["fmt", "--check"]])
         && cargo(&[&["run", "--quiet", "--package", "template", "--", "--check"]])
         && cargo(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]])
@@ -67,20 +73,30 @@ fn check() -> bool {
         )
 }
 
-/// With a seed that is new each time, which a proof that fails prints again.
-fn test(filter: &[&str]) -> bool {
+/// Whether the verbs, which are not built for tests of their own, have none.
+fn no_test_is_left_out() -> bool {
+    let verbs = ["grep", "--line-number", "cfg(test)", "--", "functions", ":!functions/shared"];
+    let found = run("git", &verbs);
+    if found {
+        eprintln!("these would never run; move them to tests/, or to functions/shared");
+    }
+    !found
+}
+
+/// Faults, orders, histories, kills and rebuilds, with a seed that is new each time.
+fn prove(extent: &str) -> bool {
     let seed = env::var("NUTHATCH_SEED").unwrap_or_else(|_| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.as_nanos().to_string()
     });
     println!("NUTHATCH_SEED={seed}");
-    let arguments = [["test", "--workspace"].as_slice(), filter].concat();
-    run_with("cargo", &arguments, &[("NUTHATCH_SEED", &seed)])
+    let proof = ["test", "--profile", "proof", "--package", "nuthatch-tests", "--test", "proof"];
+    let arguments = [proof.as_slice(), &["--", "--nocapture"]].concat();
+    run_with("cargo", &arguments, &[("NUTHATCH_PROOF", extent), ("NUTHATCH_SEED", &seed)])
 }
 
 fn proof() -> bool {
-    let proof = ["test", "--profile", "proof", "--package", "nuthatch-tests", "--test", "proof"];
-    run_with("cargo", &proof, &[("NUTHATCH_PROOF", "whole")])
+    prove("whole")
         && run("tests/fuzz/run", &["100000"])
         && patches::all_are_caught(&[])
         && run("infra/build", &["--x86-64"])

@@ -1,20 +1,23 @@
-//! How much is tried: a tenth, or all where `NUTHATCH_PROOF` is `whole`. What is left to
-//! chance begins with a seed that is new each time; `NUTHATCH_SEED` tries the same again.
+//! How much is tried: a hundredth, or a `tenth` or the `whole` where `NUTHATCH_PROOF` says
+//! so. What is left to chance begins with a seed that is new each time; `NUTHATCH_SEED`
+//! tries the same again.
 
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// One in so many is tried, where not all are.
-const ONE_IN: usize = 10;
-
-/// Whether all is tried.
-fn is_whole() -> bool {
-    std::env::var("NUTHATCH_PROOF").is_ok_and(|extent| extent == "whole")
+/// One in so many is tried.
+fn one_in() -> usize {
+    match std::env::var("NUTHATCH_PROOF").as_deref() {
+        Err(_) => 100,
+        Ok("tenth") => 10,
+        Ok("whole") => 1,
+        Ok(other) => panic!("NUTHATCH_PROOF is {other}; set it to tenth or whole"),
+    }
 }
 
 /// So many of `all` as are tried.
 pub(crate) fn share(all: usize) -> usize {
-    if is_whole() { all } else { all.div_ceil(ONE_IN) }
+    all.div_ceil(one_in())
 }
 
 /// The seed of this run. Printed where it is first asked for.
@@ -51,6 +54,6 @@ impl Dice {
 
     /// Whether the next of all cases is one that is tried.
     pub(crate) fn takes_next(&mut self) -> bool {
-        is_whole() || self.below(ONE_IN) == 0
+        self.below(one_in()) == 0
     }
 }

@@ -1,5 +1,6 @@
 //! No fault, crash or race loses, mixes or invents a package: tried at every step.
-//! Each test prints how much it tried: a tenth, or all of it (`cargo xtask proof`).
+//! Each test prints how much it tried: a hundredth, a tenth (`cargo
+//! xtask proof --tenth`), or all of it (`cargo xtask proof`).
 
 /// Prints what was tried, also where a test passes: that is what it is for.
 macro_rules! say {
