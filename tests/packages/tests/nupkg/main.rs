@@ -32,7 +32,7 @@ pub(crate) use refuses;
 fn judge_with(package: &[u8], limits: &Limits) -> Result<Package, PackageError> {
     let judged = inspect(package, limits, NOW);
     if judged.is_ok() {
-        assert_read_alike(package);
+        assert_read_alike(package).expect("zip accepts it, too");
     }
     judged
 }
