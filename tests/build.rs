@@ -1,5 +1,5 @@
-//! Finds out what this machine has for the fuller tests, so that those it
-//! cannot run show as ignored, with the reason.
+//! Finds the tools for the optional tests on this machine, so that tests that cannot run are
+//! shown as ignored, with the reason.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn main() {
     }
     println!("cargo::rerun-if-env-changed=NUGET_EXE");
     println!("cargo::rerun-if-env-changed=NODE_MODULES");
-    // As it is when the script runs: one built for another checkout may be used again.
+    // Read at run time, because a script built for another checkout may be reused.
     let checkout = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let corpus = checkout.join("../../shared/corpus/manifest.tsv");
     if found(&corpus) {
@@ -52,7 +52,7 @@ fn may_mount() -> bool {
     effective.is_some_and(|mask| mask & SYS_ADMIN != 0)
 }
 
-/// Whether the file is there; looks again when it comes or goes.
+/// Whether the file exists. The script runs again when it appears or disappears.
 fn found(file: &Path) -> bool {
     let watched = file.ancestors().find(|path| path.exists()).unwrap_or(file);
     println!("cargo::rerun-if-changed={}", watched.display());

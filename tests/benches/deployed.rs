@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p nuthatch-tests --bench deployed [-- flat [PACKAGES] | FUNCTION …]` prints tables of
 //! the binaries that cargo-lambda built into the folder that `NUTHATCH_BOOTSTRAPS` names,
-//! or else of those of this machine's release build. The engines are the embedded ones,
-//! over TCP: what AWS's own network takes comes on top.
+//! or of this machine's release build. The engines are the embedded ones, over TCP: the time
+//! of AWS's own network comes on top.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -22,14 +22,14 @@ use sha2::{Digest, Sha256};
 use store::{BucketName, ObjectKey};
 use ulid::Ulid;
 
-/// The most that a function may have or take: MB of its binary when deflated, milliseconds
-/// until it is ready, milliseconds of its first invocation.
+/// The limits of a function: MB of its deflated binary, milliseconds until it is ready, and
+/// milliseconds of its first invocation.
 const BUDGET: [f64; 3] = [6.0, 15.0, 25.0];
-/// And kB of memory after a hundred pushes of a MB.
+/// The limit on its memory in kB, after a hundred pushes of 1 MB each.
 const MEMORY: u64 = 48_000;
 
-/// Fresh processes of each function; and how many where the medians of those are over
-/// budget, so that a busy moment of the machine does not decide.
+/// How many fresh processes of each function are started, and how many if their medians are
+/// over budget, so that a busy moment of the machine does not decide.
 const STARTS: usize = 15;
 const MOST_STARTS: usize = 45;
 /// Warm invocations of each function.
@@ -37,7 +37,7 @@ const WARM: usize = 200;
 
 /// The versions of each package.
 const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2.0.0"];
-/// Functions that change what search finds.
+/// Functions that change the results of search.
 const WRITERS: [&str; 4] = ["push", "commit", "unlist", "relist"];
 
 /// List prices of us-east-1 for a million: requests of the REST API and of Lambda, GB-s of
@@ -85,7 +85,7 @@ impl Stage {
         Self { feed, engines, sandboxes }
     }
 
-    /// Waits until what was written is settled, and may be remembered.
+    /// Waits until all changes are settled and may be remembered.
     async fn settle() {
         tokio::time::sleep(Duration::from_secs(70)).await;
     }
@@ -102,7 +102,7 @@ fn letters(number: usize) -> String {
     digits.map(|digit| char::from(b'a' + u8::try_from(digit).unwrap())).collect()
 }
 
-/// An event as the gateway makes it once the key was judged.
+/// An event as the gateway makes it once the key has been checked.
 fn event(method: &str, resource: &str, path: &str, parameters: &Value) -> Value {
     rest_event(method, resource, path, parameters, &json!({ "key": "owner", "ids": "*" }))
 }
@@ -138,7 +138,7 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
         }
         "unlist" | "relist" => {
             let method = if function == "unlist" { "DELETE" } else { "POST" };
-            // Each changes another version, 300 times.
+            // Each of 300 requests changes a different version.
             let version = VERSIONS[number / 100 % 3];
             let package = format!("Sought.Thing{}/{version}", number % 100);
             event(
@@ -211,7 +211,7 @@ async fn commit(feed: &TestFeed) -> Value {
     event
 }
 
-/// How long an invocation took, which was not to fail.
+/// How long an invocation took. It must not fail.
 async fn invoke(sandbox: &Sandbox, event: &Value) -> Duration {
     answer(sandbox, event).await.0
 }
@@ -235,7 +235,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// KB of memory that a process has, or had at most.
+/// The memory of a process in kB, current or peak.
 fn memory_of(process: u32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();
@@ -257,7 +257,7 @@ fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
     let gb = if large.contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
     let is_asked = !["authorize", "compact"].contains(&function);
     let api = if is_asked { API } else { 0.0 };
-    // A key is remembered for a minute, so the authorizer has no calls worth naming.
+    // A key is remembered for a minute, so the authorizer's own calls are negligible.
     let authorizer = if is_asked && !["index", "web"].contains(&function) {
         LAMBDA + 0.5 * 0.001 * GB_SECONDS
     } else {
@@ -285,8 +285,8 @@ async fn cold(stage: &Stage, function: &str, key: &str) -> [f64; 2] {
         }
         let medians = [&ready, &first].map(|all| milliseconds(median(all.clone())));
         let is_within = medians[0] <= BUDGET[1] && medians[1] <= BUDGET[2];
-        // Where there are more at all, there are all of them: a median is not to stop
-        // where it happens to suit.
+        // Once more than STARTS are needed, all MOST_STARTS are made, so that the median
+        // does not stop at a convenient value.
         let is_enough = if ready.len() > STARTS { ready.len() == MOST_STARTS } else { is_within };
         if is_enough {
             return medians;
@@ -294,14 +294,14 @@ async fn cold(stage: &Stage, function: &str, key: &str) -> [f64; 2] {
     }
 }
 
-/// Prints a line for each function; gives what is over budget.
+/// Prints a line for each function; returns the figures that are over budget.
 async fn costs(functions: &[String]) -> Vec<String> {
     let stage = Stage::start().await;
     let key = stage.feed.owner().await.key().to_owned();
     stage.feed.fill(sought(), &VERSIONS).await;
     stage.feed.settle().await;
     stage.sandboxes.invoke("compact", &json!({})).await.unwrap();
-    // First who reads: search pays for what was written in the last minute.
+    // Readers come first, because search also reads all changes of the last minute.
     let (writers, readers): (Vec<_>, Vec<_>) =
         functions.iter().partition(|function| WRITERS.contains(&function.as_str()));
     println!(
@@ -313,7 +313,7 @@ async fn costs(functions: &[String]) -> Vec<String> {
         let [ready, first] = cold(&stage, function, &key).await;
         let sandbox = stage.sandboxes.start(function).await;
         let (mut warm, mut bill, mut bytes) = (Vec::new(), Bill::default(), 0);
-        // Listings that change something, as most do.
+        // Numbers that are still unused, so that a listing changes something, as most do.
         for number in STARTS..STARTS + 20 {
             let event = request(&stage.feed, function, number, &key).await;
             let _ = stage.engines.take_bill();
@@ -355,7 +355,8 @@ async fn costs(functions: &[String]) -> Vec<String> {
     excesses
 }
 
-/// Prints what a process keeps after a hundred pushes of a MB; gives what is over budget.
+/// Prints the memory that a process keeps after a hundred pushes of 1 MB each; returns it if
+/// it is over budget.
 async fn memory() -> Option<String> {
     let stage = Stage::start().await;
     let sandbox = stage.sandboxes.start("push").await;
@@ -369,7 +370,7 @@ async fn memory() -> Option<String> {
     (most > MEMORY).then(|| format!("push: {most} kB, not {MEMORY}"))
 }
 
-/// The same requests to a feed of 100 packages and to one of very many, in turns.
+/// Sends the same requests alternately to a feed of 100 packages and to one of very many.
 async fn flat(packages: usize) {
     let (small, large) = (Stage::start().await, Stage::start().await);
     let key = small.feed.owner().await.key().to_owned();
@@ -377,7 +378,7 @@ async fn flat(packages: usize) {
     for stage in [&small, &large] {
         stage.feed.fill(sought(), &VERSIONS).await;
     }
-    // A search costs what its words match: of the others, none have one of them.
+    // The cost of a search depends on its matches, and none of the others match.
     let others = (100..packages).map(|number| format!("Other.{}", letters(number)));
     large.feed.fill(others, &VERSIONS).await;
     println!("filled in {:.0?}", started.elapsed());
@@ -391,7 +392,7 @@ async fn flat(packages: usize) {
     println!(
         "| function | p50 ms with 100 packages | with {packages} | ratio |\n|---|---|---|---|"
     );
-    // First who reads, as above.
+    // Readers come first, as above.
     for function in ["search", "versions", "registration", "download", "push", "unlist", "relist"] {
         let (one, other) =
             (small.sandboxes.start(function).await, large.sandboxes.start(function).await);

@@ -3,7 +3,7 @@
 //!
 //! `cargo bench -p nuthatch-tests --bench handlers` measures times with criterion, and
 //! `… -- instructions` counts with valgrind, which has to be on the PATH. The engines are
-//! the embedded ones, in this process, and what they take is in the figures.
+//! the embedded ones, in this process, and their cost is included.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -32,7 +32,7 @@ const WORKS: [(&str, Setup); 5] = [
     ("search in 100 packages", search),
 ];
 
-/// How often each runs under valgrind, besides once.
+/// How many more times each one runs under valgrind, after the first.
 const TIMES: u64 = 5;
 
 /// Something to do again and again, once it is set up.
@@ -60,7 +60,8 @@ fn main() {
     }
 }
 
-/// Each work once, and some times more in another process: the difference is the work's.
+/// Runs each work once, and several times more in another process. The difference is the
+/// cost of the work.
 fn instructions() {
     println!("| work | instructions |\n|---|---|");
     for (name, _) in WORKS {
@@ -112,7 +113,7 @@ fn multipart() -> Work {
     })
 }
 
-/// A request to a feed that has been asked it before, and whose changes are settled.
+/// A request that the feed has answered before, when all changes are settled.
 fn get(path: &'static str) -> Work {
     let runtime = runtime();
     let (feed, reader): (TestFeed, Client) = runtime.block_on(async {

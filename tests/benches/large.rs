@@ -1,8 +1,8 @@
-//! The cost of large packages: time beside the floor of writing and hashing the
-//! same bytes, the server's memory, and what a commit reads.
+//! The cost of large packages: the time, next to the time of only writing and hashing the
+//! same bytes; the server's memory; and the bytes that a commit reads.
 //!
-//! `cargo bench -p nuthatch-tests --bench large`; with `clients` also what the
-//! real nuget.exe does (`NUGET_EXE`, mono on the PATH).
+//! `cargo bench -p nuthatch-tests --bench large`; with `clients`, also the real nuget.exe
+//! (`NUGET_EXE`, mono on the PATH).
 
 use std::error::Error;
 use std::fs::File;

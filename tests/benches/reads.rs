@@ -1,9 +1,9 @@
 //! The cost of reading: in time, memory and capacity units.
 //!
 //! `cargo bench -p nuthatch-tests --bench reads [-- PACKAGES]` prints tables. With
-//! `wrk` on the PATH it also loads the command itself, over a socket. To write the
-//! packages takes most of the time: in a folder named by `BENCH_DATA` they stay,
-//! and the next run finds them there.
+//! `wrk` on the PATH it also loads the command itself, over a socket. Writing the packages
+//! takes most of the time. If `BENCH_DATA` names a folder, they are kept there for the next
+//! run.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ async fn main() {
         calm_down().await;
     }
     compact(&data.start(RecyclePeriod::default()).await.unwrap()).await;
-    // In a process of its own, that has had no memory for anything else.
+    // In a separate process, which has not used memory for anything else.
     let child =
         Command::new(std::env::current_exe().unwrap()).arg(COLD).env(DATA, &folder).status();
     assert!(child.unwrap().success());
@@ -143,7 +143,7 @@ async fn write(database: &Path, packages: usize, dice: &mut Dice) {
     println!("{packages} packages of 3 versions written in {:.0} s", took.as_secs_f64());
 }
 
-/// Waits until no change is of the last minute. Search reads those again every
+/// Waits until no change is younger than a minute. Search reads such changes again every
 /// time, and nobody pushes thousands in a minute.
 async fn calm_down() {
     tokio::time::sleep(Duration::from_secs(61)).await;

@@ -38,7 +38,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The answer, which has this status.
+    /// Asserts that the answer has this status, and returns it.
     #[track_caller]
     #[expect(clippy::return_self_not_must_use, reason = "often the status is all that counts")]
     pub fn expect(self, status: StatusCode) -> Self {
@@ -47,8 +47,8 @@ impl Answer {
         self
     }
 
-    /// Status and words of a refusal: the warning that a user sees, or where a client tries
-    /// again or reads, those of the document.
+    /// The status and message of a refusal: the warning that a user sees, or the detail in the
+    /// document if there is no warning.
     #[must_use]
     pub fn refusal(&self) -> String {
         let detail = || Some(self.json()["detail"].as_str()?.to_owned());
@@ -114,12 +114,12 @@ impl Client {
         self.get(&format!("/v3/registration/{}/index.json", id.to_lowercase())).await
     }
 
-    /// The answer to a search: the query string, without its question mark.
+    /// The answer to a search. `query` is the query string without its question mark.
     pub async fn search(&self, query: &str) -> serde_json::Value {
         loop {
             let answer = self.get(&format!("/v3/search?{query}")).await;
             assert_eq!(answer.status, StatusCode::OK, "{query}");
-            // More changes than are read in two seconds, as on a machine that is busy.
+            // On a busy machine, there may be more changes than are read in two seconds.
             if answer.header("x-nuthatch-index") != "behind" {
                 return answer.json();
             }

@@ -64,7 +64,7 @@ async fn answer(
     let answer = Box::pin(gateway.answer(parts.method, path, headers, body)).await;
     let is_json = answer.header(CONTENT_TYPE.as_str()).contains("json");
     let body = match std::str::from_utf8(&answer.body) {
-        // There is no TLS before this stack.
+        // This stack has no TLS in front of it.
         Ok(text) if is_json => {
             text.replace(&format!("https://{host}"), &format!("http://{host}")).into()
         }

@@ -1,5 +1,5 @@
-//! The embedded engines on a socket: for what reaches AWS over TCP, such as
-//! functions in processes of their own.
+//! The embedded engines on a socket, for clients that reach AWS over TCP, such as functions
+//! in processes of their own.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -55,8 +55,7 @@ pub struct Bill {
     pub deletes: u32,
 }
 
-/// An action of a client of AWS: IAM's name of it, and the partition key
-/// or the object's key.
+/// An action of an AWS client: IAM's name for it, and the partition key or the object's key.
 pub type Use = (String, String);
 
 impl EngineServer {
@@ -73,13 +72,13 @@ impl EngineServer {
         Self { url, serving, seen }
     }
 
-    /// All that its clients did, also through addresses that they signed.
+    /// Everything that its clients did, including requests to addresses that they signed.
     #[must_use]
     pub fn uses(&self) -> BTreeSet<Use> {
         self.seen.uses.lock().unwrap().clone()
     }
 
-    /// The bill of its clients since the last time this was asked.
+    /// The bill of its clients since the last call of this method.
     #[must_use]
     pub fn take_bill(&self) -> Bill {
         std::mem::take(&mut *self.seen.bill.lock().unwrap())
@@ -135,7 +134,7 @@ impl Bill {
     }
 }
 
-/// The actions of a call to `DynamoDB`, each part of a transaction for itself.
+/// The actions of a call to `DynamoDB`, one for each part of a transaction.
 fn table_uses(operation: &str, call: &Value) -> Vec<Use> {
     let partition = |key: &Value| key["pk"]["S"].as_str().unwrap_or("?").to_owned();
     let one = |action: &str, name: String| vec![(format!("dynamodb:{action}"), name)];

@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 
 use crate::Idle;
 
-/// The fate of a call.
+/// A fault that a call can meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It never arrives.
     Lost,
     /// It is done, and its answer never arrives.
     AnswerLost,
-    /// It is refused, as too many are.
+    /// It is refused, because there are too many calls.
     Throttled,
     /// It is refused, and so is every later one.
     ThrottledForGood,
@@ -36,13 +36,13 @@ pub enum Fault {
     DeathBefore,
     /// The process dies when it is done.
     DeathAfter,
-    /// Another write is at one of its rows, or at its object. What writes on no
-    /// condition, or reads, goes on.
+    /// Another write holds one of its rows, or its object. Reads and unconditional writes are
+    /// not affected.
     Conflict,
 }
 
 impl Fault {
-    /// All of them. A conflict strikes only what writes on a condition.
+    /// All faults. A conflict strikes only conditional writes.
     pub const ALL: [Self; 11] = [
         Self::Lost,
         Self::AnswerLost,
@@ -72,7 +72,7 @@ impl Fault {
     }
 }
 
-/// Which calls meet which faults: the first call is 0, tries of the SDK count.
+/// Which calls meet which faults. The first call is 0, and the SDK's retries count as calls.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     plan: BTreeMap<usize, Fault>,
@@ -88,13 +88,13 @@ struct SoFar {
     on_their_way: usize,
     /// The last call that met a fault.
     struck: Option<usize>,
-    /// Its request, until it is tried again: others may go on beside it.
+    /// The request of that call, until it is retried. Other calls may go on in the meantime.
     to_be_tried: Option<String>,
-    /// The part of the plan that came to pass.
+    /// The faults of the plan that have struck.
     passed: BTreeSet<usize>,
-    /// Whether the bucket denied what it was asked for.
+    /// Whether the bucket denied a request.
     bucket_denied: bool,
-    /// Whether the process is dead: what it left behind reaches nobody.
+    /// Whether the process is dead: its later calls are never sent.
     is_dead: bool,
 }
 
@@ -117,16 +117,15 @@ impl Faults {
         self.so_far.lock().unwrap().passed.len() == self.plan.len()
     }
 
-    /// Whether the bucket denied what it was asked for, as it does what it does not
-    /// have.
+    /// Whether the bucket denied a request, as it also does if the object does not exist.
     #[must_use]
     pub fn has_bucket_denied(&self) -> bool {
         self.so_far.lock().unwrap().bucket_denied
     }
 
-    /// Moves a paused clock on whenever nobody can go on but for a call that met a
-    /// fault: the clock stands still as long as a thread waits, such as for a part of
-    /// a package that never comes.
+    /// Advances a paused clock whenever everything waits for a call that met a fault. The clock
+    /// does not advance by itself while a thread waits, for example for a part of a package
+    /// that never comes.
     pub async fn push_the_clock(&self, idle: &Idle) {
         loop {
             self.struck.notified().await;
@@ -139,25 +138,25 @@ impl Faults {
         }
     }
 
-    /// Whether the last call met a fault, or one that did is still to be tried again, and
-    /// none is on its way.
+    /// Whether the last call met a fault, or a call that met one is still to be retried, and no
+    /// call is on its way.
     fn is_all_that_is_waited_for(&self) -> bool {
         let so_far = self.so_far.lock().unwrap();
         let is_last = so_far.struck.is_some_and(|struck| struck + 1 == so_far.calls);
         so_far.on_their_way == 0 && (is_last || so_far.to_be_tried.is_some())
     }
 
-    /// Done when the process is to die.
+    /// Completes when the process has to die.
     pub async fn death(&self) {
         self.death.notified().await;
     }
 
-    /// `engine`, with these faults on the way to it.
+    /// `engine`, with these faults injected into the calls to it.
     pub fn before<E: HttpConnector + 'static>(&self, engine: E) -> Faulty<E> {
         Faulty { engine, faults: self.clone() }
     }
 
-    /// The fate of the next call.
+    /// The fault that the next call meets, if any.
     fn next(&self, request: &HttpRequest) -> Option<Fault> {
         let mut so_far = self.so_far.lock().unwrap();
         let call = so_far.calls;
@@ -179,7 +178,7 @@ impl Faults {
         Some(fault)
     }
 
-    /// A call of `engine`, as it goes to it.
+    /// Sends a call to `engine`, and counts it as on its way until it is answered.
     fn send(&self, engine: &impl HttpConnector, request: HttpRequest) -> HttpConnectorFuture {
         let (call, on_its_way) = (engine.call(request), OnItsWay::new(&self.so_far));
         HttpConnectorFuture::new(async move {
@@ -207,7 +206,7 @@ impl Drop for OnItsWay {
     }
 }
 
-/// An engine that calls reach with difficulty.
+/// An engine with injected faults.
 #[derive(Debug, Clone)]
 pub struct Faulty<E> {
     engine: E,
@@ -228,7 +227,7 @@ impl<E: HttpConnector + 'static> HttpConnector for Faulty<E> {
         let death = Arc::clone(&self.faults.death);
         HttpConnectorFuture::new(async move {
             if let Some(done) = done {
-                // Nobody hears its answer.
+                // The answer is dropped.
                 drop(done.await);
             }
             match fault {
@@ -268,7 +267,7 @@ fn is_of_table(request: &HttpRequest) -> bool {
 /// The type of the table's answers.
 const TABLE_TYPE: &str = "application/x-amz-json-1.0";
 
-/// A transaction's refusal because another one was at its second row.
+/// The refusal of a transaction because another one was changing its second row.
 fn conflict() -> HttpResponse {
     let reasons = r#"[{"Code":"None"},{"Code":"TransactionConflict","Message":"injected"}]"#;
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
@@ -276,7 +275,7 @@ fn conflict() -> HttpResponse {
     response(400, TABLE_TYPE, body)
 }
 
-/// A refusal in the words of the table, or in those of the bucket.
+/// A refusal in the format of the table or of the bucket.
 fn refusal(is_table: bool, codes: [&str; 2], statuses: [u16; 2]) -> HttpResponse {
     let [table, bucket] = codes;
     let (status, content_type, body) = if is_table {

@@ -186,14 +186,14 @@ impl TestFeed {
         Client::new(self, None)
     }
 
-    /// The keys of all objects in the bucket, but the marks of what became of packages.
+    /// The keys of all objects in the bucket, except the marks of commits and deletions.
     pub async fn objects(&self) -> Vec<String> {
         let mut objects = self.listed().await;
         objects.retain(|key| !is_mark(key));
         objects
     }
 
-    /// The keys of all marks of what became of packages.
+    /// The keys of all marks of commits and deletions.
     pub async fn marks(&self) -> Vec<String> {
         let mut marks = self.listed().await;
         marks.retain(|key| is_mark(key));
@@ -218,7 +218,7 @@ impl TestFeed {
         listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
     }
 
-    /// The rows of the table, but those of keys: `pk sk` and what they hold.
+    /// The rows of the table, except those of keys: their `pk sk` and their attributes.
     pub async fn rows(&self) -> BTreeMap<String, Vec<(String, AttributeValue)>> {
         let scan = self.aws.dynamodb.scan().table_name(TableName::default().as_str());
         let rows = scan.send().await.unwrap().items.unwrap_or_default().into_iter().map(|item| {
@@ -245,7 +245,7 @@ impl TestFeed {
         loader.flush();
     }
 
-    /// Makes all changes so far two minutes older: settled, so that they may be
+    /// Makes all changes so far two minutes older, so that they are settled and may be
     /// remembered.
     pub async fn settle(&self) {
         let older = |ulid: &AttributeValue| {
@@ -287,8 +287,8 @@ impl TestFeed {
         self.gateway.compact().await.unwrap();
     }
 
-    /// The changes to version 1.0.0 of a package since `since`, by the names of the
-    /// changes. Those of one millisecond are in no order.
+    /// The changes to version 1.0.0 of a package since `since`, by the names of the changes.
+    /// Changes in the same millisecond are in no particular order.
     pub async fn changes_of(&self, id: &str, since: ulid::Ulid) -> BTreeMap<String, String> {
         let time = time::OffsetDateTime::now_utc();
         let month = format!("CHANGES#{:04}-{:02}", time.year(), u8::from(time.month()));

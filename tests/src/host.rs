@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::lambda::{ADDRESS, LambdaGateway};
 use crate::{Answer, EngineServer, Sandboxes, Server, TestFeed, nuthatch, run, send_to};
 
-/// A feed, however it is reached.
+/// A feed that is reached in one of these ways.
 pub struct Host {
     /// The start of its addresses.
     pub address: String,
@@ -165,7 +165,7 @@ impl Host {
         self.send((Method::GET, path), &self.owner, &[], Bytes::new()).await
     }
 
-    /// Sends a request to an address that the feed gave, on whatever host.
+    /// Sends a request to an address that the feed gave, on any host.
     pub async fn follow(
         &self,
         method: Method,
@@ -207,7 +207,7 @@ impl Host {
         answer.expect(http::StatusCode::OK).body
     }
 
-    /// The keys of all objects in the bucket; none where it cannot be looked into.
+    /// The keys of all objects in the bucket, or `None` if it cannot be listed.
     pub async fn objects(&self) -> Option<Vec<String>> {
         match &self.stage {
             Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {

@@ -9,9 +9,9 @@ use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, oneshot};
 
-/// Says when the runtime that it was made with has nothing to do: when all its tasks
-/// wait, for calls, for threads or for the clock. Clones share it; one at a time may
-/// ask.
+/// Reports when the runtime that it was made with has nothing to do: when all its tasks wait
+/// for calls, for threads or for the clock. Clones share it; only one at a time may wait for
+/// it.
 #[derive(Debug, Clone, Default)]
 pub struct Idle(Arc<Idleness>);
 
@@ -22,7 +22,7 @@ struct Idleness {
 }
 
 impl Idle {
-    /// A runtime of one thread, whose clock is paused, with its idleness.
+    /// A runtime of one thread with a paused clock, and its `Idle`.
     #[must_use]
     pub fn runtime() -> (Runtime, Self) {
         let idle = Self::default();
@@ -39,22 +39,22 @@ impl Idle {
         (runtime.unwrap(), idle)
     }
 
-    /// Done when next the runtime has nothing to do.
+    /// Completes the next time that the runtime has nothing to do.
     pub async fn comes(&self) {
-        // One that came when nobody waited for it any longer.
+        // Drops a notification that came when nobody was waiting any longer.
         let _ = self.0.came.notified().now_or_never();
         self.0.is_asked_for.store(true, Ordering::Relaxed);
         self.0.came.notified().await;
     }
 
-    /// The result of `what` within a minute by the clock on the wall: a test that waits for a
-    /// paused clock while a thread holds it up would wait for ever.
+    /// The result of `what`, or `None` after a minute of real time. A test that waits for a
+    /// paused clock while a thread holds it up would wait forever.
     pub async fn within_a_minute<T>(what: impl Future<Output = T>) -> Option<T> {
         let (alarm, rings) = oneshot::channel();
         let (_over, is_over) = mpsc::channel::<()>();
         std::thread::spawn(move || {
             if is_over.recv_timeout(Duration::from_mins(1)) == Err(RecvTimeoutError::Timeout) {
-                // Where it is over by now, nobody listens.
+                // If the work is over by now, nobody listens.
                 let _ = alarm.send(());
             }
         });

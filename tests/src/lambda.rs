@@ -22,9 +22,10 @@ use store::Aws;
 
 use crate::{Answer, Sandboxes, TemplateRoute};
 
-/// The most bytes of a request's body (AWS quota of API Gateway).
+/// The maximum size of a request's body in bytes (AWS quota of API Gateway).
 const BODY_BYTES: usize = 10 * 1024 * 1024;
-/// The most bytes of an event and of an answer (AWS quota of Lambda), bodies in Base64.
+/// The maximum size of an event and of an answer in bytes, with bodies in Base64 (AWS quota
+/// of Lambda).
 const EVENT_BYTES: usize = 6 * 1024 * 1024;
 /// How long the gateway waits for a function (AWS quota).
 const PATIENCE: Duration = Duration::from_secs(29);
@@ -71,7 +72,7 @@ impl LambdaGateway {
         Self::before(Functions::Here(Box::new(here)), DOMAIN)
     }
 
-    /// The binaries, which run apart.
+    /// The binaries, which run in processes of their own.
     #[must_use]
     pub fn before_sandboxes(sandboxes: Sandboxes) -> Self {
         Self::before(Functions::Apart(Box::new(sandboxes)), DOMAIN)
@@ -157,7 +158,7 @@ impl LambdaGateway {
             "resource": route.path,
             "headers": single(headers),
         });
-        // One word makes the gateway answer 401.
+        // Only this exact error makes the gateway answer 401.
         let refused = |error: &str| match error {
             "Unauthorized" => "UNAUTHORIZED",
             _ => "AUTHORIZER_FAILURE",
@@ -219,8 +220,8 @@ fn proxied(output: &Value) -> Answer {
     Answer { status: status.try_into().unwrap(), headers, body }
 }
 
-/// The gateway's changes to headers. A client's connection is not the function's, and
-/// what the gateway says itself, it lets no function say.
+/// The gateway's changes to headers. It drops the headers of the client's connection, and
+/// headers that only the gateway itself may set.
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
 mod headers {
     use http::{HeaderMap, HeaderName};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::nuspec;
 
-/// Bytes that deflate to nothing less, again and again.
+/// The size of a block of bytes that do not deflate, which is repeated.
 const NOISE: usize = 1024 * 1024;
 
 /// Writes a package of about `size` bytes to `path`: a nuspec, and one file that

@@ -1,4 +1,4 @@
-//! A plain HTTP server, for what tests play the part of.
+//! A plain HTTP server, for the services that tests imitate.
 
 use std::convert::Infallible;
 
@@ -27,7 +27,7 @@ pub(crate) async fn serve<F>(
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(stream), service);
-        // Clients hang up as they like.
+        // Clients may disconnect at any time.
         tokio::spawn(async move { drop(connection.await) });
     }
 }

@@ -21,12 +21,12 @@ use crate::nuspec;
 /// A database that is written to behind the engine's back.
 #[derive(Debug)]
 pub struct Loader {
-    /// Where what is committed waits for a flush.
+    /// A table whose commits wait for a flush.
     pub table: Table,
     pending: Pending,
 }
 
-/// Takes transactions for done, and keeps what they put.
+/// Answers every transaction as done, and keeps the items that it puts.
 #[derive(Clone)]
 struct Pending(Arc<Database>, Arc<Mutex<Vec<Item>>>);
 
@@ -40,7 +40,7 @@ impl Loader {
         Self { table, pending }
     }
 
-    /// Writes what was committed.
+    /// Writes the committed items to the database.
     pub fn flush(&self) {
         let items = std::mem::take(&mut *self.pending.1.lock().unwrap());
         self.pending.0.import_items("nuthatch", items, ImportOptions::default()).unwrap();
@@ -66,7 +66,7 @@ impl HttpConnector for Pending {
     }
 }
 
-/// Commits a version whose bytes are nowhere, with `more` in its nuspec.
+/// Commits a version that has no object, with `more` in its nuspec.
 pub async fn commit(table: &Table, id: &str, version: &str, more: &str) {
     let xml = nuspec(id, version, more);
     let nuspec = Nuspec::parse(xml.as_bytes(), &Limits::default()).unwrap();

@@ -1,4 +1,4 @@
-//! A look at every call that the SDK makes.
+//! A record of every call that the SDK makes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,13 +22,13 @@ impl Recorder {
         Recorded { engine, calls: self.clone() }
     }
 
-    /// The calls since the last time this was asked.
+    /// The calls since the last call of this method.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    /// The bytes of objects that were read since the last time this was asked.
+    /// The bytes of objects that were read since the last call of this method.
     #[must_use]
     pub fn take_bytes(&self) -> u64 {
         self.read.swap(0, Ordering::Relaxed)
@@ -47,8 +47,8 @@ pub struct Recorded<E> {
     calls: Recorder,
 }
 
-/// Whether a read may miss what was written just now: the engine of the tests does
-/// not show it.
+/// Whether a read may miss a recent write. The engine of the tests never misses one, so its
+/// answers do not show it.
 fn is_eventual(operation: &str, request: &HttpRequest) -> bool {
     let body = request.body().bytes().and_then(|json| std::str::from_utf8(json).ok());
     matches!(operation, "GetItem" | "Query" | "BatchGetItem")
@@ -85,13 +85,13 @@ impl<E: HttpConnector + 'static> HttpConnector for Recorded<E> {
 pub struct Meter(Arc<Mutex<f64>>);
 
 impl Meter {
-    /// `engine`, with every request asking what it costs.
+    /// `engine`, with every request asking for its own cost.
     #[must_use]
     pub fn measure<E: HttpConnector + 'static>(&self, engine: E) -> Metered<E> {
         Metered { engine, meter: self.clone() }
     }
 
-    /// The units consumed since the last time this was asked.
+    /// The units consumed since the last call of this method.
     #[must_use]
     pub fn take(&self) -> f64 {
         std::mem::take(&mut *self.0.lock().unwrap())
@@ -108,7 +108,7 @@ pub(crate) fn units_of(answer: &[u8]) -> f64 {
     costs.iter().filter_map(|cost| cost["CapacityUnits"].as_f64()).sum()
 }
 
-/// An engine whose requests say what they cost.
+/// An engine whose answers state the cost of the requests.
 #[derive(Debug, Clone)]
 pub struct Metered<E> {
     engine: E,

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::listen::serve;
 
-/// The functions of the template, in as many processes as requests meet.
+/// The functions of the template, in as many processes as concurrent requests need.
 #[derive(Debug)]
 pub struct Sandboxes {
     /// How the SDK finds AWS.
@@ -34,7 +34,7 @@ pub struct Sandboxes {
     idle: Mutex<HashMap<String, Vec<Sandbox>>>,
 }
 
-/// A function that failed: what it told the runtime.
+/// The error that a failed function reported to the runtime.
 #[derive(Debug)]
 pub struct FunctionError(pub Value);
 
@@ -215,7 +215,7 @@ impl Runtime {
             panic!("the function calls {} {path}: {body:?}", parts.method);
         };
         let answer = self.answers.lock().unwrap().remove(id).expect("an open invocation");
-        // Where nobody waits, the test is over.
+        // If nobody waits for the answer, the test is over.
         let _ = answer.send(if outcome == "response" { Ok(body) } else { Err(body) });
         let accepted = Response::builder().status(StatusCode::ACCEPTED);
         accepted.body(Full::new(Bytes::from_static(b"{\"status\":\"OK\"}"))).unwrap()

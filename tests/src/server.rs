@@ -34,8 +34,8 @@ impl Server {
         Self::spawn(serve)
     }
 
-    /// Starts the command on a data folder on a disk of its own, of this size, which
-    /// nobody else sees.
+    /// Starts the command on a data folder on a separate disk of this size, which no other
+    /// process sees.
     #[must_use]
     pub fn start_on_disk_of(data: &Path, size: &str) -> Self {
         let script = "mount -t tmpfs -o size=\"$2\" none \"$1\" && \

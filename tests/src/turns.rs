@@ -21,7 +21,7 @@ pub struct Turns {
 #[derive(Debug, Default)]
 struct Stage {
     actors: Mutex<Vec<State>>,
-    /// That a call came or went, or an actor ended.
+    /// Notified when a call comes or goes, or an actor ends.
     moved: Notify,
 }
 
@@ -40,7 +40,7 @@ impl State {
     }
 }
 
-/// A call that waits for its turn: what it is, and how it is let go.
+/// A call that waits for its turn: its name, and the channel that lets it go.
 #[derive(Debug)]
 struct Waiting {
     call: String,
@@ -57,7 +57,7 @@ impl Drop for OnItsWay {
     }
 }
 
-/// Makes an actor done when it goes, also where it panics.
+/// Marks an actor as done when it is dropped, even after a panic.
 #[derive(Debug)]
 struct Done(Actor);
 
@@ -67,18 +67,19 @@ impl Drop for Done {
     }
 }
 
-/// An order of calls, as far as it was chosen: at each step, which of how many.
+/// An order of calls, as far as it was chosen: for each step, the choice and the number of
+/// calls to choose from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order(pub Vec<(usize, usize)>);
 
 impl Order {
-    /// The choices alone, with which the order can be had again.
+    /// The choices alone, which are enough to repeat the order.
     #[must_use]
     pub fn choices(&self) -> Vec<usize> {
         self.0.iter().map(|(choice, _)| *choice).collect()
     }
 
-    /// The choices of the next order, in the order of all; none after the last.
+    /// The choices of the next of all orders, or `None` after the last.
     #[must_use]
     pub fn next(&self) -> Option<Vec<usize>> {
         let last = self.0.iter().rposition(|(choice, among)| choice + 1 < *among)?;
@@ -90,7 +91,7 @@ impl Order {
 }
 
 impl Turns {
-    /// Turns of actors on the runtime that this is the idleness of.
+    /// Turns for actors on the runtime that `idle` belongs to.
     #[must_use]
     pub fn on(idle: &Idle) -> Self {
         Self { idle: idle.clone(), stage: Arc::default() }
@@ -104,9 +105,8 @@ impl Turns {
         Actor { number: actors.len() - 1, stage: Arc::clone(&self.stage) }
     }
 
-    /// Lets calls go, one after the other, until all actors are done. Each time all
-    /// have come as far as they can, it takes the next of `choices`, and after those
-    /// what `or_else` chooses.
+    /// Lets calls go, one after the other, until all actors are done. Whenever all actors have
+    /// come as far as they can, it takes the next of `choices`; after those, `or_else` chooses.
     pub async fn take(
         &self,
         choices: &[usize],
@@ -131,7 +131,7 @@ impl Turns {
         loop {
             tokio::select! {
                 () = self.rest() => {}
-                // It moves when nobody can go on: somebody waits for the clock.
+                // The paused clock advances when nobody can go on: an actor waits for it.
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
             let mut actors = self.stage.actors.lock().unwrap();
@@ -151,9 +151,9 @@ impl Turns {
         }
     }
 
-    /// Done when all actors have come as far as they can, though a thread of theirs
-    /// may wait, such as one that inspects a package in the bucket: a paused clock
-    /// stands still as long.
+    /// Completes when all actors have come as far as they can. A thread of theirs may still
+    /// wait, such as one that inspects a package in the bucket; a paused clock does not advance
+    /// in the meantime.
     async fn rest(&self) {
         loop {
             self.idle.comes().await;
@@ -164,8 +164,8 @@ impl Turns {
         }
     }
 
-    /// The call that is the `chosen` one of all that wait, by actor and name. It is on
-    /// its way.
+    /// Takes the call with the number `chosen` out of all that wait, sorted by actor and name,
+    /// and counts it as on its way.
     fn take_out(
         &self,
         actors: &mut MutexGuard<'_, Vec<State>>,
@@ -184,7 +184,7 @@ impl Turns {
     }
 }
 
-/// One who acts, with calls that wait for their turn.
+/// An actor whose calls wait for their turn.
 #[derive(Debug, Clone)]
 pub struct Actor {
     number: usize,
@@ -197,7 +197,7 @@ impl Actor {
         InTurn { engine, actor: self.clone() }
     }
 
-    /// Lets the actor begin with what it does.
+    /// Starts the work of the actor.
     pub fn does<T: Send + 'static>(
         self,
         what: impl Future<Output = T> + Send + 'static,
@@ -231,7 +231,7 @@ impl<E: HttpConnector + Clone + 'static> HttpConnector for InTurn<E> {
         self.actor.change(|state| state.waiting.push(Waiting { call, go }));
         let engine = self.engine.clone();
         HttpConnectorFuture::new(async move {
-            // Where nobody lets it go, the test is over.
+            // If nobody lets the call go, the test is over.
             let _on_its_way = gone.await;
             engine.call(request).await
         })

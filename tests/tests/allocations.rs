@@ -21,7 +21,7 @@ fn zeros(mib: usize) -> Vec<u8> {
     let mut block = Vec::new();
     let mut deflate = flate2::Compress::new(Compression::best(), false);
     let content = vec![0; 1024 * 1024];
-    // A fully flushed block stands for itself: any number of them is a stream.
+    // A fully flushed block does not depend on others, so any number of them is a stream.
     block.reserve(64 * 1024);
     deflate.compress_vec(&content, &mut block, FlushCompress::Full).unwrap();
     let mut end = DeflateEncoder::new(Vec::new(), Compression::best());
@@ -97,7 +97,7 @@ fn a_hundred_thousand_mutated_packages_are_answered() {
         }
     }
     println!("{ROUNDS} mutated packages: {taken} taken, {refused} refused, 0 panics");
-    // Most mutations must hurt, and some not, or this tests nothing.
+    // Most mutated packages must be refused, and some accepted, or this tests nothing.
     assert!(refused > ROUNDS / 2 && taken > 100, "{taken} taken, {refused} refused");
 }
 

@@ -1,5 +1,4 @@
-//! The web front in Chromium: signing in, finding, reading, and a package that
-//! means harm.
+//! The web pages in Chromium: signing in, searching, reading, and a malicious package.
 
 use std::process::Command;
 

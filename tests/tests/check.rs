@@ -1,5 +1,5 @@
-//! `nuthatch check`: it finds every kind of damage, removes what nothing points to and
-//! nothing else, and brings back a table that is lost.
+//! `nuthatch check`: it finds every kind of damage, removes only objects that nothing points
+//! to, and rebuilds a lost table.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const NAME: &str = "nuthatch";
 
-/// A feed with three packages that no server runs on.
+/// A feed with three packages, and without a running server.
 struct Stopped {
     data: TempDir,
     owner: String,
@@ -149,7 +149,7 @@ async fn gaps_in_the_log_and_keys_without_records_are_found() {
     delete_row(&aws, &text(key, "pk"), &text(key, "sk")).await;
     drop((aws, engines));
     let problems = feed.problems(&[]);
-    // The last change is the package's stamp, too, for each of its versions.
+    // The package's stamp names the last change, too, so each of its versions reports the gap.
     assert_eq!(problems.iter().filter(|problem| *problem == "gap-in-log").count(), 4);
     assert_eq!(problems.iter().filter(|problem| *problem == "missing-key").count(), 1);
     assert_eq!(problems.len(), 5);
@@ -241,7 +241,7 @@ async fn a_lost_table_comes_back_out_of_the_bucket() {
     assert!(content, "{found}");
     assert_eq!(found["rebuilt"].as_array().unwrap().len(), 3);
     assert_eq!(found["unknown"].as_array().unwrap().len(), 2);
-    // Once more does no harm, as after a crash in the middle.
+    // A second run does no harm, such as after a crash in the middle.
     assert!(feed.check(&["--rebuild"]).0);
     let server = Server::start(feed.data.path(), &[]);
     let owner = server.owner.clone().unwrap();
@@ -273,7 +273,7 @@ async fn post(server: &Server, path: &str, key: &str, document: String) -> nutha
     server.send(Request::post(path).header("x-nuget-apikey", key), document).await
 }
 
-/// Declares `bytes` as this id and version, and uploads them; no more.
+/// Declares `bytes` as this id and version, and uploads them without a commit.
 async fn upload(server: &Server, key: &str, (id, version): (&str, &str), bytes: &[u8]) {
     let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
     let size = bytes.len();

@@ -128,7 +128,7 @@ impl NuGet {
         std::fs::write(self.path(name), package.build()).unwrap();
     }
 
-    /// Installs what an id stands for; gives the folders that this makes.
+    /// Installs the newest version of an id; returns the folders that this creates.
     fn install_newest(&self, id: &str, more: &[&str]) -> (Said, Vec<String>) {
         let arguments = ["install", id, "-OutputDirectory", "out", "-ConfigFile", "nuget.config"];
         let said = self.run(&[&arguments[..], &["-NoCache", "-DirectDownload"], more].concat());
@@ -169,7 +169,7 @@ impl NuGet {
         assert!(said.success, "{}", said.text);
         let folders = std::fs::read_dir(self.path("out")).unwrap();
         let folders: Vec<_> = folders.map(|folder| folder.unwrap().path()).collect();
-        // Each is called as its folder is; some hold others.
+        // Each package is named like its folder; some packages contain others.
         let package = |folder: &PathBuf| {
             let name = folder.file_name().unwrap().to_str().unwrap();
             sha256(&folder.join(format!("{name}.nupkg")))
@@ -229,7 +229,7 @@ fn every_real_package_is_pushed_and_installed_back_byte_by_byte(nuget: &NuGet) {
     let (taken, refused): (Vec<_>, Vec<_>) =
         corpus().into_iter().partition(CorpusPackage::is_taken);
     assert!(taken.len() > 100 && refused.len() > 10, "{} {}", taken.len(), refused.len());
-    // Some versions stand in the corpus twice: the first push of each counts.
+    // Some versions are in the corpus twice: the first push of each counts.
     let mut first: BTreeMap<(String, String), &CorpusPackage> = BTreeMap::new();
     std::fs::create_dir(nuget.path("taken")).unwrap();
     for package in &taken {

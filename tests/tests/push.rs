@@ -106,7 +106,7 @@ fn scripts_get_a_line_of_json_for_each_file() {
     let seconds = lines[1].as_object_mut().unwrap().remove("seconds").unwrap();
     assert!(seconds.as_f64().is_some());
     for line in &mut lines {
-        // It has to be there, and depends on how noise deflates.
+        // The size must be there, but its value depends on how noise deflates.
         let size = line.as_object_mut().unwrap().remove("size");
         assert_eq!(size.is_some(), line["file"] != "broken.nupkg");
         line.sort_all_objects();
@@ -131,13 +131,13 @@ fn a_source_and_its_key_come_out_of_nuget_config() {
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     let done = work.run("", &["Acme.1.0.0.nupkg", "--source", "my feed", "--skip-duplicate"]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-    // The environment counts more.
+    // The environment takes precedence.
     let done = work.run("nuthatch_wrong", &["Acme.1.0.0.nupkg"]);
     assert!(text(&done.stderr).contains("refused with 403"), "{}", text(&done.stderr));
 }
 
-/// A proxy to `server` that breaks connections: the first after so many bytes of
-/// requests, the second before the answer to as many, no others.
+/// A proxy to `server` that breaks two connections: the first after `bytes` bytes of
+/// requests, and the second before the answer to that many.
 fn breaking_proxy(server: &str, bytes: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, server) = (listener.local_addr().unwrap(), server.to_owned());
@@ -189,7 +189,7 @@ fn an_upload_that_breaks_off_is_made_up_for() {
         .unwrap();
     let said = text(&done.stderr);
     assert_eq!(done.status.code(), Some(0), "{said}");
-    // Once in the middle, and once when all of it was there.
+    // Once in the middle of the upload, and once after all of it had arrived.
     assert_eq!(said.matches("the upload failed and begins anew").count(), 2, "{said}");
     assert!(!said.contains("X-Amz-Signature"), "{said}");
     let again = work.push(&["Acme.1.0.0.nupkg", "--skip-duplicate"]);

@@ -1,5 +1,4 @@
-//! The authorizer's event and answer, as a REST API's REQUEST authorizer has
-//! them.
+//! The event and the answer of an authorizer of the type REQUEST in a REST API.
 
 use std::collections::HashMap;
 
@@ -19,7 +18,7 @@ use crate::{Authorize, Decision};
 pub struct Event {
     method_arn: String,
     http_method: String,
-    /// The route's path, its variable parts by their names.
+    /// The route's path, with the names of its variable parts.
     resource: String,
     #[serde(default)]
     headers: Option<HashMap<String, String>>,
@@ -82,8 +81,9 @@ impl EventFunction for Authorize {
         match self.decide(scope, &headers).await? {
             Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
             Decision::Refuse(KeyProblem::Missing) => Err("Unauthorized".into()),
-            // Only a denial can carry words to a client: a function's answer has no reason
-            // phrase, and what a 401 says is printed also where the next try succeeds.
+            // Only a denial can carry a message to a client: a function's answer has no
+            // reason phrase, and clients print the message of a 401 even if the next try
+            // succeeds.
             Decision::Refuse(..) => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),
         }
     }

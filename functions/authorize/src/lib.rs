@@ -1,4 +1,4 @@
-//! The gateway's authorizer: who is asking, and what may they do.
+//! The gateway's authorizer. It decides who the caller is and whether they may proceed.
 //!
 //! Runs before every other function, so that the refusals come from the
 //! gateway, which alone can challenge a client for credentials (API Gateway
@@ -10,8 +10,8 @@
 //! | challenge | 401 | there is no key |
 //! | deny | 403 | the key is unknown, expired, revoked or lacks the scope |
 //!
-//! At most one AWS call: a key once seen is remembered for a minute, so a
-//! revoked one stops within that.
+//! At most one AWS call: a key is remembered for a minute, so a revoked key stops working
+//! within a minute.
 
 mod event;
 
@@ -35,14 +35,15 @@ pub struct Authorize {
 /// The gateway's next step with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Pass it on, in this caller's name.
+    /// Pass it on, on behalf of this caller.
     Allow(Caller),
     /// Refuse it, for this problem with its key.
     Refuse(KeyProblem),
 }
 
 impl Authorize {
-    /// Decides about a request whose route needs a key with `scope`, by its headers.
+    /// Decides whether to pass on a request with these headers, whose route needs a key
+    /// with `scope`.
     ///
     /// # Errors
     /// The table does not answer.

@@ -2,19 +2,19 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 201 | the version is in, now or by an earlier try |
+//! | 201 | the version is in, from this commit or an earlier try |
 //! | 400 | the package breaks a rule, or is not the declared one |
 //! | 401, 403 | there is no key, or it is not good for the id |
 //! | 404 | there is no such upload |
 //! | 409 | the version exists, or did |
 //!
-//! The bucket has proved size and SHA-256. The package stays there: of it, its
-//! directory, its local headers, its nuspec and the files that the nuspec names
-//! are read, some tens of KB of whatever size it has. AWS calls: 1 that asks for
-//! size and hash, the reads (2 for a small package), 1 for the version's row, 1 that has
-//! the bucket copy it to where packages are (3 and more for more than 256 MiB), 1 to
-//! commit, 1 to mark the package as committed, 1 to remove the upload;
-//! as of a push, 1 for each readme, icon and license. What is refused is removed.
+//! The bucket has verified the size and the SHA-256. The package stays there. Only its
+//! directory, its local headers, its nuspec and the files that the nuspec names are read:
+//! some tens of KB, whatever the size of the package. AWS calls: 1 for size and hash, the
+//! reads (2 for a small package), 1 for the version's row, 1 to have the bucket copy the
+//! package to its place (3 and more for more than 256 MiB), 1 to commit, 1 to mark the
+//! package as committed, 1 to remove the upload; and, as in a push, 1 for each readme, icon
+//! and license. A refused upload is removed.
 
 use access::{KeyName, Scope};
 use feed::{Context, KeyCache, Verb};
@@ -28,15 +28,15 @@ use store::{ObjectKey, Parts, RemoteObject};
 use tokio::sync::Semaphore;
 use ulid::Ulid;
 
-/// Packages that are inspected at once in one process.
+/// The most packages that one process inspects at once.
 static INSPECTIONS: Semaphore = Semaphore::const_new(16);
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Commit {
-    /// Where packages go in.
+    /// The intake of packages.
     pub ingest: Ingest,
-    /// As of a push.
+    /// The keys, to check the key once more, as in a push.
     pub keys: Option<KeyCache>,
 }
 
@@ -131,8 +131,8 @@ impl Commit {
         Box::pin(self.ingest.store(arrival)).await
     }
 
-    /// The answer about an upload that is not there: it may be gone because it was
-    /// committed, or because it was refused and the client did not hear so.
+    /// The answer about a missing upload: it may be gone because it was committed, or
+    /// because it was refused and the client did not receive the refusal.
     async fn gone(&self, named: &Named) -> Result<Accepted, Refusal> {
         let Named { upload, declared, pushed_by, session } = named;
         match self.ingest.table.version(&declared.id, &declared.version).await? {
@@ -150,7 +150,7 @@ impl Commit {
         declared: &Declaration,
     ) -> Result<Package, Refusal> {
         let objects = self.ingest.objects.clone();
-        // Each blocks a thread of those that the embedded bucket answers with.
+        // Each inspection blocks one of the threads that the embedded bucket answers on.
         let turn = INSPECTIONS.acquire().await;
         let _turn = turn.map_err(|closed| Refusal::Broken(closed.into()))?;
         let remote = RemoteObject::new(objects, object.clone(), declared.stored.size);

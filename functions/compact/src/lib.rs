@@ -1,9 +1,9 @@
-//! On a schedule: writes the snapshot that search starts from, where anything
-//! was changed since the last one.
+//! On a schedule: writes the snapshot that search starts from, if anything has changed
+//! since the last one.
 //!
-//! It follows the log of changes as search does, so a new instance of search has
-//! a few minutes of changes to read and not the feed's life. Two AWS calls when
-//! nothing was changed, one of them an instance's first.
+//! It follows the log of changes as search does, so a new instance of search has a few
+//! minutes of changes to read, not the whole history of the feed. Two AWS calls when
+//! nothing has changed, one of them only on an instance's first run.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use protocol::ConfigError;
 use search_index::SearchIndex;
 use serde::{Deserialize, Serialize};
 
-/// How long it may follow the log, of the 15 minutes that it has (template.yaml).
+/// How long it may follow the log: most of the 15 minutes that it has (template.yaml).
 const LONGEST: Duration = Duration::from_mins(13);
 
 /// The function, with all it may touch.
@@ -45,7 +45,8 @@ impl EventFunction for Compact {
     /// Answers the schedule.
     ///
     /// # Errors
-    /// Table or bucket do not answer, or the index fails; the next time finds out.
+    /// The table or the bucket does not answer, or the index fails. The next run tries
+    /// again.
     async fn handle(&self, _: Event) -> Result<Done, lambda::Error> {
         let written = self.index.compact(LONGEST).await?;
         tracing::info!(written, "compacted");

@@ -6,9 +6,9 @@
 //! | 200 | nuspec, readme, icon, license; the nupkg, where the feed streams it itself |
 //! | 206, 416 | the part of a streamed nupkg that was asked for; there is no such part |
 //! | 401 | reading needs a key |
-//! | 404 | there is no such version or file, or not for this key |
+//! | 404 | there is no such version or file, or the key is not good for it |
 //!
-//! One AWS call; one more for what comes out of the bucket through here.
+//! One AWS call, and one more for a file that the feed itself reads from the bucket.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -25,11 +25,11 @@ use store::{AttachedFile, ObjectError, ObjectKey, Objects, Table, VersionRow, Ve
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Download {
-    /// Where versions stand.
+    /// The table of versions.
     pub table: Table,
     /// The packages.
     pub objects: Objects,
-    /// How they are given out.
+    /// How packages reach the client.
     pub delivery: Delivery,
 }
 
@@ -103,7 +103,7 @@ impl Download {
         row: &VersionRow,
         name: &str,
     ) -> Result<Reply, Refusal> {
-        // Strong: these bytes are the same for ever, whoever asks.
+        // A strong tag: these bytes never change, whoever asks.
         let tag = format!("\"{}\"", row.object.ulid());
         let part = match AskedRange::of(request, row.size, &tag) {
             AskedRange::Whole => None,
@@ -135,7 +135,7 @@ impl Download {
             Err(missing @ ObjectError::Missing(_)) => missing,
             got => return Ok(got?),
         };
-        // Deleted, perhaps, since its row was read.
+        // The object may have been deleted since its row was read.
         let (Ok(id), Ok(version)) = (PackageId::parse(&row.id), row.version.parse()) else {
             return Err(missing.into());
         };

@@ -1,16 +1,16 @@
 //! GET of the service index: where everything else is.
 //!
-//! 200 for everybody, also on a private feed: it names addresses and nothing
-//! that is at them, and a client that pushes with an API key alone sends no
-//! credentials for it.
+//! 200 for everybody, even on a private feed: the index lists addresses and none of their
+//! contents, and a client that pushes with only an API key sends no credentials for it.
 
 use feed::{Context, Verb};
 use protocol::{Access, BaseUrl, ConfigError, Reply, Request, Route, paths};
 use serde_json::{Value, json};
 
 /// The resources of the feed: the path, and the names that clients look for
-/// (`ServiceTypes.cs` of `NuGet.Client`; compared with case, tried in their
-/// order). Each name is an entry of its own, for clients that know no arrays.
+/// (`ServiceTypes.cs` of `NuGet.Client`). Clients compare the names with case, and try them
+/// in the order of that file. Each name has its own entry, for clients that cannot read
+/// arrays.
 const RESOURCES: &[(&str, &[&str])] = &[
     (paths::FLAT_CONTAINER, &["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"]),
     (paths::PACKAGES, &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
@@ -73,7 +73,7 @@ pub struct Index {
 impl Verb for Index {
     const NAME: &'static str = env!("CARGO_PKG_NAME");
     const ROUTES: &'static [Route] = &[
-        // It names addresses, and nothing that is at them.
+        // The index lists addresses, and none of their contents.
         Route::read(paths::INDEX, Access::Open),
     ];
 

@@ -2,19 +2,19 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 201 | the version is in, now or by an earlier try of this very push |
+//! | 201 | the version is in, from this push or an earlier try of it |
 //! | 400 | the upload or the package breaks a rule |
 //! | 401, 403 | there is no key, or it is not good for the id |
 //! | 408 | the client sent nothing for too long |
 //! | 409 | the version exists, or did |
 //! | 413 | the package is too large |
-//! | 503 | as many packages arrive already as may at once, for half a minute |
+//! | 503 | the feed received as many packages as it may at once, for half a minute |
 //! | 507 | the disk is full |
 //!
-//! Four AWS calls: read the version's row, put the object under a key that no
-//! other push has, commit, mark the object as committed; one more for each readme, icon and license file, which
-//! are kept beside the package; and one more for each object, to remove it, of a
-//! push that lost a race.
+//! Four AWS calls: read the version's row, put the object under a key that no other push
+//! has, commit, mark the object as committed. One more for each readme, icon and license
+//! file, which are kept beside the package. A push that loses a race makes one more to
+//! remove each object.
 
 use access::{KeyProblem, Scope};
 use feed::{Context, KeyCache, PackageBytes, Permits, Verb};
@@ -26,23 +26,23 @@ use protocol::{
 use store::{Content, ObjectKey, Spooling};
 use tokio::sync::Semaphore;
 
-/// Packages that are inspected at once in one process: one of 65,000 entries takes some
-/// 50 MB while it is.
+/// The most packages that one process inspects at once: the inspection of one with 65,000
+/// entries takes some 50 MB.
 static INSPECTIONS: Semaphore = Semaphore::const_new(4);
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Push {
-    /// Where packages go in.
+    /// The intake of packages.
     pub ingest: Ingest,
     /// Where a package is kept while it arrives.
     pub spooling: Spooling,
-    /// The largest package taken.
+    /// The largest package that is accepted.
     pub package_bytes: PackageBytes,
     /// How many may arrive at once.
     pub permits: Permits,
-    /// Where the key of a push that has taken its time is asked for again. A function
-    /// has 28 seconds behind the authorizer, and may not read keys.
+    /// The keys, to check the key of a long push once more. A function has 28 seconds
+    /// behind the authorizer, and may not read keys.
     pub keys: Option<KeyCache>,
 }
 
@@ -81,15 +81,15 @@ impl Push {
         self.ingest.inspect(content).await
     }
 
-    /// Pushes; gives what the client should hear even so.
+    /// Pushes the package; returns a warning for the client, if there is one.
     async fn push(&self, request: Request, subject: &mut Subject) -> Result<Accepted, Refusal> {
         let caller = Caller::of(&request);
         let Caller::Key { name, .. } = &caller else {
             let (problem, scope) = (KeyProblem::Missing, Scope::Push);
             return Err(Refusal::Key { problem, scope });
         };
-        // Clients push to the address and a slash, which the route with the
-        // variable part takes in; nothing may stand behind it.
+        // Clients push to the address plus a slash, which matches the route with the
+        // variable part. Nothing may follow the slash.
         if !PathParameters::of(&request).get("proxy").is_empty() {
             return Err(Refusal::NoSuchAddress);
         }

@@ -1,5 +1,5 @@
-//! The documents, in the shape and with the types that nuget.org gives them:
-//! absent texts are empty, numbers and booleans are such.
+//! The documents, in the shape and with the types that nuget.org gives them: missing texts
+//! are empty strings, and numbers and booleans are not written as strings.
 
 use nupkg::Version;
 use protocol::{Links, escape};
@@ -13,14 +13,14 @@ use time::{OffsetDateTime, UtcOffset};
 
 /// Leaves of a page (nuget.org's number).
 const PAGE: usize = 64;
-/// The most versions whose leaves stand in the index itself (nuget.org's number).
+/// The most versions whose leaves are in the index itself (nuget.org's number).
 const MOST_INLINED: usize = 127;
-/// The most bytes of a document, about: below what a function may answer (Lambda quota:
-/// 6 MB, of which base64 takes a fourth).
+/// The most bytes of a document, roughly: less than the limit of a function's answer
+/// (Lambda quota: 6 MB, of which Base64 takes a quarter).
 pub(crate) const LARGEST: usize = 3 * 1024 * 1024;
-/// The most bytes of a page's leaves, where it has more than one.
+/// The most bytes of a page's leaves, if it has more than one leaf.
 const LARGEST_PAGE: usize = 2 * 1024 * 1024;
-/// The day of publication of an unlisted version, as nuget.org has it.
+/// The publication date of an unlisted version, the same as on nuget.org.
 const UNLISTED: &str = "1900-01-01T00:00:00+00:00";
 
 /// Writes the documents of one package.
@@ -183,7 +183,7 @@ impl Documents<'_> {
         }
     }
 
-    /// The page of `releases`, which are ascending; none without any.
+    /// The page of `releases`, which are ascending; `None` if there are none.
     pub(crate) fn page<'a>(&self, releases: &[&'a Release]) -> Option<Page<'a>> {
         let page = self.bounds(releases.first()?, releases.last()?, releases.len());
         Some(Page {
@@ -209,7 +209,7 @@ impl Documents<'_> {
         }
     }
 
-    /// A page that stands for its leaves.
+    /// A page without its leaves.
     fn bounds<'a>(&self, first: &Release, last: &Release, count: usize) -> Page<'a> {
         Page {
             id: self.links.page(&first.version, &last.version),
@@ -224,7 +224,7 @@ impl Documents<'_> {
         }
     }
 
-    /// A page that stands in the index with all its leaves.
+    /// A page inside the index, with all its leaves.
     fn inlined<'a>(&self, page: Page<'a>, releases: &[&'a Release]) -> Page<'a> {
         let index = self.links.registration();
         Page {
@@ -319,7 +319,7 @@ impl Documents<'_> {
             .collect()
     }
 
-    /// An entry in place of the catalog's, as there is no catalog.
+    /// A version's entry, in place of an entry in the catalog: there is no catalog.
     pub(crate) fn entry<'a>(&self, release: &'a Release) -> Entry<'a> {
         Entry { entry: self.catalog_entry(release), context: context() }
     }
@@ -336,7 +336,7 @@ impl Documents<'_> {
     }
 }
 
-/// `releases` in pages: of so many leaves, and of so many bytes.
+/// `releases` divided into pages, each with a limit on leaves and on bytes.
 fn pages<'r, 'a>(releases: &'r [&'a Release]) -> Vec<&'r [&'a Release]> {
     let (mut pages, mut rest) = (Vec::new(), releases);
     while !rest.is_empty() {
@@ -353,14 +353,14 @@ fn pages<'r, 'a>(releases: &'r [&'a Release]) -> Vec<&'r [&'a Release]> {
     pages
 }
 
-/// About how many bytes the leaves of `releases` are.
+/// The approximate size of the leaves of `releases`, in bytes.
 pub(crate) fn bytes(releases: &[&Release]) -> usize {
     releases.iter().map(|release| release_bytes(release)).sum()
 }
 
 fn release_bytes(release: &Release) -> usize {
-    // Bytes of a leaf, a group and a dependency besides their texts: addresses, each
-    // with the framework and the id in it once more.
+    // Bytes of a group and of a dependency besides their texts: mostly addresses, which
+    // repeat the framework and the id.
     const GROUP: usize = 400;
     const DEPENDENCY: usize = 600;
     let groups = release.metadata.dependency_groups.iter();

@@ -1,18 +1,18 @@
-//! GET of a package's registration: what there is to know of its versions.
+//! GET of a package's registration: the metadata of its versions.
 //!
 //! | answer | when |
 //! |---|---|
 //! | 200 | the index, a page of it, or the leaf or the catalog's entry of a version |
-//! | 400 | the versions of the page are more than an answer may hold |
+//! | 400 | the page has more versions than an answer may hold |
 //! | 401 | reading needs a key |
-//! | 404 | the feed has no such package or version, or not for this key |
+//! | 404 | the feed has no such package or version, or the key is not good for it |
 //!
 //! There are two hives: one for clients before NuGet 4.3, without the versions
 //! that they cannot read, and one with all.
 //!
-//! One AWS call while the package is remembered and unchanged: its stamp says
-//! so. Otherwise one call per MB of its versions and their metadata, and one more
-//! where it was changed.
+//! One AWS call while the package is remembered and its stamp shows that it is unchanged.
+//! Otherwise one call per MB of its versions and their metadata, and one more if a
+//! remembered package has changed.
 
 mod document;
 
@@ -36,15 +36,15 @@ pub struct Registration {
 /// A document of a package's registration.
 enum Wanted {
     Index,
-    /// The leaves of all versions from the one to the other. Which versions make
-    /// a page changes with every push, and a client may hold an index of half an
-    /// hour ago: its pages still hold what it expects there.
+    /// The leaves of all versions from the first to the second. Every push may divide the
+    /// versions into different pages, and a client may hold an index from half an hour ago:
+    /// its page addresses still return the versions that it expects.
     Page {
         lower: Version,
         upper: Version,
     },
     Leaf(Version),
-    /// The version's entry in a catalog, as the leaf calls it.
+    /// The version's entry, which the leaf calls its catalog entry.
     Entry(Version),
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | it is listed, now or already |
+//! | 200 | it is listed now, or was already |
 //! | 401, 403 | there is no key, or it is not good for the id |
 //! | 404 | there is no such version |
 //!
@@ -19,7 +19,7 @@ use store::{Listing, Table};
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Relist {
-    /// Where versions stand.
+    /// The table of versions.
     pub table: Table,
 }
 

@@ -1,5 +1,5 @@
-//! The answers, in the shape and with the types that nuget.org gives them:
-//! numbers are such, and an address that is not there is left out.
+//! The answers, in the shape and with the types that nuget.org gives them: numbers are not
+//! written as strings, and a missing address is left out.
 
 use nupkg::PackageId;
 use protocol::{Hive, Links};
@@ -46,9 +46,9 @@ struct Item<'a> {
     project_url: &'a str,
     tags: &'a [String],
     authors: [&'a str; 1],
-    /// Nobody counts.
+    /// Always 0: the feed does not count downloads.
     total_downloads: u64,
-    /// No prefix is reserved.
+    /// Always false: the feed reserves no prefixes.
     verified: bool,
     package_types: Vec<PackageType<'a>>,
     versions: Vec<ItemVersion<'a>>,
@@ -90,12 +90,12 @@ pub(crate) fn results<'a>(base: &str, view: View, results: &'a Results) -> Searc
     }
 }
 
-/// The answer to who completes an id.
+/// The answer to an autocomplete request for ids.
 pub(crate) fn ids(results: &Results) -> Completions<'_> {
     completions(results.total, results.found.iter().map(|found| found.description.id.as_str()))
 }
 
-/// The answer to who completes a version.
+/// The answer to an autocomplete request for versions.
 pub(crate) fn versions(results: &Results) -> Completions<'_> {
     let versions = results.found.iter().flat_map(|found| &found.versions);
     let versions: Vec<&str> = versions.map(|version| version.version.as_str()).collect();

@@ -2,13 +2,13 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 200 | what matches, and how much; also nothing |
+//! | 200 | the matches and their number, even if there are none |
 //! | 401 | reading needs a key |
-//! | 503 | the index has not read anything yet, as after the loss of its snapshot |
+//! | 503 | the index has not read anything yet, for example after the loss of its snapshot |
 //!
-//! After two seconds it answers from what has been read, and says so in `X-Nuthatch-Index`.
-//! Only listed versions are found, only those of the asked kind (prerelease,
-//! `SemVer` 2), and only packages that the key may see.
+//! After two seconds it answers from the changes read so far, and says so in
+//! `X-Nuthatch-Index`. It finds only listed versions, only those of the requested kind
+//! (prerelease, `SemVer` 2), and only packages that the key may see.
 //!
 //! One AWS call when nothing was changed since the last request; one more for
 //! every 50 changed versions; one more for an instance's first request.
@@ -64,8 +64,8 @@ impl Search {
         Ok(following(described(reply, &results), request, page, &results))
     }
 
-    /// Ids that begin as asked; or, where an id is asked for and no beginning,
-    /// that package's versions.
+    /// The ids that begin with the requested text; or, if the request names an id instead,
+    /// the versions of that package.
     async fn complete(&self, request: &Request, parameters: Parameters) -> Result<Reply, Refusal> {
         match (&parameters.text, &parameters.id) {
             (None, Some(id)) => {
@@ -83,7 +83,7 @@ impl Search {
         }
     }
 
-    /// The matches; none for a page or a package type that cannot be.
+    /// The matches; none for a page or a package type that cannot exist.
     async fn find(
         &self,
         request: &Request,
@@ -103,13 +103,14 @@ impl Search {
     }
 }
 
-/// `reply`, which says where the newest changes are not in it yet.
+/// `reply`, marked if the newest changes are not in it yet.
 fn described(reply: Reply, results: &Results) -> Reply {
     if results.is_current { reply } else { protocol::behind(reply) }
 }
 
-/// `reply`, which names the next page where this one has fewer results than were asked for
-/// (RFC 8288): `totalHits` stays, so a client that goes on from what it got misses none.
+/// `reply`, with a link to the next page if this one has fewer results than were asked for
+/// (RFC 8288). `totalHits` stays the same, so a client that continues after the results it
+/// got misses none.
 fn following(mut reply: Reply, request: &Request, page: Option<Page>, results: &Results) -> Reply {
     let Some(page) = page.filter(|_| results.is_cut) else { return reply };
     let query = request.uri().query().unwrap_or_default();

@@ -5,13 +5,13 @@ use search_index::{Page, View};
 
 /// Results of a page, where the request does not say.
 const USUAL: usize = 20;
-/// The most results of a page; who asks for more gets the usual number.
+/// The most results of a page; a request for more gets the usual number.
 const MOST: usize = 1_000;
-/// The most results before a page; behind them, nothing is found.
+/// The most results before a page; beyond them, nothing is found.
 const MOST_SKIPPED: usize = 3_000;
 
-/// The parameters of search and autocomplete. Names count whatever their case,
-/// and the first value of each.
+/// The parameters of search and autocomplete. The case of names does not count; the first
+/// value of each name does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parameters {
     /// `q`.
@@ -66,7 +66,7 @@ fn says_yes(value: &str) -> bool {
     ["true", "1", "yes", "on"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
-/// Whether a `semVerLevel` takes in `SemVer` 2: any version from 2.0.0 on.
+/// Whether a `semVerLevel` includes `SemVer` 2: any version from 2.0.0 on.
 fn includes_semver2(level: &str) -> bool {
     let level = level.parse::<Version>().ok();
     let two = "2.0.0".parse::<Version>().ok();

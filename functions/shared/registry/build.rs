@@ -1,4 +1,4 @@
-//! Names the verbs that the manifest depends on: those two folders up.
+//! Generates the list of verbs: the manifest's dependencies that are two folders up.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -3,13 +3,13 @@
 //!
 //! | answer | when |
 //! |---|---|
-//! | 204 | it is unlisted (or deleted), now or already |
+//! | 204 | it is unlisted (or deleted) now, or was already |
 //! | 401, 403 | there is no key, or it is not good for the id |
 //! | 404 | there is no such version |
 //!
-//! One AWS call to unlist. To delete takes four: which object is it, a mark beside it that
-//! says so to whoever has the bucket alone, the transaction, and the object, whose bytes
-//! the bucket keeps for its recycle period; and one more for each file beside it.
+//! One AWS call to unlist. Four to delete: look up the object, write a mark beside it for a
+//! rebuild from the bucket alone, run the transaction, and delete the object, whose bytes
+//! the bucket keeps for its recycle period. One more for each file beside it.
 
 use access::{KeyName, Scope};
 use feed::{Context, DeleteBehavior, Verb};
@@ -22,7 +22,7 @@ use store::{Deletion, Listing, Objects, Table, VersionState};
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Unlist {
-    /// Where versions stand.
+    /// The table of versions.
     pub table: Table,
     /// The packages; only where DELETE deletes.
     pub objects: Option<Objects>,

@@ -10,7 +10,7 @@
 //! | answer | when |
 //! |---|---|
 //! | 200 | the upload's name, its address, and the headers to send |
-//! | 201 | the version is in, by an earlier try of this very push |
+//! | 201 | the version is in, from an earlier try of this push |
 //! | 400 | the declaration cannot be read |
 //! | 401, 403 | there is no key, or it is not good for the id |
 //! | 409 | the version exists, or did |
@@ -34,11 +34,11 @@ use ulid::Ulid;
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// Where versions stand.
+    /// The table of versions.
     pub table: Table,
-    /// The bucket as clients reach it. Nothing is asked of it: it signs.
+    /// The bucket as clients reach it. It is not called: it only signs addresses.
     pub objects: Objects,
-    /// The largest package taken.
+    /// The largest package that is accepted.
     pub package_bytes: PackageBytes,
     /// How long an upload may wait to begin.
     pub lifetime: UploadLifetime,

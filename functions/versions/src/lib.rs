@@ -1,13 +1,13 @@
-//! GET of a package's version list: what a restore asks first.
+//! GET of a package's version list: the first request of a restore.
 //!
 //! | answer | when |
 //! |---|---|
 //! | 200 | `{"versions": […]}`: listed and unlisted, normalized and lower-cased, ascending |
 //! | 401 | reading needs a key |
-//! | 404 | the feed has no such package, or not for this key |
+//! | 404 | the feed has no such package, or the key is not good for it |
 //!
-//! One AWS call while the package is remembered and unchanged: its stamp says
-//! so. Otherwise one call per MB of versions, and one more where it was changed.
+//! One AWS call while the package is remembered and its stamp shows that it is unchanged.
+//! Otherwise one call per MB of versions, and one more if a remembered package has changed.
 
 use access::Scope;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use store::{Memory, Stamped, Table, TableError};
 #[derive(Debug)]
 pub struct Versions {
     table: Table,
-    /// Lists as they are given out.
+    /// Lists in the form in which they are sent.
     memory: Memory<Bytes>,
 }
 
@@ -55,7 +55,7 @@ impl Versions {
         Ok(store::stamped(reply, list.stamp))
     }
 
-    /// The list; nothing where all versions were deleted.
+    /// The list; empty bytes if all versions were deleted.
     async fn read(&self, id: &PackageId) -> Result<Option<Stamped<Bytes>>, TableError> {
         let Some(Stamped { stamp, value }) = self.table.versions(id).await? else {
             return Ok(None);

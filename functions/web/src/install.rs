@@ -1,4 +1,4 @@
-//! Lines to paste, to use a version.
+//! Lines to copy in order to use a version.
 
 use feed::ReadAccess;
 use maud::{Markup, html};
@@ -6,7 +6,7 @@ use store::Release;
 
 use crate::layout::Site;
 
-/// The lines for a version: a name, and what to paste.
+/// The lines for a version: a name, and the text to paste.
 fn lines(site: &Site<'_>, release: &Release) -> [(&'static str, String); 4] {
     let key = (site.read_access == ReadAccess::Keys).then_some("KEY");
     let (id, version) = (&release.row.id, release.version.normalized());

@@ -33,12 +33,12 @@ impl<'a> Site<'a> {
         self.root().to_owned() + &paths::fill(paths::VERSION_PAGE, &[id, &version.key()])
     }
 
-    /// A page for who may read, with the search box on it.
+    /// A page for visitors who may read, with the search box on it.
     pub(crate) fn page(&self, title: &str, question: &str, main: &Markup) -> Reply {
         self.page_with(StatusCode::OK, title, question, main)
     }
 
-    /// A page that says why there is no other.
+    /// A page that explains a refusal.
     pub(crate) fn refusal(&self, refusal: &Refusal) -> Reply {
         refusal.log();
         let status = refusal.status();

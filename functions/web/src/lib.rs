@@ -3,13 +3,12 @@
 //! | answer | when |
 //! |---|---|
 //! | 200 | search, a package's page, how to report it, the sign-in, the style |
-//! | 303 | to the sign-in, where reading needs a key and nobody signed in |
-//! | 404 | the feed has no such package or version, or not for this key |
+//! | 303 | to the sign-in, if reading needs a key and the visitor has not signed in |
+//! | 404 | the feed has no such package or version, or the key is not good for it |
 //!
-//! A visitor signs in with a key; the browser keeps it in a cookie that no script and
-//! no other site can use. What comes out of a package is escaped or rendered from
-//! Markdown without any HTML of its own, and the policy sent with every page lets
-//! nothing run in any case.
+//! A visitor signs in with a key; the browser keeps it in a cookie that no script and no
+//! other site can use. Text from a package is escaped, or rendered from Markdown without
+//! any HTML of its own. In any case, the policy sent with every page lets nothing run.
 //!
 //! Two AWS calls for a package's page (its versions, its readme), the index's for
 //! a search, and one for a key that is not remembered.
@@ -38,7 +37,7 @@ use store::{Objects, Release, Releases, Stamped, TableError};
 
 use layout::Site;
 
-/// The looks of all pages.
+/// The style sheet of all pages.
 const STYLE: &str = include_str!("style.css");
 
 /// The verb, with all it may touch.
@@ -46,7 +45,7 @@ const STYLE: &str = include_str!("style.css");
 pub struct Web {
     /// The packages.
     pub releases: Releases,
-    /// Where readmes are.
+    /// The bucket that holds the readmes.
     pub objects: Objects,
     /// The search index.
     pub index: SearchIndex,
@@ -164,7 +163,7 @@ impl Web {
         }
         let body = self.objects.get(&release.row.object.attached(file), None).await?;
         let bytes = body.collect().await.map_err(Refusal::Unavailable)?.to_bytes();
-        // A mark of its order is no part of a text (Unicode 16, 23.8).
+        // A byte order mark is not part of a text (Unicode 16, 23.8).
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         Ok(Some(String::from_utf8_lossy(text).into_owned()))
     }
@@ -196,8 +195,8 @@ impl Web {
     }
 }
 
-/// The place of the version that people want: the newest that is listed, one
-/// without release labels before others; of what is not listed, the newest.
+/// The index of the version that people want: the newest listed one, preferably without
+/// release labels; if none is listed, the newest.
 fn newest(releases: &[Release]) -> Option<usize> {
     releases
         .iter()
@@ -218,7 +217,7 @@ fn style() -> Reply {
     protocol::stream_tagged(STYLE.as_bytes().into(), "text/css; charset=utf-8")
 }
 
-/// A page, which nobody may keep: what it shows, a key opened.
+/// A page that nobody may cache: a key may have been needed to see it.
 fn html(status: StatusCode, page: maud::Markup) -> Reply {
     use http::header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS,

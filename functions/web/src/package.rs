@@ -9,7 +9,7 @@ use crate::layout::Site;
 use crate::report::day;
 use crate::{install, readme};
 
-/// The most versions on a page, where not all were asked for.
+/// The most versions on a page, unless all were asked for.
 const VERSIONS: usize = 30;
 
 /// The content of the page.
@@ -66,7 +66,7 @@ fn notices(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
     let newest = crate::newest(shown.releases).and_then(|place| shown.releases.get(place));
     html! {
         @if !shown.release.row.listed {
-            p.notice { "This version is unlisted: search does not show it, and who names it still gets it." }
+            p.notice { "This version is unlisted: search does not show it, but a client that asks for it still gets it." }
         }
         @if shown.release.version.is_prerelease() {
             p.notice { "This version is a prerelease." }

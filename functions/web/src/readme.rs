@@ -1,4 +1,4 @@
-//! Readmes: Markdown from strangers, without a tag of theirs.
+//! Readmes: Markdown from strangers, without any of their HTML tags.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, 
 /// The most bytes of HTML that a readme may become: a MB of `>` would be 28 MB.
 const LARGEST: usize = 2 * 1024 * 1024;
 
-/// The readme as HTML; none where it would be too long for a page. HTML in it is shown as
-/// text, links lead to the web or nowhere, and images are links: to load them would tell
-/// a stranger who reads.
+/// The readme as HTML; `None` if it would be too long for a page. HTML in it is shown as
+/// text, links lead to the web or nowhere, and images become links: loading them would tell
+/// a stranger who is reading.
 pub(crate) fn render(markdown: &str) -> Option<Markup> {
     let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH);
     let mut open = Vec::new();
@@ -38,11 +38,11 @@ impl fmt::Write for Bounded {
 fn tame<'a>(event: Event<'a>, open: &mut Vec<bool>) -> Option<Event<'a>> {
     match event {
         Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
-        // A paragraph, so that what stands in it is spaced as text is.
+        // A paragraph, so that its content is spaced like text.
         Event::Start(Tag::HtmlBlock) => Some(Event::Start(Tag::Paragraph)),
         Event::End(TagEnd::HtmlBlock) => Some(Event::End(TagEnd::Paragraph)),
         Event::Start(Tag::Link { dest_url, title, .. } | Tag::Image { dest_url, title, .. }) => {
-            // A link in a link is none.
+            // A link inside a link does not count.
             let leads = leads_somewhere(&dest_url) && !open.contains(&true);
             open.push(leads);
             leads.then(|| link(dest_url, title))
@@ -50,7 +50,7 @@ fn tame<'a>(event: Event<'a>, open: &mut Vec<bool>) -> Option<Event<'a>> {
         Event::End(TagEnd::Link | TagEnd::Image) => {
             open.pop().unwrap_or_default().then_some(Event::End(TagEnd::Link))
         }
-        // The page's own headings stand above it.
+        // Lowered, because the page's own headings rank above it.
         Event::Start(Tag::Heading { level, .. }) => Some(Event::Start(Tag::Heading {
             level: below(level),
             id: None,
@@ -67,7 +67,7 @@ fn link<'a>(dest_url: CowStr<'a>, title: CowStr<'a>) -> Event<'a> {
     Event::Start(Tag::Link { link_type, dest_url, title, id })
 }
 
-/// Whether an address is one of the web or of mail.
+/// Whether an address is a web or mail address.
 fn leads_somewhere(address: &str) -> bool {
     let address = address.to_ascii_lowercase();
     ["https://", "http://", "mailto:"].iter().any(|scheme| address.starts_with(scheme))

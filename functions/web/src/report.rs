@@ -15,7 +15,7 @@ pub(crate) fn page(site: &Site<'_>, release: &Release) -> Reply {
         h1 { (title) }
         p {
             "It was pushed with the key “" (row.pushed_by) "” on " (day(&row.published)) ". "
-            "Tell who holds that key, or who runs this feed, what is wrong with it."
+            "Tell the holder of that key, or the operator of this feed, what is wrong with it."
         }
         p { "With an `unlist` key, hide it from search:" }
         pre.copy tabindex="0" role="region" aria-label="Command, to copy" { code {

@@ -45,7 +45,7 @@ impl SearchForm {
         }
     }
 
-    /// The address of this search, elsewhere in its results.
+    /// The address of this search, at another page or with other options.
     fn address(&self, site: &Site<'_>, prerelease: bool, skip: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("q", &self.text);
@@ -82,7 +82,7 @@ pub(crate) fn page(site: &Site<'_>, asked: &SearchForm, results: &Results) -> Re
             p.notice { "The newest changes are not in these results yet. Look again in a moment." }
         }
         @if results.total == 0 && asked.text.is_empty() {
-            p { "Nothing was pushed yet, or nothing that your key may see. Push a package with:" }
+            p { "Nothing has been pushed yet, or nothing that your key may see. Push a package with:" }
             pre tabindex="0" { code {
                 "dotnet nuget push Your.Package.1.0.0.nupkg --api-key KEY --source "
                 (site.base) (paths::INDEX)

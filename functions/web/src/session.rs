@@ -23,11 +23,11 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// The form in a request's body; an empty one where it is none.
+    /// The form in a request's body; an empty form if the body is not one.
     pub(crate) async fn read(body: Body) -> Self {
         // A key has 58 characters, an address of the feed a few hundred.
         const LONGEST: usize = 4_096;
-        // So little is sent at once, or held back on purpose.
+        // A body this small arrives at once, unless the client stalls on purpose.
         const IN_TIME: Duration = Duration::from_secs(10);
         let body = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
         let Ok(Ok(body)) = body else { return Self::default() };
@@ -51,9 +51,9 @@ impl Form {
     }
 }
 
-/// Whether a form comes from another site: it would sign a visitor in as somebody else, or
-/// out. Browsers say so of every request (Fetch Metadata), older ones name the site; a page
-/// of ours has none to name, as it sends no referrer.
+/// Whether a form comes from another site: it could sign a visitor in as somebody else, or
+/// out. Browsers say so in every request (Fetch Metadata); older ones name the site. A page
+/// of ours has no site to name, because it sends no referrer.
 pub(crate) fn is_foreign(site: &Site<'_>, headers: &HeaderMap) -> bool {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {

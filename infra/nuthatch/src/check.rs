@@ -1,5 +1,5 @@
-//! `nuthatch check`: whether table and bucket say the same, down to the hash of every
-//! package. It can remove what nothing points to, and bring back a table that is lost.
+//! `nuthatch check`: compares the table with the bucket, down to the hash of every package.
+//! It can remove objects that nothing points to, and rebuild a lost table.
 
 mod bucket;
 mod findings;
@@ -19,7 +19,7 @@ use crate::keys;
 use crate::stack::{OnAws, StackError};
 use findings::Findings;
 
-/// Versions looked at at once.
+/// The number of versions checked at the same time.
 const AT_ONCE: usize = 16;
 
 /// The check cannot be made, or found something.
@@ -28,10 +28,10 @@ pub enum CheckError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The stack cannot be found out about.
+    /// The table and bucket of the stack cannot be looked up.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// There is no feed to look into.
+    /// The data folder does not exist.
     #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
     NoFeed(PathBuf),
     /// A table without a bucket.
@@ -59,7 +59,7 @@ pub enum CheckError {
     Problems(usize),
 }
 
-/// A feed, as far as it is checked.
+/// The feed to check, and how thoroughly to check it.
 #[derive(Debug, Clone)]
 struct Checked {
     table: Table,
@@ -91,8 +91,8 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
     }
 }
 
-/// Table and bucket, where the options say they are. A data folder is kept from
-/// servers as long as it is checked.
+/// Opens the table and bucket that the options name. A data folder stays locked during the
+/// check, so that no server can start on it.
 async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>), CheckError> {
     let place = &options.place;
     if let Some(OnAws { table, bucket }) = OnAws::at(place).await? {
@@ -110,5 +110,5 @@ async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>
     Ok((table, objects, Some(engines)))
 }
 
-/// Versions by the package's id and the version, as keys have them.
+/// Values by package id and version, both in the form that keys use.
 type ById<T> = BTreeMap<(String, String), T>;

@@ -1,4 +1,4 @@
-//! A feed as its clients reach it: what `push` and `relay` send packages to.
+//! The client of a feed, through which `push` and `relay` send packages.
 
 mod answer;
 mod upload;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub use answer::Answer;
 pub use upload::{PackageFile, PackageFileError};
 
-/// How often what may go well another time is tried.
+/// How many times a request is tried if it may succeed later.
 const TRIES: u32 = 3;
 /// The longest pause that a feed may ask for before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -20,10 +20,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The feed cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The source is none.
+    /// The source is not a valid address.
     #[error("'{0}' is not the address of a feed; write it like https://FEED/v3/index.json")]
     BadSource(String),
-    /// Keys would travel for everybody to read.
+    /// The API key would travel unencrypted.
     #[error(
         "'{0}' is not encrypted, and the API key would travel in the open; use https, or --allow-insecure-connections"
     )]
@@ -44,7 +44,7 @@ pub enum ClientError {
     NoUploads {
         /// The address.
         address: String,
-        /// The fault of its answer.
+        /// Why its answer cannot be used.
         reason: String,
     },
     /// The bucket refused what the feed had signed.
@@ -96,7 +96,7 @@ impl Feed {
     /// The feed at `source`. One request.
     ///
     /// # Errors
-    /// There is none, or none that takes uploads, or it is not safe to ask.
+    /// There is no feed, it does not take uploads, or the connection would not be safe.
     pub async fn at(source: Source<'_>) -> Result<Self, ClientError> {
         let Source { address, insecure } = source;
         let url = safe_address(address, insecure)?;
@@ -137,8 +137,8 @@ impl Feed {
         &self.index
     }
 
-    /// Sends a request to an address below the feed's own, once, and gives the
-    /// answer as it comes.
+    /// Sends a request to a path of the feed, without retries, and returns the answer as a
+    /// stream.
     ///
     /// # Errors
     /// Nothing answers.
@@ -155,7 +155,7 @@ impl Feed {
         sent.map_err(|source| unreachable_at(address, source))
     }
 
-    /// Posts a document, as often as it takes.
+    /// Posts a document, with retries.
     async fn post(
         &self,
         path: &str,
@@ -185,14 +185,14 @@ fn safe_address(address: &str, insecure: bool) -> Result<reqwest::Url, ClientErr
     }
 }
 
-/// Nothing answers at `address`, which the library's error has in full: with the
-/// signature that opens the bucket, too.
+/// The error when nothing answers at `address`. The library's error contains the whole URL,
+/// including the signature that opens the bucket, so the URL is removed from it.
 fn unreachable_at(address: String, source: reqwest::Error) -> ClientError {
     ClientError::Unreachable { address, source: source.without_url() }
 }
 
-/// Sends a request that does no harm when it is sent twice; again where it was
-/// lost, or the feed says that it may work later.
+/// Sends a request that is safe to send twice. Sends it again if it was lost, or if the feed
+/// says that it may work later.
 async fn send_again(
     request: impl Fn() -> reqwest::RequestBuilder,
 ) -> Result<reqwest::Response, reqwest::Error> {
@@ -228,7 +228,7 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// An error with all that led to it: the library's own words say little.
+/// An error with all its causes, because the library's own message says little.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -28,9 +28,9 @@ pub enum Action {
     Serve(ServeOptions),
     /// Push packages of any size to a feed
     Push(PushOptions),
-    /// Take pushes of any size from stock clients on this machine, for a feed
+    /// Accept pushes of any size from stock clients on this machine, and pass them to a feed
     Relay(RelayOptions),
-    /// Check that table and bucket say the same; clean up, or bring back a lost table
+    /// Check that the table and the bucket agree; clean up, or rebuild a lost table
     Check(CheckOptions),
     /// Create, list and revoke API keys
     #[command(subcommand)]
@@ -43,11 +43,11 @@ pub struct ServeOptions {
     /// The address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
     pub listen: SocketAddr,
-    /// The address that clients use, where it is not the one listened on.
+    /// The address that clients use, if it is not the listening address.
     #[arg(
         long,
         help = "The address that clients use, such as https://packages.example.org; \
-                needed where it is not the one listened on"
+                needed if it is not the listening address"
     )]
     pub url: Option<BaseUrl>,
     /// Access to packages: keys or anonymous
@@ -56,29 +56,30 @@ pub struct ServeOptions {
     /// Effect of DELETE on a version: unlist or delete
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub delete_behavior: DeleteBehavior,
-    /// The most bytes that a package may have [default: 1 GiB]
+    /// The maximum size of a package in bytes [default: 1 GiB]
     #[arg(long, value_name = "BYTES")]
     pub max_package_bytes: Option<PackageBytes>,
-    /// How many packages may arrive at once; each takes its size on the disk
+    /// How many packages may arrive at once; each takes up its size on the disk
     #[arg(long, value_name = "N", default_value = "32")]
     pub max_pushes: NonZeroUsize,
-    /// How many of them with one key
+    /// How many packages may arrive at once with the same key
     #[arg(long, value_name = "N", default_value = "16")]
     pub max_pushes_per_key: NonZeroUsize,
-    /// How many packages with one key in a minute; what is beyond waits for its turn
+    /// How many packages one key may push per minute; further pushes wait for their turn
     #[arg(long, value_name = "N", default_value = "6000")]
     pub max_pushes_per_minute: NonZeroU32,
-    /// How many connections there may be
+    /// How many connections may be open at once
     #[arg(long, value_name = "N", default_value = "2048")]
     pub max_connections: NonZeroUsize,
-    /// How many of them from one address
+    /// How many connections may be open at once from the same address
     #[arg(long, value_name = "N", default_value = "512")]
     pub max_connections_per_address: NonZeroUsize,
-    /// A proxy that speaks for many clients, and names them in X-Forwarded-For (repeat for more)
+    /// A proxy that forwards requests of many clients, and names them in X-Forwarded-For
+    /// (repeat for more)
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     pub trusted_proxies: Vec<IpAddr>,
-    /// Tell monitoring at this address, under /metrics, how many requests there are and how
-    /// long they take, such as 127.0.0.1:9090; no key is asked for
+    /// An extra address for monitoring, such as 127.0.0.1:9090: it serves the number of
+    /// requests and their durations under /metrics, without asking for a key
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<SocketAddr>,
     /// Where the feed is.
@@ -96,7 +97,7 @@ pub struct Target {
     /// defaultPushSource]
     #[arg(long, short)]
     pub source: Option<String>,
-    /// Allow a feed that is not on this machine without TLS
+    /// Allow connections without TLS to a feed on another machine
     #[arg(long)]
     pub allow_insecure_connections: bool,
 }
@@ -113,7 +114,7 @@ pub struct PushOptions {
     /// The API key [default: the source's password in nuget.config]
     #[arg(long, short = 'k', env = "NUGET_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
-    /// Pass over versions that the feed has
+    /// Skip versions that the feed already has
     #[arg(long)]
     pub skip_duplicate: bool,
     /// How many packages are pushed at once
@@ -127,7 +128,7 @@ pub struct PushOptions {
 /// How pushes are relayed.
 #[derive(Debug, Args)]
 pub struct RelayOptions {
-    /// The address to listen on, of this machine alone
+    /// The address to listen on; it must be a loopback address
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// The feed.
@@ -142,16 +143,16 @@ pub struct CheckOptions {
     /// Read and hash every package, instead of asking the bucket for its hash
     #[arg(long)]
     pub read: bool,
-    /// Print what was found as JSON
+    /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
     /// Remove objects that nothing points to
     #[arg(long)]
     pub repair: bool,
-    /// How old they have to be, such as 48h or 7d: older than any push can take
+    /// The minimum age of removed objects, such as 48h or 7d: longer than any push can take
     #[arg(long, value_name = "AGE", default_value = "48h", requires = "repair")]
     pub older_than: Age,
-    /// Fill an empty table with the versions that the bucket has packages of
+    /// Fill an empty table with the versions whose packages are in the bucket
     #[arg(long)]
     pub rebuild: bool,
     /// Where the feed is.
@@ -168,13 +169,13 @@ pub struct Place {
     /// The folder that holds the feed
     #[arg(long, value_name = "DIR", default_value = "nuthatch-data", conflicts_with = "aws")]
     pub data: PathBuf,
-    /// The stack on AWS, whose table and bucket it is
+    /// The stack on AWS that holds the feed's table and bucket
     #[arg(long, value_name = "NAME", group = "aws")]
     pub stack: Option<String>,
     /// The table that holds the feed on AWS.
     #[arg(long, group = "aws", help = "The DynamoDB table that holds the feed on AWS")]
     pub table: Option<TableName>,
-    /// Another endpoint than AWS's own
+    /// An endpoint other than AWS's own
     #[arg(long, value_name = "URL", requires = "aws")]
     pub endpoint_url: Option<String>,
 }
@@ -182,14 +183,14 @@ pub struct Place {
 /// The actions on keys.
 #[derive(Debug, Subcommand)]
 pub enum KeyAction {
-    /// Create a key and print it, this once
+    /// Create a key and print it; it is shown only this once
     Create {
         /// The name that the key goes by
         name: KeyName,
         /// Scope of the key: push, unlist, read or admin (repeat for more)
         #[arg(long = "scope", value_name = "SCOPE", required = true)]
         scopes: Vec<Scope>,
-        /// The package ids it may do it to, '*' being any text (repeat for more)
+        /// The package ids that the key is valid for; '*' matches any text (repeat for more)
         #[arg(long = "id", value_name = "GLOB", default_value = "*")]
         ids: Vec<IdGlob>,
         /// When it expires: 90d, 12h or a day like 2030-12-31 [default: never]

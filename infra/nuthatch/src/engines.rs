@@ -79,7 +79,7 @@ pub struct Engines {
 }
 
 impl DataFolder {
-    /// The folder at `path`, made where it is missing.
+    /// Opens the folder at `path`, and creates it if it is missing.
     ///
     /// # Errors
     /// It cannot be made.
@@ -88,13 +88,13 @@ impl DataFolder {
         Ok(Self { path: path.to_owned(), wait: Wait::default() })
     }
 
-    /// The folder, whose engines wait for it in this way.
+    /// The same folder, whose engines wait for the disk as `wait` says.
     #[must_use]
     pub fn waiting(self, wait: Wait) -> Self {
         Self { wait, ..self }
     }
 
-    /// The engines, for the one server that may run on the folder.
+    /// Starts the engines. Only one server may run on the folder.
     ///
     /// # Errors
     /// Another server runs on it, or it cannot be used.
@@ -138,7 +138,7 @@ impl DataFolder {
 }
 
 impl Engines {
-    /// Removes what has expired.
+    /// Removes expired rows and files.
     ///
     /// # Errors
     /// A file or database cannot be written.
@@ -148,8 +148,8 @@ impl Engines {
         Ok(())
     }
 
-    /// A client of the bucket that signs addresses at `url`, where a server
-    /// passes requests on to it. It sends nothing.
+    /// A client of the bucket that only signs addresses below `url`. The server there passes
+    /// requests on to the bucket.
     #[must_use]
     pub fn s3_at(&self, url: &BaseUrl) -> aws_sdk_s3::Client {
         let config = config(self.s3.clone()).into_builder().endpoint_url(url.split().0).build();
@@ -177,8 +177,8 @@ pub fn dynamodb_client(transport: impl HttpConnector + 'static) -> aws_sdk_dynam
     aws_sdk_dynamodb::Client::from_conf(unsigned)
 }
 
-/// Asks for no signature: the table's engine looks at none, and to make one is a tenth
-/// of what a call to it takes.
+/// Turns signing off: the table's engine ignores signatures, and making one takes a tenth of
+/// the time of a call.
 #[derive(Debug)]
 struct Unsigned;
 
@@ -193,7 +193,7 @@ impl ResolveAuthScheme for Unsigned {
     }
 }
 
-/// The way that the engines of this process take requests.
+/// The credentials that the engines of this process accept.
 #[must_use]
 pub fn credentials() -> Credentials {
     Credentials::new(s3::ACCESS_KEY, s3::secret_key(), None, None, "embedded")
@@ -215,7 +215,7 @@ fn config(transport: impl HttpConnector + 'static) -> SdkConfig {
         .build()
 }
 
-/// The table as template.yaml has it, where it is not there yet.
+/// Creates the table as in template.yaml, unless it exists.
 async fn create_table(client: &aws_sdk_dynamodb::Client) -> Result<(), BoxError> {
     let name = TableName::default();
     let attribute = |name: &str| {
@@ -267,7 +267,7 @@ fn unusable(path: &Path, source: io::Error) -> EngineError {
 
 #[cfg(test)]
 mod tests {
-    /// Before it, a WAL that is reset by one of two connections may lose a commit.
+    /// Before 3.51.3, a WAL that is reset by one of two connections may lose a commit.
     #[test]
     fn the_databases_are_of_a_version_whose_wal_can_be_reset() {
         assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());

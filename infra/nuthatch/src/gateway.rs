@@ -30,7 +30,7 @@ pub enum GatewayError {
     /// A setting is missing.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The template that this binary was built with is not one.
+    /// The template that this binary was built with is not valid.
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
@@ -70,10 +70,10 @@ impl Gateway {
         })
     }
 
-    /// Does what AWS does on a schedule.
+    /// Writes the snapshot of the index, as AWS does on a schedule.
     ///
     /// # Errors
-    /// Table or bucket do not answer; the next time finds out.
+    /// The table or the bucket does not answer. The next run tries again.
     pub async fn compact(&self) -> Result<(), BoxError> {
         self.compact.handle(compact::Event {}).await?;
         Ok(())
@@ -123,8 +123,8 @@ impl Gateway {
         }
     }
 
-    /// The verb that `request` is for, with what it should know besides in its
-    /// extensions, and the work of its route.
+    /// The verb for `request`, and the work of its route. Adds the path's parameters, the
+    /// caller and the base URL to the request's extensions.
     async fn open(&self, request: &mut Request) -> Result<(AnyVerb, Work), Refusal> {
         let routes =
             self.verbs.iter().flat_map(|verb| verb.routes.iter().map(move |route| (verb, route)));
@@ -148,7 +148,7 @@ impl Gateway {
         }
     }
 
-    /// `reply`, which asks for credentials where it is a 401: as template.yaml has it.
+    /// `reply`; if it is a 401, with the challenge from template.yaml.
     fn challenge(&self, mut reply: Reply) -> Reply {
         let challenge = self.template.responses.get("UNAUTHORIZED").and_then(|response| {
             response.headers.iter().find(|(name, _)| name == WWW_AUTHENTICATE)
@@ -163,14 +163,13 @@ impl Gateway {
     }
 }
 
-/// Lets `verb` answer. A panic is one failed request, here as behind the Lambda runtime.
+/// Lets `verb` answer. A panic fails only this request, as it does in the Lambda runtime.
 async fn call(verb: AnyVerb, request: Request) -> Reply {
     let answered = tokio::spawn(async move { verb.handle(request).await }).await;
     answered.unwrap_or_else(|panic| Refusal::Broken(panic.into()).into())
 }
 
-/// A path as the log may have it: short, printable, and without a key that somebody put
-/// into it.
+/// A path as it may be logged: short, printable, and without any API key that it contains.
 pub(crate) fn shown(path: &str) -> String {
     const LONGEST: usize = 200;
     const KEY: &str = "nuthatch_";

@@ -21,10 +21,10 @@ pub enum KeyError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The stack cannot be found out about.
+    /// The table and bucket of the stack cannot be looked up.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// There is no feed to look into.
+    /// The data folder does not exist.
     #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
     NoFeed(PathBuf),
     /// The table does not answer.
@@ -36,7 +36,7 @@ pub enum KeyError {
     /// There is no such key.
     #[error("there is no key '{0}'; see 'nuthatch key list'")]
     NoSuchKey(KeyName),
-    /// The name is one that the log and the table have a meaning for.
+    /// The name is reserved, because it has a meaning in the log and in the table.
     #[error("'{0}' is not a name for a key, as it means something else in the log; choose another")]
     NameReserved(KeyName),
     /// There are no random bytes.
@@ -47,11 +47,10 @@ pub enum KeyError {
     Output(#[from] io::Error),
 }
 
-/// When a key expires: after so many days or hours, or as a day begins
-/// (UTC).
+/// When a key expires: after a number of days or hours, or at the start of a day (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// So long from now.
+    /// After this much time.
     In(Duration),
     /// At that time.
     At(OffsetDateTime),
@@ -72,12 +71,12 @@ impl FromStr for Age {
     }
 }
 
-/// The text is no time span.
+/// The text is not a time span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a time span; write it like 48h or 7d")]
 pub struct AgeError(String);
 
-/// The text is no expiry.
+/// The text is not an expiry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a time to expire; write it like 90d, 12h or 2030-12-31")]
 pub struct ExpiryError(String);
@@ -114,7 +113,7 @@ impl Expiry {
 /// Runs a key command.
 ///
 /// # Errors
-/// The reason why it was not done.
+/// The command failed.
 pub async fn run(action: KeyAction) -> Result<(), KeyError> {
     match action {
         KeyAction::Create { name, scopes, ids, expires, place } => {
@@ -138,7 +137,7 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Makes a key and stores what may be known of it.
+/// Creates a key, and stores its record, which holds only the key's hash.
 ///
 /// # Errors
 /// Its name is taken, or the table does not answer.
@@ -165,7 +164,7 @@ pub async fn create(
     if table.create_key(&record).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
 }
 
-/// The table of a feed that is there: a mistyped folder is not made.
+/// The table of an existing feed: if the folder is mistyped, it is not created.
 async fn existing_table(place: &Place) -> Result<Table, KeyError> {
     if place.table.is_none() && place.stack.is_none() && !place.data.exists() {
         return Err(KeyError::NoFeed(place.data.clone()));
@@ -173,7 +172,7 @@ async fn existing_table(place: &Place) -> Result<Table, KeyError> {
     table(place).await
 }
 
-/// The feed's table, where the options say it is.
+/// The feed's table, in the place that the options name.
 async fn table(place: &Place) -> Result<Table, KeyError> {
     if let Some(names) = OnAws::at(place).await? {
         let aws = aws(place.endpoint_url.as_deref()).await;

@@ -15,7 +15,7 @@ use protocol::{Body, Observed, Reply, Request};
 use crate::serve::Disk;
 use crate::socket::Service;
 
-/// The format that Prometheus is answered in.
+/// The content type of answers to Prometheus.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,7 +76,7 @@ impl Metrics {
         self.behind.inc_by(observed.is_behind.into());
     }
 
-    /// The same, with the room on `disk`.
+    /// The same metrics, with the free space on `disk`.
     pub(crate) fn of_disk(self, disk: Disk) -> Self {
         Self { disk, ..self }
     }

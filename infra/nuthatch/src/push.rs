@@ -19,16 +19,16 @@ use crate::command::{PushOptions, Target};
 use crate::sources::{PushSource, Sources, SourcesError};
 use report::{Outcome, Report};
 
-/// A push cannot begin, or not all of it was done.
+/// A push cannot begin, or some packages were not pushed.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// nuget.config does not say where to.
+    /// nuget.config does not say where to push.
     #[error(transparent)]
     Sources(#[from] SourcesError),
     /// The feed cannot be used.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A pattern is none.
+    /// A pattern is not valid.
     #[error("'{pattern}' is not a pattern of files: {reason}")]
     BadPattern {
         /// The pattern.
@@ -36,7 +36,7 @@ pub enum PushError {
         /// The fault.
         reason: String,
     },
-    /// Nothing is there to be pushed.
+    /// There is nothing to push.
     #[error("no file matches '{0}'; check the path, and quote patterns")]
     NoFile(String),
     /// There is no key.
@@ -44,7 +44,7 @@ pub enum PushError {
         "no API key for {0}; set NUGET_API_KEY, or give the source a ClearTextPassword in nuget.config"
     )]
     NoKey(String),
-    /// The key cannot be one.
+    /// The key is not valid.
     #[error("the API key holds characters that no key has; check NUGET_API_KEY")]
     BadKey,
     /// The refusals have been printed already.
@@ -165,8 +165,8 @@ impl Pusher {
         }
     }
 
-    /// One session for all that one push sends, so that what is sent again is known
-    /// to be the same.
+    /// The headers of one push. All its requests share a session, so that the feed recognizes a
+    /// repeated request.
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut key = self.key.clone();

@@ -1,6 +1,6 @@
 //! `nuthatch relay`: a feed on this machine's loopback that takes pushes of any
-//! size from stock clients, and passes them on straight to the bucket. All else
-//! goes to the feed behind it as it comes.
+//! size from stock clients, and passes them straight to the bucket. All other requests go to
+//! the feed behind it unchanged.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ pub enum RelayError {
         /// Why not.
         source: io::Error,
     },
-    /// Everybody could listen to keys.
+    /// Others on the network could read the keys.
     #[error(
         "{0} is not an address of this machine alone; a relay speaks without TLS, use 127.0.0.1"
     )]
@@ -89,13 +89,13 @@ pub async fn run(options: RelayOptions) -> Result<(), RelayError> {
         feed,
         base_url,
         spooling: Spooling::Folder(std::env::temp_dir()),
-        // The feed's own limit is less, and it says so.
+        // The feed's own limit is lower, and the feed enforces it.
         package_bytes: PackageBytes::MOST,
     };
     Ok(accept(listener, relay, listening, told_to_stop()).await?)
 }
 
-/// Prints the source for a script to read, and for people what to do with it.
+/// Prints the source for scripts, and instructions for people.
 fn announce(base_url: &BaseUrl, feed: &str) -> io::Result<()> {
     let source = format!("{}{}", base_url.0, paths::INDEX);
     writeln!(
@@ -132,7 +132,7 @@ impl Service for Relay {
 }
 
 impl Relay {
-    /// The feed's own service index, but for where to push.
+    /// The feed's own service index, except for the address to push to.
     fn index(&self) -> Value {
         let mut index = self.feed.index().clone();
         let resources = index.get_mut("resources").and_then(Value::as_array_mut);
@@ -153,7 +153,7 @@ impl Relay {
             .into_iter()
             .filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone())))
             .collect();
-        // A key that is not good is refused before the package is received.
+        // An invalid key is refused before the package is received.
         let probed = self.feed.probe(&headers).await.map_err(unreachable)?;
         if matches!(probed.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Ok(probed.into_reply());

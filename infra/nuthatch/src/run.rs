@@ -1,4 +1,4 @@
-//! The command line of this process, run.
+//! Runs the command line of this process.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 use crate::command::{Action, Command};
 use crate::{check, keys, push, relay, serve};
 
-/// Runs the command line of this process, and gives its exit code: 0 where all is done, 1
-/// where something failed. It ends with 2 where the command line cannot be read.
+/// Runs the command line of this process, and returns the exit code: 0 for success, 1 for
+/// failure. If the command line cannot be parsed, the process exits with 2.
 pub async fn run() -> ExitCode {
     let command = Command::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -29,7 +29,7 @@ pub async fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where nobody reads it, the exit code has to do.
+            // If nobody reads stderr, the exit code has to be enough.
             let _ = writeln!(io::stderr(), "nuthatch: {error}");
             ExitCode::FAILURE
         }

@@ -28,7 +28,7 @@ use crate::stack::{OnAws, StackError};
 pub use disk::Disk;
 pub use host::Host;
 
-/// How often what has expired is removed, and the snapshot of the index written.
+/// How often expired data is removed and the snapshot of the index is written.
 const UPKEEP: Duration = Duration::from_mins(10);
 
 /// The server cannot start or go on.
@@ -37,7 +37,7 @@ pub enum ServeError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The stack cannot be found out about.
+    /// The table and bucket of the stack cannot be looked up.
     #[error(transparent)]
     Stack(#[from] StackError),
     /// The first key cannot be made.
@@ -56,7 +56,7 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
-    /// Nobody can tell what clients call this server.
+    /// The address that clients use is not known.
     #[error(
         "clients cannot use the address {0}; name the one they use with --url, such as --url http://packages.example.org:5000"
     )]
@@ -87,7 +87,7 @@ pub async fn run(options: ServeOptions) -> Result<(), ServeError> {
         options.max_connections_per_address.get(),
         &options.trusted_proxies,
     );
-    // A page of a stranger's site can read what nobody needs a key for.
+    // If reading needs no key, any web page could read the feed through a visitor's browser.
     let hosts = match options.read_access {
         ReadAccess::Anonymous => Hosts::of(listener.local_addr()?.ip(), &base_url),
         ReadAccess::Keys => Hosts::default(),
@@ -161,7 +161,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     listener.map_err(|source| ServeError::Listen { address, source })
 }
 
-/// Tells whoever asks at `listener` how the feed does.
+/// Serves the metrics of the feed at `listener`.
 fn serve_metrics(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) {
     if let Some(listener) = listener {
         let metrics = gateway.metrics().clone().of_disk(disk.clone());
@@ -174,7 +174,7 @@ fn serve_metrics(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) 
     }
 }
 
-/// The settings that verbs read, out of the options.
+/// The settings that verbs read, taken from the options.
 fn environment(options: &ServeOptions, (table, bucket): (TableName, BucketName)) -> Environment {
     let read_access = options.read_access.to_string();
     let delete_behavior = options.delete_behavior.to_string();
@@ -205,8 +205,8 @@ async fn make_owner(table: &Table) -> Result<access::ApiKey, KeyError> {
     keys::create(table, KeyName::owner(), vec![Scope::Admin], vec![IdGlob::any()], None).await
 }
 
-/// The address that clients use: the one given, or the one listened on. Never
-/// what a request calls it.
+/// The address that clients use: the given one, or the listening address. It never comes
+/// from a request.
 fn base_url(given: Option<&BaseUrl>, listening: SocketAddr) -> Result<BaseUrl, ServeError> {
     match given {
         None if listening.ip().is_unspecified() => Err(ServeError::NoUrl(listening)),

@@ -35,34 +35,35 @@ pub struct Listening {
     pub timeouts: Timeouts,
     /// How many connections.
     pub connections: Connections,
-    /// Whatever of hosts.
+    /// The hosts that it answers to.
     pub hosts: Hosts,
 }
 
-/// How long a connection may be without a request, and a client take for the head of
-/// one.
+/// How long a connection may be idle, and how long a client may take to send the head of a
+/// request.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts(Duration);
 
 impl Timeouts {
-    /// With clients: half a minute.
+    /// For clients: half a minute.
     #[must_use]
     pub fn with_clients() -> Self {
         Self(Duration::from_secs(30))
     }
 
-    /// With a load balancer, which sends requests over connections that it has kept
-    /// for up to five minutes (infra/push-host.yaml): a little more.
+    /// For a load balancer: a little more than the five minutes for which it keeps idle
+    /// connections (infra/push-host.yaml).
     #[must_use]
     pub fn with_a_load_balancer() -> Self {
         Self(Duration::from_secs(310))
     }
 }
 
-/// Bytes of a connection's buffers: what keeps many large uploads at once small.
+/// The size of a connection's buffers in bytes. It is small, so that many large uploads at
+/// once take little memory.
 const BUFFER: usize = 64 * 1024;
-/// How long requests may take to finish once the server was told to stop:
-/// what a NuGet client waits for a push.
+/// How long requests may take to finish once the server is told to stop: as long as a NuGet
+/// client waits for a push.
 const DRAIN: Duration = Duration::from_mins(5);
 /// A service that answers requests. Clones share it.
 pub trait Service: Clone + Send + Sync + 'static {
@@ -89,7 +90,7 @@ pub async fn accept(
                 Ok((stream, peer)) => {
                     serve_connection((stream, peer), service.clone(), &listening, &graceful);
                 }
-                // Such as too many open files: those that are open will end.
+                // For example, too many files are open: some connections will end soon.
                 Err(error) => {
                     tracing::warn!("cannot accept a connection: {error}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -117,14 +118,14 @@ fn serve_connection(
     let peer = peer.ip().to_canonical();
     let Some(place) = listening.connections.take(peer) else {
         tracing::debug!("{peer} has too many connections");
-        // As much as goes out at once; who does not read it is not waited for.
+        // Sends as much as it can without waiting for a client that does not read.
         let _ = stream.try_write(
             b"HTTP/1.1 503 The feed has too many connections: try again in a moment\r\n\
             Retry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
         );
         return;
     };
-    // A reply's head and body are written apart.
+    // A reply's head and body are written separately.
     let _ = stream.set_nodelay(true);
     let (hosts, connections) = (listening.hosts.clone(), listening.connections.clone());
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
@@ -142,7 +143,7 @@ fn serve_connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // A client may say that it has sent all, and wait for its answer.
+        // A client may close its sending side, and then wait for the answer.
         .half_close(true)
         .header_read_timeout(listening.timeouts.0)
         .max_buf_size(BUFFER)
@@ -156,8 +157,8 @@ fn serve_connection(
     });
 }
 
-/// Where a request comes from: the peer, or the client that a proxy names, the last one in
-/// the header being the proxy's own word.
+/// The address that a request comes from: the peer, or the client that a proxy names. Only
+/// the last address in the header was written by the proxy itself.
 fn client(connections: &Connections, peer: IpAddr, headers: &http::HeaderMap) -> IpAddr {
     if !connections.is_proxy(peer) {
         return peer;

@@ -17,7 +17,7 @@ pub enum SourcesError {
         /// Why not.
         reason: String,
     },
-    /// No source is named, and there is not one alone.
+    /// No source is named, and nuget.config does not have exactly one.
     #[error(
         "which feed? name it with --source, as an address or as a name in nuget.config; there: {0}"
     )]
@@ -41,7 +41,7 @@ pub struct PushSource {
     pub key: Option<String>,
 }
 
-/// The settings of the nuget.config files that hold for a folder.
+/// The settings of the nuget.config files that apply to a folder.
 #[derive(Debug, Default)]
 pub struct Sources {
     addresses: BTreeMap<String, String>,
@@ -50,8 +50,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The sources for `folder`: of the user's own file, and of those in the folder
-    /// and above it, the nearest of which counts most.
+    /// The sources for `folder`: from the user's own file, and from the files in the folder and
+    /// above it. The nearest file takes precedence.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -61,7 +61,7 @@ impl Sources {
         folders.extend(home.map(|home| home.join(".nuget/NuGet")));
         let mut sources = Self::default();
         for folder in folders.iter().rev() {
-            // The spellings that NuGet looks for where case counts.
+            // The spellings that NuGet looks for on a case-sensitive file system.
             let names = ["nuget.config", "NuGet.config", "NuGet.Config"];
             let file = names.iter().map(|name| folder.join(name)).find(|file| file.is_file());
             if let Some(path) = file {
@@ -103,11 +103,11 @@ impl Sources {
         Ok(())
     }
 
-    /// The source called `name`, or at that address; without one the only source,
-    /// or the one that nuget.config names for pushing.
+    /// The source called `name`, or at that address. Without a name: the source that
+    /// nuget.config names for pushing, or else the only source.
     ///
     /// # Errors
-    /// There is no such source, or none to choose.
+    /// There is no such source, or no default.
     pub fn find(&self, name: Option<&str>) -> Result<PushSource, SourcesError> {
         let known = || self.addresses.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let only = self.addresses.keys().next().filter(|_| self.addresses.len() == 1);
@@ -126,7 +126,7 @@ impl Sources {
     }
 }
 
-/// Reads `<add key value>` and `<clear>`. Keys count without case.
+/// Reads `<add key value>` and `<clear>`. Keys are case-insensitive.
 fn read_entries(section: Node<'_, '_>, entries: &mut BTreeMap<String, String>) {
     for entry in section.children().filter(Node::is_element) {
         match (entry.tag_name().name(), entry.attribute("key"), entry.attribute("value")) {

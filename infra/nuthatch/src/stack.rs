@@ -13,14 +13,14 @@ use store::{BucketName, TableName};
 
 use crate::command::Place;
 
-/// The version of `CloudFormation`'s API, and how a query of it is sent.
+/// The version of `CloudFormation`'s API, and the content type of a query.
 const API_VERSION: &str = "2010-05-15";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The names of a stack's table and bucket cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
-    /// `CloudFormation` does not tell of it.
+    /// `CloudFormation` does not describe the stack.
     #[error(
         "cannot ask for the stack '{stack}': {reason}; check its name, the Region and the credentials"
     )]
@@ -40,21 +40,21 @@ pub enum StackError {
     },
 }
 
-/// The names of a feed on AWS, as far as the options tell them.
+/// The table and bucket of a feed on AWS, as far as the options name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OnAws {
     /// Its table.
     pub(crate) table: TableName,
-    /// Its bucket; a stack knows it, and beside a table it is an option of its own.
+    /// Its bucket. A stack names it; with a table, it is a separate option.
     pub(crate) bucket: Option<BucketName>,
 }
 
 impl OnAws {
-    /// The feed that `place` names; none where it is in a data folder. One call where it
-    /// names a stack.
+    /// The feed that `place` names, or `None` if it is in a data folder. Makes one call if
+    /// `place` names a stack.
     ///
     /// # Errors
-    /// `CloudFormation` does not answer, or it is no stack of a feed.
+    /// `CloudFormation` does not answer, or the stack is not a feed.
     pub(crate) async fn at(place: &Place) -> Result<Option<Self>, StackError> {
         let Some(name) = &place.stack else {
             return Ok(place.table.clone().map(|table| Self { table, bucket: None }));

@@ -7,7 +7,7 @@ pub(crate) fn of(functions: &[Function]) -> String {
     let errors = functions.iter().filter(|function| function.is_watched).map(errors);
     let writers: Vec<&str> = functions
         .iter()
-        // The authorizer is asked first.
+        // The authorizer belongs to these, because it is asked before a write.
         .filter(|function| function.writes() || !function.is_watched)
         .map(|function| function.name.as_str())
         .collect();
@@ -69,7 +69,7 @@ fn head(name: &str, description: &str) -> String {
     )
 }
 
-/// One number made by `expression` of a `metric` of each function.
+/// A `metric` of each function, combined into one number by `expression`.
 fn metrics(functions: &[&str], (expression, metric, statistic): (&str, &str, &str)) -> String {
     let each = functions.iter().map(|name| {
         format!(
@@ -86,7 +86,7 @@ fn metrics(functions: &[&str], (expression, metric, statistic): (&str, &str, &st
     )
 }
 
-/// When it rings, and whom it tells.
+/// When the alarm goes off, and where it is sent.
 fn tail(periods: u32, threshold: u32) -> String {
     format!(
         "      EvaluationPeriods: {periods}\n      Threshold: {threshold}\n      \

@@ -11,7 +11,7 @@ use protocol::{Access, Route};
 pub(crate) struct Function {
     /// Its name in the template: `Push`.
     pub(crate) name: String,
-    /// The package.
+    /// Its description in `function.yaml`.
     pub(crate) description: String,
     /// Whether an alarm rings for its errors.
     pub(crate) is_watched: bool,
@@ -33,7 +33,7 @@ pub(crate) enum FunctionError {
         /// Why not.
         source: io::Error,
     },
-    /// It has a section that means nothing.
+    /// It has an unknown section.
     #[error("{} has a section '{section}'; it may have Properties, Statements, Watched and Resources", .path.display())]
     UnknownSection {
         /// The file.
@@ -129,7 +129,7 @@ impl Function {
         !self.routes.is_empty()
     }
 
-    /// Function, role and log, and what it has besides.
+    /// The function, its role and its log, and any other resources of it.
     pub(crate) fn resources(&self) -> String {
         let Self { name, folder, properties, statements, resources, .. } = self;
         let alarms = if self.is_watched {

@@ -1,7 +1,7 @@
-//! Assembles template.yaml: `template` writes it, `template --check` fails where the one
-//! that stands is another.
+//! Assembles template.yaml: `template` writes it, and `template --check` fails if the existing
+//! file differs.
 //!
-//! | out of | comes |
+//! | source | parts of the template |
 //! |---|---|
 //! | `functions/<name>/function.yaml` | the function's properties and what its role may do |
 //! | the routes that a verb declares | its events, and the gateway's throttling of pushes |
@@ -58,7 +58,7 @@ fn report(line: &str) {
     eprintln!("{line}");
 }
 
-/// Writes the template, or checks it; gives whether it stands as it should.
+/// Writes the template, or checks it; returns whether the file is up to date.
 fn run() -> Result<bool, TemplateError> {
     // The checkout that this is run in, and not the one that it was built in: two may share
     // a build folder.

@@ -73,7 +73,7 @@ fn check() -> bool {
         )
 }
 
-/// Whether the verbs, which are not built for tests of their own, have none.
+/// Whether the verbs have no tests of their own, which would never be built.
 fn no_test_is_left_out() -> bool {
     let verbs = ["grep", "--line-number", "cfg(test)", "--", "functions", ":!functions/shared"];
     let found = run("git", &verbs);
@@ -109,7 +109,7 @@ fn bench(arguments: &[&str]) -> bool {
         return false;
     };
     let bench = ["bench", "--package", "nuthatch-tests", "--bench", name];
-    // The build for Lambda is measured, not the program that measures it.
+    // The Lambda build is measured, so the profile of the bench itself does not matter.
     let profile: &[&str] = if *name == "deployed" { &["--profile", "dev"] } else { &[] };
     let lambda = target().join("lambda");
     let lambda = lambda.to_string_lossy();

@@ -9,11 +9,11 @@ use std::{fs, io};
 
 use crate::{root, target};
 
-/// The extent of the proofs here: enough, and not all.
+/// How much the proofs try here: enough to catch a patch, but not everything.
 const FEW: [(&str, &str); 3] =
     [("NUTHATCH_ORDERS", "150"), ("NUTHATCH_HISTORIES", "20"), ("INSTA_UPDATE", "no")];
 
-/// Whether the patches of these names, or all, are caught. Says it of each.
+/// Whether the tests catch the named patches, or all patches. Prints the result of each.
 pub(crate) fn all_are_caught(names: &[&str]) -> bool {
     let copy = Copy { folder: target().join("patched/checkout") };
     let all = match patches(names) {
@@ -78,7 +78,7 @@ impl Copy {
         Ok(())
     }
 
-    /// The last commit as it stands, whatever was done to the copy.
+    /// Resets the copy to the last commit, whatever was changed in it.
     fn refresh(&self) -> Result<(), String> {
         let origin = fs::canonicalize(root()).map_err(|error| error.to_string())?;
         let origin = origin.to_string_lossy();
@@ -104,7 +104,7 @@ impl Copy {
     fn cargo(&self, arguments: &[&str]) -> Result<Output, String> {
         let mut command = Command::new("cargo");
         command.current_dir(&self.folder).arg("test").args(arguments).envs(FEW);
-        // Cargo takes crates of two checkouts for the same ones.
+        // Cargo cannot tell the crates of two checkouts apart.
         command.env("CARGO_TARGET_DIR", target().join("patched/target"));
         command.output().map_err(|error| error.to_string())
     }

@@ -38,8 +38,8 @@ fuzz_target!(|package: &[u8]| {
     };
     let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20_000);
     let at_once = judge(&|| inspect(package, &limits, now));
-    // Every word of it, where it is taken; what is refused may be told in
-    // another order.
+    // An accepted package gives exactly the same result. A refusal may name another fault
+    // first.
     if let Ok(seen) = at_once {
         let slowly = judge(&|| inspect(Slow(package), &limits, now));
         assert_eq!(slowly.ok(), Some(seen));

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use nupkg::PackageId;
 use protocol::Caller;
 
-/// Whether `id` matches `glob`, in the plainest way that there is.
+/// Whether `id` matches `glob`, by the simplest algorithm.
 fn matches(glob: &[u8], id: &[u8]) -> bool {
     match (glob.split_first(), id.split_first()) {
         (None, None) => true,
@@ -22,11 +22,11 @@ fn matches(glob: &[u8], id: &[u8]) -> bool {
     }
 }
 
-// A pattern, an id, and what may be a key or a name.
+// A pattern, an id, and a text that may be a key or a name.
 fuzz_target!(|input: (&str, &str, &str)| {
     let (pattern, id, text) = input;
     if let (Ok(glob), Ok(id)) = (pattern.parse::<IdGlob>(), PackageId::parse(id)) {
-        // The plain way takes for ever where stars are many.
+        // The simple algorithm takes too long if there are many stars.
         if pattern.matches('*').count() <= 4 {
             assert_eq!(glob.matches(&id), matches(pattern.as_bytes(), id.as_str().as_bytes()));
         }

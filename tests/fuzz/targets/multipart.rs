@@ -1,4 +1,4 @@
-//! The first part of a body is the same however the network cuts it.
+//! The first part of a body is the same, no matter how the network splits the body.
 
 #![no_main]
 

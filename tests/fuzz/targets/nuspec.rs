@@ -1,4 +1,4 @@
-//! A nuspec is refused, or what is read of it keeps every limit.
+//! A nuspec is refused, or the parsed result respects every limit.
 
 #![no_main]
 
@@ -43,7 +43,7 @@ fuzz_target!(|nuspec: &[u8]| {
             assert!(nuspec.title.iter().all(|title| units(title) <= limits.title));
             assert!(nuspec.dependency_groups.len() <= limits.dependency_groups);
         }
-        // The archive itself is in order, but for files that the nuspec names.
+        // The archive itself is valid, except that files named by the nuspec may be missing.
         Err(PackageError::Archive(error)) => {
             assert!(matches!(error, nupkg::ArchiveError::MissingFile { .. }), "{error:?}");
         }

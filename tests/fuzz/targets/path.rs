@@ -1,4 +1,4 @@
-//! Paths: what the gateway cuts out of them, and the package that they name.
+//! Paths: the parameters that the gateway takes from them, and the package that they name.
 
 #![no_main]
 

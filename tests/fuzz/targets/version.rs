@@ -1,4 +1,4 @@
-//! A version stays the same one, printed and read again; ids likewise.
+//! A version stays the same when it is printed and parsed again, and so does an id.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ fuzz_target!(|text: &str| {
         assert_eq!(again.key(), one.key());
     }
     assert!(!one.key().bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'/'));
-    // One order, the same from both sides, that agrees with equality.
+    // The order is the same from both sides, and agrees with equality.
     assert_eq!(one.cmp(&other), other.cmp(&one).reverse());
     assert_eq!(one == other, one.cmp(&other) == Ordering::Equal);
     assert_eq!(one == other, one.key() == other.key());

@@ -17,8 +17,8 @@ pub struct CorpusPackage {
     pub verdict: String,
 }
 
-/// Packages that the manifest calls valid and a rule refuses, as nuget.org
-/// does, with a part of what the refusal says.
+/// Packages that the manifest calls valid but a rule refuses, as nuget.org does; each with a
+/// part of the refusal's message.
 const REFUSED_BY_RULE: &[(&str, &str)] = &[
     ("26dfcabc-RepositoryServiceableDevDependency.nupkg", "are the same file"),
     ("32eab753-LongDependenciesList.1.2.3.nupkg", "two dependency groups"),

@@ -6,7 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-/// 2020-01-01 00:00, as a zip has it.
+/// 2020-01-01 00:00, in the format of zip.
 const NEW_YEAR_2020: (u16, u16) = (0x5021, 0);
 
 /// A zip archive under construction. What it declares may be a lie.
@@ -30,7 +30,7 @@ pub struct Entry {
     pub method: u16,
     /// Its bytes in the archive.
     pub packed: Vec<u8>,
-    /// The size that it declares to have in the archive, in the directory.
+    /// Its size in the archive, as the directory declares it.
     pub declared_packed: u32,
     /// The size that it declares to inflate to.
     pub declared_inflated: u32,
@@ -44,13 +44,13 @@ pub struct Entry {
     pub date: (u16, u16),
     /// Unix mode and type.
     pub mode: u16,
-    /// Whether sizes stand behind its bytes and not before them.
+    /// Whether the sizes come after its bytes instead of before them.
     pub streamed: bool,
     /// Its extra fields in the directory.
     pub extra: Vec<u8>,
     /// Its extra fields in the local header.
     pub local_extra: Vec<u8>,
-    /// The place of its local header, where it is not its own.
+    /// The offset of its local header, if the directory points to another place.
     pub offset: Option<u32>,
 }
 
@@ -166,7 +166,7 @@ impl PackageBuilder {
         self
     }
 
-    /// Declares another number of entries than there are.
+    /// Declares this number of entries instead of the real one.
     #[must_use]
     pub fn declare_entries(mut self, entries: u16) -> Self {
         self.declared_entries = Some(entries);

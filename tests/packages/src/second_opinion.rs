@@ -1,5 +1,5 @@
-//! The entries of a package as two libraries read them: rawzip, whose records `nupkg`
-//! judges by, and zip, which reads an archive as a program does.
+//! The entries of a package as two libraries read them: rawzip, which `nupkg` itself uses,
+//! and zip, which reads an archive as ordinary programs do.
 
 use std::io::{Cursor, Read};
 
@@ -13,7 +13,7 @@ use zip::result::ZipResult;
 /// The most bytes that are inflated of a package.
 const MOST: u64 = 64 << 20;
 
-/// An entry: the name that the directory has, and what it inflates to, unless that is broken.
+/// An entry: its name in the directory, and its inflated content, unless that is broken.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     name: Vec<u8>,
@@ -63,7 +63,7 @@ fn read_by_zip(package: &[u8]) -> ZipResult<Vec<Seen>> {
         .collect()
 }
 
-/// The content of an entry, whose size and checksum are what the directory has.
+/// The content of an entry, if it matches the checksum in the directory.
 fn inflate(archive: &ZipSliceArchive<&[u8]>, record: &ZipFileHeaderRecord<'_>) -> Option<Vec<u8>> {
     let entry = archive.get_entry(record.wayfinder()).expect("an entry");
     let size = record.uncompressed_size_hint();

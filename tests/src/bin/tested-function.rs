@@ -1,5 +1,5 @@
-//! Any function, by the name that it is given: cargo builds it for the tests. Each starts as
-//! its own binary does.
+//! A binary for the tests that runs the function named in its first argument. The function
+//! starts as in its own binary.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {

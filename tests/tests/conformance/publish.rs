@@ -51,7 +51,7 @@ pub(crate) async fn who_has_no_key_is_challenged_and_who_has_a_wrong_one_is_not(
     assert_eq!(answer.header("x-nuget-warning"), "");
     let answer = push(host, "nuthatch_wrong", &bytes).await;
     assert_eq!(answer.header("www-authenticate"), "");
-    // The gateway on AWS has the same words for whatever is the matter with a key.
+    // The gateway on AWS has the same message for every problem with a key.
     let words = if host.redirects() { "the API key is unknown" } else { "the feed does not know" };
     assert!(answer.header("x-nuget-warning").starts_with(words), "{}", answer.refusal());
     assert_eq!(answer.status, StatusCode::FORBIDDEN);

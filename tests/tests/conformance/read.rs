@@ -60,7 +60,7 @@ pub(crate) async fn reading_needs_a_key(host: &Host) {
         assert!(answer.header("www-authenticate").starts_with("Basic"), "{path}");
         assert_eq!(answer.header("x-nuget-warning"), "", "{path}");
         let answer = host.send((Method::GET, path), "nuthatch_wrong", &[], "").await;
-        // Only a denial carries words on AWS, where no status line can have any.
+        // On AWS, only a denial carries a message, because a status line cannot have one.
         if host.redirects() {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
             assert!(answer.header("x-nuget-warning").contains("unknown"), "{path}");
@@ -77,7 +77,7 @@ pub(crate) async fn what_a_client_has_is_not_sent_again_and_heads_have_no_body(h
     for path in ["/v3/index.json", "/v3/package/acme/1.0.0/acme.nuspec"] {
         let get = host.get(path).await.expect(StatusCode::OK);
         let tag = get.header("etag");
-        // A relay writes an index of its own, which nobody keeps.
+        // A relay writes its own index, which is not cached.
         if !tag.is_empty() {
             let known = [("if-none-match", tag)];
             let again = host.send((Method::GET, path), &host.owner, &known, "").await;

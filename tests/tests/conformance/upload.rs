@@ -75,8 +75,8 @@ pub(crate) async fn an_upload_is_visible_once_it_is_committed(host: &Host) {
     }
     assert_eq!(versions(host, "acme.core").await, ["1.0.0-rc.1"]);
     assert_eq!(host.nupkg("acme.core", "1.0.0-rc.1").await, bytes);
-    // The address is good for a while yet. Nobody sees what it stores now, and the bucket
-    // forgets it.
+    // The address still works for a while. Nobody sees an object that it stores now, and the
+    // bucket removes it later.
     invitation.put(host, &bytes).await;
     assert_eq!(host.nupkg("acme.core", "1.0.0-rc.1").await, bytes);
 }
@@ -89,7 +89,7 @@ pub(crate) async fn an_upload_of_a_taken_number_is_refused_before_a_byte_is_sent
     let refusal = "409 the package 'Acme' 1.0.0 exists already; push a new version, or use \
                    --skip-duplicate";
     assert_eq!(declare(host, &host.owner, &declared).await.refusal(), refusal);
-    // One that was begun before is refused at its end, and leaves nothing.
+    // An upload that was begun earlier is refused at its commit, and leaves nothing.
     assert_eq!(late.put(host, &bytes).await, StatusCode::OK);
     assert_eq!(commit(host, &host.owner, &late.upload, &declared).await.refusal(), refusal);
     if let Some(objects) = host.objects().await {
@@ -133,7 +133,7 @@ pub(crate) async fn an_address_stores_at_no_other_key(host: &Host) {
         assert_ne!(url, invitation.url);
         let astray = Invitation { url, ..invitation.with("", "") };
         let status = astray.put(host, &bytes).await;
-        // Beside its packages a server has no bucket at all.
+        // On a server, there is no bucket at any address outside the uploads.
         let refused = [StatusCode::FORBIDDEN, StatusCode::NOT_FOUND].contains(&status);
         assert!(refused, "{from} {to}: {status}");
     }

@@ -23,7 +23,7 @@ fn package(id: &str, content: &str) -> Vec<u8> {
 pub(crate) async fn log_of(stage: &Stage, id: &str) -> Vec<String> {
     let now = OffsetDateTime::now_utc();
     let month = format!("CHANGES#{:04}-{:02}", now.year(), u8::from(now.month()));
-    // The tests' own: what was written in the last quarter of an hour.
+    // Only the changes of the last quarter of an hour, which are the tests' own.
     let since = u64::try_from(now.unix_timestamp() - 900).unwrap() * 1000;
     let since = ulid::Ulid::from_parts(since, 0).to_string();
     let query = stage.aws.dynamodb.query().table_name(stage.table_name());
@@ -151,7 +151,7 @@ async fn put(stage: &Stage, key: &ObjectKey, bytes: &[u8]) {
 pub(crate) async fn an_object_is_written_once(stage: &Stage) {
     let key = object(&unique("contract"));
     put(stage, &key, b"first").await;
-    // Whoever finds one there takes it for what an earlier attempt of its own wrote.
+    // A writer that finds an object there assumes that its own earlier attempt wrote it.
     put(stage, &key, b"second").await;
     let read = stage.objects().get(&key, None).await.unwrap();
     assert_eq!(read.collect().await.unwrap().to_bytes(), "first");

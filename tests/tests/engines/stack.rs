@@ -1,10 +1,10 @@
-//! A stack of `CloudFormation`'s, as far as the command asks for one.
+//! A stack of `CloudFormation`, as the command looks it up.
 
 use nuthatch_tests::nuthatch;
 use serde_json::json;
 use ulid::Ulid;
 
-/// Makes a stack with a table and a bucket, which it tells of as template.yaml does.
+/// Makes a stack with a table and a bucket, and the same outputs for them as template.yaml.
 async fn make(url: &str, name: &str) {
     let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
     let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });

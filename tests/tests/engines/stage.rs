@@ -28,8 +28,8 @@ pub(crate) struct Stage {
     _alone: Option<MutexGuard<'static, ()>>,
 }
 
-/// Held by a test on moto: a transaction that it refuses brings the whole table back to
-/// what it was as the transaction began, whatever others have written since.
+/// Held by a test on moto. When moto refuses a transaction, it resets the whole table to its
+/// state at the start of the transaction, and so undoes the writes of others.
 static ALONE_ON_MOTO: Mutex<()> = Mutex::const_new(());
 
 impl Stage {
@@ -91,8 +91,8 @@ impl Stage {
         drop(self.aws.s3.create_bucket().bucket(self.bucket.as_str()).send().await);
     }
 
-    /// Whether this engine is known not to do as AWS does, for that reason; then nothing
-    /// is asserted of it.
+    /// Whether this engine is known to differ from AWS, for the given reason. If so, nothing is
+    /// asserted about it.
     pub(crate) fn is_known_to_differ(&self, moto: &str) -> bool {
         if self.is_moto {
             println!("NOT ASSERTED of moto: it {moto}");
@@ -112,7 +112,7 @@ impl Stage {
         Objects::new(self.aws.s3.clone(), self.bucket.clone())
     }
 
-    /// A fresh instance of all functions, whose DELETE does this.
+    /// A fresh instance of all functions, with this effect of DELETE.
     pub(crate) fn functions(&self, delete_behavior: &str) -> LambdaGateway {
         let settings = HashMap::from([
             ("NUTHATCH_TABLE", self.table.as_str().to_owned()),

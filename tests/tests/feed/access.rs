@@ -27,7 +27,7 @@ async fn without_a_key_every_door_asks_for_one() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
         let challenge = answer.header("www-authenticate");
         assert_eq!(challenge, "Basic realm=\"nuthatch\", charset=\"UTF-8\"");
-        // Clients print the header also where the next try, with a key, succeeds.
+        // Clients print the header even if the next try, with a key, succeeds.
         assert_eq!(answer.header("x-nuget-warning"), "");
         assert!(answer.refusal().contains(remedy), "{}", answer.refusal());
         assert_eq!(answer.header("content-type"), "application/problem+json");
@@ -106,7 +106,7 @@ async fn a_key_is_good_for_its_ids_alone() {
             use a key whose ids cover it";
         assert_eq!(answer.refusal(), expected);
     }
-    // Whether the package exists is nothing that the key may learn.
+    // The key must not reveal whether the package exists.
     assert_eq!(client.versions("other").await, [""; 0]);
     assert_eq!(client.nupkg("other", "1.0.0").await.status, StatusCode::NOT_FOUND);
     assert_eq!(client.versions("acme.core").await, ["1.0.0"]);
@@ -292,7 +292,7 @@ async fn a_key_that_was_revoked_while_a_package_arrived_pushes_nothing() {
     let body = protocol::Body::stream(crate::large::Arriving(receiver));
     let pushing =
         tokio::spawn(async move { pusher.send(http::Request::put("/api/v2/package"), body).await });
-    // The channel has room for one: both are in it once one has arrived.
+    // The channel has room for one piece: once both are sent, the first has arrived.
     for piece in bytes[..10].chunks(5) {
         sender.send(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
     }

@@ -53,7 +53,7 @@ async fn what_a_client_has_already_is_not_sent_again() {
     for path in READS.iter().filter(|path| !path.ends_with("nuspec") && **path != "/v3/index.json")
     {
         let tag = owner.get(path).await.header("etag").to_owned();
-        // A nupkg is the same bytes for ever; documents may be written anew.
+        // The bytes of a nupkg never change; documents may be written again.
         let start = if path.ends_with("nupkg") { "\"" } else { "W/\"" };
         assert!(tag.starts_with(start), "{path}: {tag}");
         for known in [tag.as_str(), "*", &format!("\"x\", {tag}"), tag.trim_start_matches("W/")] {
@@ -80,8 +80,8 @@ async fn a_tag_changes_with_what_it_stands_for() {
     for (path, tag) in paths.iter().zip(&tags) {
         let answer = owner.get_with(path, ("if-none-match", tag)).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
-        // Not all of a change may be there within its first minute. The tag of a search is
-        // of what it says.
+        // A change may not be fully visible within its first minute, so there is no tag. The
+        // tag of a search depends only on its content.
         assert_eq!(answer.header("etag").is_empty(), *path != "/v3/search", "{path}");
     }
     feed.settle().await;

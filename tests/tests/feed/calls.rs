@@ -151,7 +151,7 @@ async fn search_makes_one_call_and_two_after_a_change() {
     assert_eq!(feed.calls.take(), ["Query", "BatchGetItem"]);
     owner.search("q=acme").await;
     assert_eq!(feed.calls.take(), ["Query"]);
-    // Also where another version shows itself instead of the one that went.
+    // Also if another version is shown in place of the removed one.
     owner.delete("Acme/2.0.49").await;
     feed.calls.forget();
     owner.search("q=acme").await;

@@ -1,5 +1,5 @@
-//! Readme, icon and license: out of the package, into a browser, and nothing
-//! runs.
+//! Readme, icon and license: taken from the package, and shown in a browser without running
+//! anything.
 
 use access::Scope;
 use feed::DeleteBehavior;
@@ -65,7 +65,7 @@ async fn what_a_package_does_not_have_is_no_warning() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     owner.push(&PackageBuilder::new("Acme", "1.0.0").build()).await;
-    // Visual Studio asks every version for a readme.
+    // Visual Studio asks for the readme of every version.
     let readme = owner.get("/v3/package/acme/1.0.0/readme").await.expect(StatusCode::NOT_FOUND);
     assert_eq!(readme.header("x-nuget-warning"), "");
     assert_eq!(feed.objects().await.len(), 1);

@@ -5,8 +5,8 @@ use nuthatch_tests::{TestFeed, framed};
 
 use crate::package;
 
-/// Every client's framing of a package: its name, content type and body, and
-/// how many of its last bytes it can do without.
+/// Every client's framing of a package: its name, content type and body, and how many of its
+/// last bytes may be missing.
 fn framings(package: &[u8]) -> Vec<(&'static str, &'static str, Vec<u8>, usize)> {
     let around = |head: &[u8], tail: &[u8]| [head, package, tail].concat();
     let (quoted, current) = framed(package);

@@ -1,5 +1,5 @@
-//! Read your writes: what a 2xx reported is there for the next request, on any
-//! instance.
+//! Read your writes: a change that was answered with 2xx is visible to the next request, on
+//! any instance.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ async fn every_view_of_another_instance_has_a_push_at_once() {
         assert_eq!(found["data"][0]["version"], version, "{round}");
         let completed = other.complete(&format!("id={id}")).await;
         assert_eq!(completed.last(), Some(&version), "{round}");
-        // The memory is put to the test, too.
+        // Answers from memory are tested, too.
         if round % 20 == 0 {
             feed.settle().await;
             other.versions(&id.to_lowercase()).await;
@@ -102,7 +102,7 @@ async fn a_change_that_is_seen_before_its_rows_is_looked_at_again() {
         let feed = TestFeed::start().await;
         let owner = feed.owner().await;
         owner.push(&package("Acme", "1.0.0", "x")).await;
-        // As a reader may meet a transaction: its rows come up one by one.
+        // A reader may see a transaction in progress, whose rows appear one by one.
         let row = item(&feed, sk).await;
         remove(&feed, &row).await;
         assert_eq!(owner.found("").await, [""; 0], "{sk}");

@@ -50,8 +50,8 @@ async fn the_authorizer_answers_in_policies() {
     insta::assert_json_snapshot!(allowed);
     let denied = authorize(&feed, "DELETE", key.clone()).await.unwrap();
     assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
-    // This very word makes API Gateway answer 401.
-    // A key was sent, and the words for it travel with a denial alone.
+    // A key was sent, and only a denial can carry a message about it. Without a key, exactly
+    // the error "Unauthorized" makes API Gateway answer 401.
     let denied = authorize(&feed, "GET", key).await.unwrap();
     assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
     assert_eq!(authorize(&feed, "GET", json!(null)).await, Err("Unauthorized".to_owned()));
@@ -171,7 +171,7 @@ async fn pages_lead_to_the_stage_and_a_stranger_to_the_sign_in() {
     let (resource, path) = ("/packages/{id}/{version}", "/packages/acme/1.0.0");
     let parameters = json!({ "id": "acme", "version": "1.0.0" });
     let mut event = event("GET", resource, path, &parameters, &json!(null));
-    // A domain of one's own shows no stage, whatever the stage is called.
+    // A custom domain shows no stage, whatever the stage is called.
     for (context_path, root) in [(path, ""), ("/feed/packages/acme/1.0.0", "/feed")] {
         event["requestContext"]["path"] = json!(context_path);
         let stranger = answer(web.handle(request(&event)).await).await;

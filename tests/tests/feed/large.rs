@@ -1,4 +1,4 @@
-//! Packages that no function could carry: what is read of them, and how they are
+//! Packages that are too large for a function: how much of them is read, and how they are
 //! stored.
 
 use std::fs::File;
@@ -27,14 +27,14 @@ async fn post(client: &Client, path: &str, document: &Value) -> Answer {
     client.send(request, document.to_string()).await
 }
 
-/// A body that the bucket is sent.
+/// A body to send to the bucket.
 fn body(file: &Arc<File>) -> s3s::Body {
     let size = file.metadata().unwrap().len();
     s3s::Body::http_body(FileBody::new(Arc::clone(file), 0..size))
 }
 
-/// Uploads the file; gives what it was declared as and its name, or what the feed
-/// says.
+/// Uploads the file; returns its declaration, its name and the invitation, or the feed's
+/// refusal.
 async fn put(
     feed: &TestFeed,
     client: &Client,
@@ -74,7 +74,7 @@ async fn commit(client: &Client, declaration: &Value, upload: &str) -> Answer {
     post(client, &format!("{UPLOAD}/{upload}/commit"), declaration).await
 }
 
-/// Uploads the file and commits it; gives what the feed says.
+/// Uploads the file and commits it; returns the feed's answer.
 async fn upload(feed: &TestFeed, client: &Client, file: &Path, declared: (&str, &str)) -> Answer {
     let (declaration, upload, _) = match put(feed, client, file, declared).await {
         Ok(uploaded) => uploaded,
@@ -96,13 +96,13 @@ async fn what_was_deleted_does_not_come_back_as_the_object_that_it_had() {
     let (declaration, upload, invitation) = first;
     commit(&owner, &declaration, &upload).await.expect(StatusCode::CREATED);
     owner.delete("Acme/1.0.0").await.expect(StatusCode::NO_CONTENT);
-    // The address still works; a DELETE that is late would remove what it stores.
+    // The address still works, but a late DELETE would remove the object that it stores.
     let file = Arc::new(File::open(&path).unwrap());
     assert_eq!(put_to(&feed, &invitation, &file).await, StatusCode::OK);
     let refused = commit(&owner, &declaration, &upload).await;
     assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.refusal());
     assert!(owner.versions("acme").await.is_empty());
-    // Another upload of the same bytes is what brings it back.
+    // Only a new upload of the same bytes restores it.
     let (declaration, upload, _) = put(&feed, &owner, &path, ("Acme", "1.0.0")).await.unwrap();
     commit(&owner, &declaration, &upload).await.expect(StatusCode::CREATED);
     assert_eq!(owner.nupkg("acme", "1.0.0").await.body, package("Acme", "1.0.0", "x"));
@@ -175,7 +175,7 @@ async fn every_real_package_is_judged_alike_whether_pushed_or_uploaded() {
         let declared = (id, package.version.as_str());
         let push = left.push(&package.bytes()).await;
         let upload = upload(&uploading, &right, &package.path, declared).await;
-        // Only an id and a version can be declared.
+        // A package without a valid id and version cannot be declared.
         if !upload.header("x-nuget-warning").starts_with("the declaration") {
             assert_eq!(upload.refusal(), push.refusal(), "{}", package.name());
         }
@@ -186,7 +186,7 @@ async fn every_real_package_is_judged_alike_whether_pushed_or_uploaded() {
     assert_eq!(uploading.objects().await.len(), pushing.objects().await.len());
 }
 
-/// A feed that stores what is larger than 6 MB in parts of 5 MiB.
+/// A feed that stores packages of more than 6 MB in parts of 5 MiB.
 async fn feed_in_parts() -> TestFeed {
     let parts = Parts { above: 6_000_000, of: 5 * 1024 * 1024 };
     TestFeed::with(FeedOptions { parts, ..FeedOptions::default() }).await
@@ -236,7 +236,7 @@ async fn a_large_push_is_stored_in_parts() {
 async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     let feed = TestFeed::with(FeedOptions { pushes: 1, ..FeedOptions::default() }).await;
     let owner = feed.owner().await;
-    // A push that waits longer than half a minute by this clock is told so.
+    // A push that waits longer than half a minute by the paused clock is refused.
     tokio::time::pause();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(1);
     let arriving = Arriving(receiver);
@@ -246,7 +246,7 @@ async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     });
     let bytes = package("Acme", "1.0.0", "x");
     let (first, rest) = bytes.split_at(100);
-    // The channel has room for one: both are in it once one has arrived.
+    // The channel has room for one piece: once both are sent, the first has arrived.
     for piece in first.chunks(50) {
         sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
     }
@@ -267,7 +267,7 @@ async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     assert_eq!(waiting.await.unwrap().status, StatusCode::CREATED);
 }
 
-/// A body that comes as it is sent.
+/// A body that arrives piece by piece through a channel.
 pub(crate) struct Arriving(pub(crate) tokio::sync::mpsc::Receiver<Bytes>);
 
 impl http_body::Body for Arriving {

@@ -30,7 +30,7 @@ fn package(id: &str, version: &str, content: &str) -> Vec<u8> {
     PackageBuilder::new(id, version).file("content.txt", content.as_bytes()).build()
 }
 
-/// A package whose nuspec has these elements besides.
+/// A package whose nuspec also has these elements.
 fn described(id: &str, version: &str, more: &str) -> Vec<u8> {
     PackageBuilder::default().nuspec(&nuspec(id, version, more)).build()
 }

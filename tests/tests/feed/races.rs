@@ -28,7 +28,7 @@ async fn of_64_racing_pushes_of_one_version_exactly_one_wins() {
         assert_eq!((won.len(), lost), (1, CLIENTS - 1), "round {round}");
         assert_eq!(owner.nupkg(&id.to_lowercase(), "1.0.0").await.body, won[0].1, "round {round}");
     }
-    // Those that lost took their objects with them.
+    // The pushes that lost removed their own objects.
     assert_eq!(feed.objects().await.len(), ROUNDS);
     assert_eq!(feed.changes().await.len(), ROUNDS);
 }
@@ -150,6 +150,6 @@ async fn a_push_that_meets_other_transactions_for_ever_is_told_to_come_back() {
     let refused = owner.at(&feed.meeting(&faults)).push(&package("Acme", "1.0.0", "x")).await;
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.header("retry-after"), "2");
-    // Ever later, and so not often.
+    // The pauses between tries grow, so there are not many tries.
     assert!((20..100).contains(&faults.calls()), "{}", faults.calls());
 }

@@ -32,7 +32,7 @@ async fn a_package_that_is_not_there_is_no_warning() {
     let owner = feed.owner().await;
     let answer = owner.get("/v3/package/newtonsoft.json/index.json").await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
-    // A restore asks every feed for every id, and would show it each time.
+    // A restore asks every feed for every id, and would show the warning each time.
     assert_eq!(answer.header("x-nuget-warning"), "");
     assert_eq!(answer.json()["detail"], "the feed has no package 'newtonsoft.json'; check the id");
 }
@@ -168,7 +168,7 @@ async fn what_is_not_there_is_not_redirected_to() {
     assert_eq!(owner.nupkg("acme", "1.0.0").await.status, StatusCode::NOT_FOUND);
 }
 
-/// Sends a request to the bucket, as who follows a redirect does.
+/// Sends a request to the bucket, as a client that follows a redirect does.
 async fn follow(
     feed: &TestFeed,
     method: Method,

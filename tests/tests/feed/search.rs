@@ -178,7 +178,7 @@ async fn a_key_finds_and_counts_its_own_ids_alone() {
     ])
     .await;
     let limited = feed.client("limited", &[Scope::Read], &["Acme.*", "mine"]).await;
-    // Its authors are Acme, too.
+    // Mine is found, too, because its author is Acme.
     assert_eq!(limited.search("q=acme").await["totalHits"], 3);
     assert_eq!(limited.found("q=id:acme").await, ["Acme.Core", "Acme.Web"]);
     assert_eq!(limited.found("").await, ["Acme.Core", "Acme.Web", "Mine"]);
@@ -283,7 +283,7 @@ async fn a_page_that_would_be_too_large_has_fewer_results_and_names_the_next() {
         let more = format!("<summary>{text}</summary><tags>{text}</tags><title>Large</title>");
         owner.push(&crate::described(&format!("Acme{number}"), "1.0.0", &more)).await;
     }
-    // So many changes may take longer than a search waits; then it says so.
+    // Reading so many changes may take longer than a search waits; then the answer says so.
     while owner.get("/v3/search?take=0").await.header("x-nuthatch-index") == "behind" {}
     let (mut path, mut ids) = ("/v3/search?q=acme&take=1000".to_owned(), Vec::new());
     let mut pages = 0;

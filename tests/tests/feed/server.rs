@@ -158,7 +158,7 @@ async fn a_client_that_falls_silent_is_not_waited_for() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // All that it sends is there before the server looks: the clock jumps.
+    // Everything is sent before the server starts to read, because the paused clock jumps.
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     write!(
         stream,
@@ -213,7 +213,7 @@ async fn keys_are_made_before_the_first_start_and_while_the_server_runs() {
     let create = ["key", "create", "early", "--scope", "push"];
     let early = printed(data.path(), &create);
     let server = Server::start(data.path(), &[]);
-    // There is a key already, so nobody is owed one.
+    // There is a key already, so the server does not create one.
     assert_eq!(server.owner, None);
     let bytes = |version| package("Acme", version, "x");
     assert_eq!(push(&server, early.trim(), &bytes("1.0.0")).await, StatusCode::CREATED);
@@ -274,6 +274,6 @@ async fn monitoring_is_told_what_was_answered() {
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }
-    // The feed itself tells nobody.
+    // The feed's own address does not serve the metrics.
     server.send(Request::get("/metrics"), "").await.expect(StatusCode::NOT_FOUND);
 }

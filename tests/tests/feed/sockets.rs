@@ -40,7 +40,7 @@ impl Served {
         targets.filter(|target| target.to_string_lossy().contains("/spool/")).count()
     }
 
-    /// Nothing is left of what was refused: neither spool, nor object, nor version.
+    /// Asserts that refused pushes leave nothing: no spool file, no object and no version.
     async fn holds_nothing(&self) {
         for _ in 0..100 {
             if self.spools() == 0 {
@@ -61,10 +61,10 @@ fn files(folder: &Path) -> usize {
     std::fs::read_dir(folder).map_or(0, Iterator::count)
 }
 
-/// All that comes, and no error: a close at worst.
+/// Everything that arrives before the connection is closed or reset.
 fn answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // A reset is a close, too, to who has sent what nobody wants to read.
+    // A client that has sent more than the server reads may get a reset instead of a close.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
@@ -127,7 +127,7 @@ async fn chunks_that_lie_about_their_length_are_refused_and_leave_nothing() {
         let refused = answer.is_empty() || answer.starts_with("HTTP/1.1 400");
         assert!(refused, "{what}: {answer}");
     }
-    // Both lengths at once are how requests are smuggled.
+    // Both kinds of length in one request are used for request smuggling.
     let both = format!("Transfer-Encoding: chunked\r\nContent-Length: {length}");
     let mut stream = feed.begin(&both);
     stream.write_all(&chunked(&format!("{length:x}"))).unwrap();
@@ -181,7 +181,7 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
     let answer = feed.push(&large).await;
     let full = "507 the feed's disk is full; its operator has to make room, then push again";
     assert_eq!(answer.refusal(), full);
-    // It fits in the spool, but not once more in the bucket.
+    // It fits in the spool, but there is no room for a second copy in the bucket.
     let medium = PackageBuilder::new("Acme", "2.0.0").file("a.bin", &noise(7 << 20)).build();
     assert_eq!(feed.push(&medium).await.refusal(), full);
     assert_eq!(feed.versions("acme").await, StatusCode::NOT_FOUND);
@@ -220,7 +220,8 @@ async fn many_large_pushes_at_once_take_little_memory() {
             push.join().unwrap();
         }
     });
-    // The pages of the program are the disk's; a build for development has 40 MB of them.
+    // The program's own pages belong to its file on the disk; a development build has 40 MB of
+    // them.
     let program = memory("RssFile:");
     let taken = memory("VmHWM:") - program;
     println!("8 pushes of 24 MiB at once: {taken} kB, and {program} kB of program");

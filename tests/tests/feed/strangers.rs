@@ -1,5 +1,5 @@
-//! The most that strangers, slow readers and hostile senders can hold: over a real socket, to the
-//! command itself.
+//! The most resources that strangers, slow readers and hostile senders can hold: over a real
+//! socket, to the command itself.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -125,7 +125,7 @@ async fn strangers_that_hold_connections_hinder_nobody() {
     let refused = feed.server.send(refused.header("x-nuget-apikey", "wrong"), body).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert_eq!(feed.push(&package("Acme", "1.0.0", "x")).await.status, StatusCode::CREATED);
-    // A form is sent within seconds, or not at all.
+    // A form must arrive within seconds, or it is refused.
     let mut answer = [0; 12];
     held[0].read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 403");

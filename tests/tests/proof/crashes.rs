@@ -18,7 +18,7 @@ const CLIENTS: usize = 4;
 struct Pushed {
     id: String,
     version: String,
-    /// Whether the client was told that it is in.
+    /// Whether the client was told that the push succeeded.
     acknowledged: bool,
 }
 
@@ -62,8 +62,8 @@ async fn push_on(address: String, key: String, id: String, first: usize) -> Vec<
     all
 }
 
-/// An acknowledged push is there; the rest is there whole or not at all, and goes in
-/// when it is tried again.
+/// Checks that an acknowledged push is there. Any other push is there whole or not at all,
+/// and succeeds when it is tried again.
 async fn verify(server: &Server, key: &str, pushes: &[Pushed]) {
     for push in pushes {
         let id = push.id.to_lowercase();

@@ -1,11 +1,11 @@
-//! How much is tried: a hundredth, or a `tenth` or the `whole` where `NUTHATCH_PROOF` says
-//! so. What is left to chance begins with a seed that is new each time; `NUTHATCH_SEED`
-//! tries the same again.
+//! How much is tried: a hundredth, unless `NUTHATCH_PROOF` is set to `tenth` or `whole`.
+//! Random choices start from a seed that is new each time; `NUTHATCH_SEED` repeats the same
+//! choices.
 
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// One in so many is tried.
+/// One case in this many is tried.
 fn one_in() -> usize {
     match std::env::var("NUTHATCH_PROOF").as_deref() {
         Err(_) => 100,
@@ -15,7 +15,7 @@ fn one_in() -> usize {
     }
 }
 
-/// So many of `all` as are tried.
+/// How many of `all` cases are tried.
 pub(crate) fn share(all: usize) -> usize {
     all.div_ceil(one_in())
 }
@@ -32,7 +32,7 @@ pub(crate) fn seed() -> u64 {
     })
 }
 
-/// Chance (xorshift), from this run's seed on. `of` tells one use from another.
+/// Random numbers (xorshift) from this run's seed. `of` gives each use its own sequence.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -40,7 +40,7 @@ impl Dice {
         let mixed = of.bytes().fold(seed(), |state, byte| {
             (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
-        // It never leaves zero.
+        // Xorshift never leaves zero, so the start must not be zero.
         Self(mixed | 1)
     }
 

@@ -45,8 +45,8 @@ impl<'a> Feeds<'a> {
     }
 }
 
-/// Does a verb while these faults strike, checks what has to hold, does it again as
-/// its client would, and checks again. Gives how many calls were made.
+/// Does a verb while these faults strike, checks the invariants, does it again as its client
+/// would, and checks again. Returns how many calls were made.
 async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usize {
     let (feed, owner, id) = feeds.next().await;
     let since = Ulid::from_parts(Ulid::new().timestamp_ms(), 0);
@@ -68,7 +68,7 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     match told {
         Some(told) if told.is_success => assert_eq!(seen, verb.after(), "{case}"),
         Some(told) if told.status.is_client_error() => assert_eq!(seen, verb.before(), "{case}"),
-        // Nobody can say; but it is one or the other.
+        // The outcome is unknown, but it must be one of these two.
         _ => assert!([verb.before(), verb.after()].contains(&seen), "{case}: {seen:?}"),
     }
     if told.is_some_and(|told| told.is_success) && verb.after() != Seen::Absent {
@@ -76,8 +76,8 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     }
     if let Some(told) = told {
         assert!(told.is_success || !told.status.is_success(), "{case}: untrue");
-        // The client did nothing wrong. Only a bucket that denies what it has says the
-        // same as one that does not have it.
+        // The client did nothing wrong, so it must not be refused. The exception: a bucket
+        // that denies a request answers as if the object did not exist.
         let commits = matches!(verb, Verb::Commit | Verb::CommitWithFiles);
         let may_be_refused = commits && faults.has_bucket_denied();
         let is_refusal = may_be_refused && told.status.is_client_error();
@@ -106,7 +106,7 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
 async fn singly(verb: Verb, idle: &Idle) -> usize {
     let mut feeds = Feeds::of(verb, idle);
     let calls = Box::pin(case(&mut feeds, verb, &[])).await;
-    // The tries of the SDK are calls, too.
+    // The SDK's retries are calls, too.
     for call in 0..calls + 2 {
         for fault in Fault::ALL {
             Box::pin(case(&mut feeds, verb, &[(call, fault)])).await;

@@ -18,10 +18,10 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 const HISTORIES: usize = 2_500;
 const STEPS: usize = 50;
 const SHARING: usize = 10;
-/// After how many steps of each search is compared, too: each time it indexes anew what
-/// the last minute changed.
+/// How many steps of each history pass between two comparisons of search. Each comparison
+/// indexes the changes of the last minute again.
 const SEARCHED: usize = 10;
-/// Threads, in each test: some of what a feed does waits for a thread of its own.
+/// Threads in each test, because some work of a feed waits for a separate thread.
 const THREADS: u32 = 2;
 
 const VERSIONS: [&str; 3] = ["1.0.0", "2.0.0-rc.1", "3.0.0"];
@@ -137,7 +137,7 @@ impl Model {
     }
 }
 
-/// A feed, and who uses it.
+/// A feed, and the client that reads from it.
 struct World {
     feed: TestFeed,
     reader: Client,
@@ -183,7 +183,7 @@ impl<'a> History<'a> {
                 return;
             }
             Act::Compact => {
-                // Settling moves changes behind the back of who has read the log.
+                // Settling changes the log, and an instance that has read it would not notice.
                 self.feed.settle().await;
                 self.feed = self.world.feed.another_instance();
                 self.feed.compact().await;
@@ -193,7 +193,7 @@ impl<'a> History<'a> {
                 let name = format!("{}-{client}", self.id).parse().unwrap();
                 self.world.feed.table().revoke_key(&name).await.unwrap();
                 self.model.revoked[client] = true;
-                // A process that remembers the key does so for a minute.
+                // A process may remember the key for a minute, so the instance is replaced.
                 self.feed = self.world.feed.another_instance();
                 return;
             }
@@ -251,12 +251,12 @@ impl<'a> History<'a> {
     }
 }
 
-/// Compares what search finds with the models: all that there is, and one by its id.
+/// Compares search results with the models: all packages, and one package by its id.
 async fn compare_search(reader: &Client, histories: &[History<'_>]) {
     let listed = histories.iter().map(|history| (history.id.clone(), history.listed()));
     let mut listed: Vec<_> = listed.filter(|(_, versions)| !versions.is_empty()).collect();
     listed.sort_unstable();
-    // Their ids begin with it.
+    // All ids begin with this word.
     assert_eq!(found(reader, "history").await, listed);
     let first = &histories[0].id;
     listed.retain(|(id, _)| id == first);
@@ -286,7 +286,7 @@ async fn world(delete_behavior: DeleteBehavior) -> World {
     World { feed, reader }
 }
 
-/// Lives histories in a feed of their own, in rounds of a step of each.
+/// Runs histories on a feed of their own, in rounds of one step each.
 async fn live(first: usize, rounds: &[Vec<Step>], delete_behavior: DeleteBehavior) {
     let world = world(delete_behavior).await;
     let deletes = delete_behavior == DeleteBehavior::Delete;
@@ -294,13 +294,13 @@ async fn live(first: usize, rounds: &[Vec<Step>], delete_behavior: DeleteBehavio
     for number in first..first + SHARING {
         histories.push(History::begin(&world, format!("History{number}"), deletes).await);
     }
-    // One instance finds the packages of all.
+    // One instance searches the packages of all histories.
     let mut finding = world.feed.another_instance();
     for (at, round) in (1..).zip(rounds) {
         for (number, (history, step)) in histories.iter_mut().zip(round).enumerate() {
             let mut step = *step;
-            // Each of them lives through as many of what befalls the whole feed as if it
-            // were alone.
+            // A `Compact` affects the whole feed. So only the first history makes one, and each
+            // history meets as many as if it were alone.
             if number > 0 && step.act == Act::Compact {
                 step.act = Act::Restart;
             }

@@ -2,7 +2,7 @@
 //! Each test prints how much it tried: a hundredth, a tenth (`cargo
 //! xtask proof --tenth`), or all of it (`cargo xtask proof`).
 
-/// Prints what was tried, also where a test passes: that is what it is for.
+/// Prints how much was tried, even if the test passes.
 macro_rules! say {
     ($($text:tt)+) => {{
         use std::io::Write;
@@ -12,7 +12,7 @@ macro_rules! say {
 }
 use say;
 
-/// Tens of millions of small pieces of memory come and go here.
+/// The proofs make tens of millions of small allocations.
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,5 +1,5 @@
-//! Several verbs at once, stepped through every order of their AWS calls; by chance
-//! where there are too many.
+//! Several verbs at once, stepped through every order of their AWS calls; if there are too
+//! many orders, through random ones.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,8 +13,8 @@ use ulid::Ulid;
 use crate::verb::{Deed, Told, Verb};
 use crate::world::{Seen, look};
 
-/// Orders of a race, above which chance chooses as many more; unless
-/// `NUTHATCH_ORDERS` says how many.
+/// How many orders of a race are tried in sequence, unless `NUTHATCH_ORDERS` says how many.
+/// If there are more, as many again are chosen at random.
 const MOST: usize = 1_300;
 /// Orders that share a feed, each with a package of its own.
 const SHARED: usize = 100;
@@ -26,7 +26,7 @@ struct Race {
     before: Seen,
     verbs: &'static [Verb],
     deletes: bool,
-    /// Whether all commit one and the same upload.
+    /// Whether all of them commit the same upload.
     one_upload: bool,
 }
 
@@ -157,7 +157,7 @@ async fn run(
     order
 }
 
-/// The conditions that hold when all are done.
+/// Checks the conditions that must hold when all verbs are done.
 async fn judge(
     race: &Race,
     feed: &TestFeed,
@@ -192,15 +192,15 @@ async fn judge(
         of.filter(|(verb, told)| verbs.contains(verb) && told.is_success).count()
     };
     let by_push = successes(&[Verb::Push, Verb::PushWithFiles, Verb::Restore, Verb::Commit]);
-    // A commit of a package that is in already is told that it is in.
+    // A second commit of the same upload succeeds without adding to the log.
     let by_push = if race.one_upload { by_push.min(1) } else { by_push };
     assert_eq!(pushed, begun + by_push, "{case}{changes:?} {told:?}: pushes");
-    // A version goes as often as it came, or once less.
+    // A version is deleted as often as it was pushed, or once less.
     assert!(deleted >= gone && pushed >= deleted && pushed - deleted <= 1, "{case}{changes:?}");
 }
 
-/// Runs orders of a race, all of them if there are not more than `most`; gives how
-/// many, and whether these were all.
+/// Runs orders of a race: all of them, if there are not more than `most`. Returns how many
+/// were run, and whether they were all.
 async fn orders(race: &Race, idle: &Idle, most: usize) -> (usize, bool) {
     let mut feeds = Feeds { race, idle, current: None, orders: 0 };
     let mut choices = Some(Vec::new());
@@ -212,7 +212,7 @@ async fn orders(race: &Race, idle: &Idle, most: usize) -> (usize, bool) {
     }
     let all = choices.is_none();
     if !all {
-        // The first ones differ in their ends alone; chance differs anywhere.
+        // The orders so far differ only near their ends; random orders differ anywhere.
         let mut dice = Dice::of(race.name);
         let mut chance = move |among: usize| dice.below(among);
         for _ in 0..most {
@@ -222,7 +222,7 @@ async fn orders(race: &Race, idle: &Idle, most: usize) -> (usize, bool) {
     (feeds.orders, all)
 }
 
-/// Two races at a time: in some of them all wait for a thread most of the time.
+/// Runs two races at a time, because some races mostly wait for a thread.
 fn race_all(races: &[Race]) {
     let most =
         std::env::var("NUTHATCH_ORDERS").map_or_else(|_| share(MOST), |most| most.parse().unwrap());

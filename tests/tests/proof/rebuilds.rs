@@ -1,5 +1,5 @@
-//! A table that is lost: what a rebuild brings back out of the bucket is what was there,
-//! or it is named as unknown, whatever holders of keys have stored there.
+//! A lost table: a rebuild restores each version from the bucket as it was, or names it as
+//! unknown, whatever the holders of keys have stored there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,14 +16,14 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// Ids and versions that a history is about: few, so that acts meet.
+/// The ids and versions in a history: few, so that steps collide.
 const IDS: [&str; 3] = ["Acme.Core", "Acme.Zed", "Secret.Pkg"];
 const VERSIONS: [&str; 2] = ["1.0.0", "2.0.0"];
 
 /// A step of a history; numbers name ids, versions and contents.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// A push, by whoever may.
+    /// A push with one of two keys.
     Push {
         id: usize,
         version: usize,
@@ -43,7 +43,7 @@ enum Step {
         version: usize,
         content: u8,
     },
-    /// An upload of a package, declared as that or as another, that is never committed.
+    /// An upload that is never committed. It is declared as its own package or as another one.
     Plant {
         id: usize,
         version: usize,
@@ -87,7 +87,8 @@ fn package(id: &str, version: &str, content: u8) -> Vec<u8> {
     PackageBuilder::new(id, version).entry(Entry::stored("content.txt", &[content])).build()
 }
 
-/// Uploads `bytes`, declared as this id and version; gives what commits it.
+/// Uploads `bytes`, declared as this id and version; returns the upload's name and its
+/// declaration, for the commit.
 async fn upload(
     feed: &TestFeed,
     client: &Client,
@@ -116,7 +117,7 @@ async fn upload(
 
 async fn take(feed: &TestFeed, owner: &Client, acme: &Client, step: Step, idle: &Idle) {
     let named = |id: usize, version: usize| (IDS[id], VERSIONS[version]);
-    // The key for Acme's packages alone does what it may and what it may not.
+    // The key for Acme's packages is used for both allowed and forbidden steps.
     let client = |content: u8| if content == 1 { acme } else { owner };
     let dies =
         async |client: &Client, faults: &Faults, act: &mut (dyn Future<Output = ()> + Unpin)| {

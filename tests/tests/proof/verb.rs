@@ -1,5 +1,5 @@
-//! The verbs, as far as faults and races are concerned: what each needs before it,
-//! does, and leaves.
+//! The verbs for the tests of faults and races: the state before each, its action, and the
+//! state after it.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -132,7 +132,7 @@ impl Verb {
         builder.entry(Entry::stored("content.txt", content.as_bytes())).build()
     }
 
-    /// Makes all ready for the verb, on a feed where nothing fails.
+    /// Prepares everything for the verb, on a feed where nothing fails.
     pub(crate) async fn prepare(self, feed: &TestFeed, owner: &Client, id: &str) -> Deed {
         let bytes = self.package(id, "alone");
         let session = format!("session-of-{id}");
@@ -159,8 +159,8 @@ impl Deed {
         matches!(verb, Push | PushWithFiles | Restore | Commit | CommitWithFiles)
     }
 
-    /// The part of one of several actors at once. Each pushes bytes of its own, unless
-    /// it brings back what is there.
+    /// The deed of one of several actors in a race. Each pushes bytes of its own, unless it
+    /// restores the bytes in `same`.
     pub(crate) async fn racing(
         verb: Verb,
         actor: usize,
@@ -181,7 +181,7 @@ impl Deed {
         deed
     }
 
-    /// Declares and uploads, so that all that is left is to commit.
+    /// Declares and uploads, so that only the commit is left.
     async fn upload(&mut self, feed: &TestFeed, owner: &Client) {
         let declaration = self.declaration();
         let answer = self.post(owner, "/api/v2/upload", &declaration).await;
@@ -210,7 +210,7 @@ impl Deed {
         client.send(request, document.to_owned()).await
     }
 
-    /// Does it; gives what the client is told, and for a read whether it is true.
+    /// Does it; returns the answer, and for a read whether its content is correct.
     pub(crate) async fn act(&self, client: &Client) -> Told {
         let id = self.id.to_lowercase();
         let version = format!("{id}/1.0.0");
@@ -244,7 +244,7 @@ impl Deed {
             Verb::Versions => text.contains("\"1.0.0\""),
             Verb::Download => answer.body == self.bytes,
             Verb::Readme => text == "# r",
-            // Where reading what is new takes too long, it answers without, and says so.
+            // If reading new changes takes too long, search answers without them and says so.
             Verb::Search => {
                 text.contains("\"totalhits\":1") || answer.header("x-nuthatch-index") == "behind"
             }
@@ -260,8 +260,8 @@ impl Deed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) status: StatusCode,
-    /// Whether it was done, and what it was told is so.
+    /// Whether it was done, and the content of the answer is correct.
     pub(crate) is_success: bool,
-    /// Whether what it was told is so.
+    /// Whether the content of the answer is correct.
     pub(crate) is_true: bool,
 }

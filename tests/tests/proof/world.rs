@@ -1,4 +1,4 @@
-//! The invariants of every moment, seen by a process that knows nothing yet.
+//! The invariants that hold at every moment, checked by a fresh process.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,15 +15,15 @@ pub(crate) enum Seen {
     Absent,
     /// It is there, and search shows it.
     Listed,
-    /// It is there for who names it.
+    /// It is there, but search does not show it.
     Unlisted,
     /// It was deleted.
     Deleted,
 }
 
-/// The view of a version in a fresh instance, and the change that its row names as the
-/// last; after checking what has to hold of it whatever happened: `bytes` are the only
-/// ones that anybody pushed.
+/// The view of a version in a fresh instance, and the last change that its row names. Also
+/// checks the invariants that hold whatever happened: `bytes` are the only packages that
+/// anybody pushed.
 pub(crate) async fn look(
     feed: &TestFeed,
     owner: &Client,
@@ -69,8 +69,8 @@ fn check_row(row: &VersionRow, bytes: &[u8]) {
     assert_eq!(row.sha256, BASE64_STANDARD.encode(Sha256::digest(bytes)));
 }
 
-/// A version that a client was told of is marked in the bucket, so that a rebuild brings it
-/// back, and one that was deleted, so that none does.
+/// Checks that an acknowledged version is marked in the bucket, so that a rebuild restores
+/// it, and that a deleted version has its own mark, so that no rebuild restores it.
 pub(crate) async fn check_marks(feed: &TestFeed, id: &str) {
     let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
     let row = feed.table().version(&package, &version).await.unwrap().unwrap();

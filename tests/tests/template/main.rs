@@ -107,7 +107,7 @@ fn every_answer_of_the_gateway_says_in_one_line_what_to_do() {
         let detail = body["detail"].as_str().unwrap();
         assert!(detail.contains([';', ':']), "{occasion}: {detail}");
         assert!(!detail.contains(['\r', '\n']), "{occasion}: {detail}");
-        // The client prints every warning as it tries again, so a refusal that passes has none.
+        // The client prints a warning even if it tries again, so a temporary refusal has none.
         let is_final_for_a_push = ["ACCESS_DENIED", "REQUEST_TOO_LARGE"].contains(&occasion);
         let warning = is_final_for_a_push.then(|| detail.to_owned());
         assert_eq!(header("x-nuget-warning"), warning, "{occasion}");

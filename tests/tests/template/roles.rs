@@ -56,7 +56,7 @@ impl Allowance {
 
     fn of(statement: &Yaml<'_>) -> Self {
         let (statement, is_conditional) = match statement {
-            // `!If`: as where its condition holds.
+            // `!If`: the branch for a condition that holds.
             Yaml::Tagged(_, branches) => (&branches.as_vec().unwrap()[1], true),
             plain => (plain, false),
         };
@@ -92,7 +92,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// The binaries, each of which reaches the engines by itself, and may be watched.
+/// The binaries. Each reaches the engines at its own address, so that its calls are seen.
 struct Watched {
     gateway: LambdaGateway,
     key: String,
@@ -123,7 +123,7 @@ impl Watched {
         send_to(host, http::Request::get(format!("/{path}")), "").await.expect(StatusCode::OK)
     }
 
-    /// Declares, uploads and commits; gives what the commit was answered.
+    /// Declares, uploads and commits; returns the status of the commit.
     async fn upload(&self, id: &str, bytes: &[u8]) -> StatusCode {
         let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
         let declaration =
@@ -156,7 +156,7 @@ fn package(id: &str, content: &str) -> Vec<u8> {
         .build()
 }
 
-/// Does all that a feed can be asked to do.
+/// Makes every kind of request that a feed can answer.
 async fn live(feed: &TestFeed, watched: &Watched) {
     let acme = package("Acme", "x");
     assert_eq!(watched.push(&acme).await, StatusCode::CREATED);
@@ -168,7 +168,7 @@ async fn live(feed: &TestFeed, watched: &Watched) {
         let answer = watched.send(method, "/api/v2/package/Acme/1.0.0", "text/plain", "").await;
         assert_eq!(answer.status, status);
     }
-    // Only what is settled is remembered.
+    // Only settled changes are remembered.
     feed.settle().await;
     for path in [
         "/v3/index.json",
@@ -183,7 +183,7 @@ async fn live(feed: &TestFeed, watched: &Watched) {
         "/packages/Acme",
         "/packages/Acme/1.0.0",
     ] {
-        // At first, and when the function remembers.
+        // The first time, and again when the function remembers the answer.
         for _ in 0..2 {
             assert_eq!(watched.get(path).await.status, StatusCode::OK, "{path}");
         }
@@ -206,7 +206,7 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
     let unlisting = LambdaGateway::before_sandboxes(sandboxes("unlist"));
     let watched = Watched { gateway: unlisting, key: key.clone() };
     live(&feed, &watched).await;
-    // Of many at once, some lose after they have stored.
+    // Of several pushes at once, some lose after they have stored an object.
     for round in 0..20 {
         let used = servers["push"].uses();
         if used.iter().any(|(action, _)| action == "s3:DeleteObject") {
@@ -216,7 +216,7 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
             (package(&format!("Race{round}"), "1"), package(&format!("Race{round}"), "2"));
         tokio::join!(watched.push(&one), watched.push(&other), watched.push(&one));
     }
-    // The schedule, twice: it writes a snapshot, and reads it.
+    // Two scheduled runs: the first writes a snapshot, and the second reads it.
     let sandboxes_of_compact = sandboxes("unlist");
     for _ in 0..2 {
         sandboxes_of_compact.start("compact").await.invoke(&json!({})).await.unwrap();
@@ -265,7 +265,7 @@ async fn every_variable_of_a_function_is_read_and_there_are_no_others() {
         reading.lock().unwrap().insert(name.to_owned());
         match name {
             "NUTHATCH_TABLE" | "NUTHATCH_BUCKET" => Some("nuthatch".to_owned()),
-            // Where it needs the most.
+            // The value for which a function needs the most settings.
             "NUTHATCH_DELETE_BEHAVIOR" => Some("delete".to_owned()),
             _ => None,
         }

@@ -20,7 +20,7 @@ pub enum Scope {
     Admin,
 }
 
-/// The text is no scope.
+/// The text is not a scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a scope; use push, unlist, read or admin")]
 pub struct ScopeError(String);
@@ -50,11 +50,11 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A pattern of package ids: `*` is any run of characters, case does not count.
+/// A pattern of package ids: `*` matches any run of characters. Case does not count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdGlob(String);
 
-/// The text is no pattern of ids.
+/// The text is not a pattern of ids.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{0}' is not a pattern of package ids; use up to 100 letters, digits, '.', '_', '-' and '*'"
@@ -82,7 +82,7 @@ impl IdGlob {
         let Some(mut id) = id.strip_prefix(prefix) else { return false };
         let mut pieces: Vec<&str> = rest.split('*').collect();
         let suffix = pieces.pop().unwrap_or_default();
-        // The leftmost place for each piece leaves the most for the next ones.
+        // The leftmost match of each piece leaves the most text for the next ones.
         for piece in pieces {
             match id.split_once(piece) {
                 Some((_, after)) => id = after,
@@ -112,7 +112,7 @@ impl fmt::Display for IdGlob {
     }
 }
 
-/// Why a key does not open what was asked for.
+/// The reason why a key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyProblem {
     /// None was sent.

@@ -1,10 +1,10 @@
-//! The cookie of who signed in to the web front.
+//! The cookie of a visitor who signed in to the web front.
 
 use http::HeaderMap;
 use http::header::COOKIE;
 
-/// The cookie that holds the key of who signed in. `__Host-` keeps it to this
-/// host, to TLS and out of reach of other paths' cookies (RFC 6265bis).
+/// The cookie that holds a signed-in visitor's key. `__Host-` binds it to this host and to
+/// TLS, and keeps it out of reach of other paths' cookies (RFC 6265bis).
 #[derive(Debug, Clone, Copy)]
 pub struct SessionCookie;
 
@@ -12,7 +12,7 @@ impl SessionCookie {
     const NAME: &'static str = "__Host-nuthatch";
     const ATTRIBUTES: &'static str = "Path=/; Secure; HttpOnly; SameSite=Strict";
 
-    /// The key that `headers` carry in it.
+    /// The key in the cookie that `headers` carry.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<String> {
         let cookies = headers.get_all(COOKIE).into_iter().filter_map(|value| value.to_str().ok());

@@ -7,11 +7,11 @@ use http::header::AUTHORIZATION;
 
 use crate::{Scope, SessionCookie};
 
-/// The key that `headers` carry for what needs `scope`: in the header of its own, or as
-/// the password of Basic credentials whose user name does not matter; for reading
-/// also in the cookie of a visitor who signed in to the pages, which show icons and
-/// link to packages. An empty one is none: clients without a key send such
-/// credentials once they are asked.
+/// The key in `headers` for a request that needs `scope`: in its own header, or as the
+/// password of Basic credentials with any user name. For reading, the cookie of a visitor
+/// who signed in to the pages also counts, because the pages show icons and link to
+/// packages. An empty key counts as none: clients without a key send empty credentials when
+/// they are asked for some.
 #[must_use]
 pub fn presented_key(headers: &HeaderMap, scope: Scope) -> Option<String> {
     let header = headers.get("x-nuget-apikey");

@@ -1,4 +1,4 @@
-//! API keys: what they look like, and what is kept of them.
+//! API keys: their format, and the data that the feed keeps about them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{IdGlob, Scope};
 
-/// The start of every key, so that secret scanners and people know one.
+/// The start of every key, by which secret scanners and people recognize it.
 const PREFIX: &str = "nuthatch_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62^43 > 2^256.
@@ -19,12 +19,12 @@ const RANDOM_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 
 /// A secret: `nuthatch_`, 43 random characters, and 6 of a checksum over both.
-/// Never printed but by [`reveal`](ApiKey::reveal).
+/// Only [`reveal`](ApiKey::reveal) prints it.
 #[derive(Clone)]
 pub struct ApiKey(String);
 
-/// The text is not a key of this feed's. It does not repeat the text: it may
-/// be a secret of something else.
+/// The text is not a key of this feed. The error does not repeat the text: it may be a
+/// secret for something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
     /// It does not look like one.
@@ -45,7 +45,8 @@ impl ApiKey {
         let mut bytes = [0; 64];
         while text.len() < PREFIX.len() + RANDOM_LENGTH {
             getrandom::fill(&mut bytes)?;
-            // 248 is the highest multiple of 62 in a byte: no character is likelier.
+            // 248 is the highest multiple of 62 in a byte, so all characters are equally
+            // likely.
             let fair = bytes.iter().filter(|byte| **byte < 248);
             let wanted = PREFIX.len() + RANDOM_LENGTH - text.len();
             text.extend(fair.map(|byte| digit((*byte).into())).take(wanted));
@@ -134,8 +135,8 @@ impl PartialEq for KeyHash {
     }
 }
 
-/// The name that a key goes by: 1 to 64 letters, digits, `.`, `_` and `-`. A
-/// name is never given twice, not even after its key was revoked.
+/// The name of a key: 1 to 64 letters, digits, `.`, `_` and `-`. A name is never reused,
+/// not even after its key was revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyName(String);
 
@@ -157,8 +158,8 @@ impl KeyName {
         &self.0
     }
 
-    /// Whether log and table call by it what is no key: a caller without one, and what a
-    /// rebuild has brought back.
+    /// Whether log and table use the name for something other than a key: a caller without
+    /// a key, or a version that a rebuild restored.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         ["anonymous", "nuthatch-check"].iter().any(|name| self.0.eq_ignore_ascii_case(name))
@@ -193,11 +194,11 @@ pub struct KeyRecord {
     pub name: KeyName,
     /// Its scopes.
     pub scopes: Vec<Scope>,
-    /// The package ids it may do it to.
+    /// The package ids that it is good for.
     pub ids: Vec<IdGlob>,
     /// When it was made, RFC 3339.
     pub created: String,
-    /// When it expires, in seconds since 1970; never, where absent.
+    /// When it expires, in seconds since 1970; never, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
     /// When it was revoked, RFC 3339.
@@ -206,13 +207,13 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
-    /// Whether the key opens anything at `now`.
+    /// Whether the key is neither revoked nor expired at `now`.
     #[must_use]
     pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
         self.revoked.is_none() && self.expires.is_none_or(|expires| now.unix_timestamp() < expires)
     }
 
-    /// Whether the key may do what needs `scope`.
+    /// Whether the key is good for a request that needs `scope`.
     #[must_use]
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)

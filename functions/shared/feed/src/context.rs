@@ -9,8 +9,7 @@ use store::{Aws, BucketName, Objects, Parts, Releases, Table, TableName};
 
 use crate::{Hosting, KeyCache};
 
-/// Settings, the host, the clients of AWS, and the parts that the verbs of one process have
-/// in common.
+/// Settings, the host, the AWS clients, and the parts that the verbs of one process share.
 #[derive(Debug)]
 pub struct Context {
     /// The settings; each verb reads those that it needs.
@@ -44,7 +43,8 @@ impl Context {
         Ok(Table::new(self.aws()?.dynamodb.clone(), name))
     }
 
-    /// The feed's bucket, large packages in such parts as the host says, or `parts`.
+    /// The feed's bucket. It stores large packages in parts as the host says, or else in
+    /// `parts`.
     ///
     /// # Errors
     /// The setting that names it is missing.
@@ -75,7 +75,7 @@ impl Context {
         }
     }
 
-    /// The keys that are known.
+    /// The cache of keys.
     ///
     /// # Errors
     /// The setting that names the table is missing.
@@ -83,7 +83,7 @@ impl Context {
         self.shared(|| Ok(KeyCache::new(self.table()?)))
     }
 
-    /// The keys to ask once more before a commit, where the host wants that.
+    /// The cache of keys for a second check before a commit, if the host wants one.
     ///
     /// # Errors
     /// The setting that names the table is missing.
@@ -91,7 +91,7 @@ impl Context {
         self.hosting.asks_again.then(|| self.keys()).transpose()
     }
 
-    /// The packages that are remembered.
+    /// The memory of packages.
     ///
     /// # Errors
     /// The setting that names the table is missing.
@@ -99,8 +99,8 @@ impl Context {
         self.shared(|| Ok(Releases::new(self.table()?)))
     }
 
-    /// The one `T` of this process, made when it is first asked for: one index does for
-    /// search and pages, one memory of keys for all.
+    /// The single `T` of this process, made on first use: search and pages share one index,
+    /// and all verbs share one memory of keys.
     ///
     /// # Errors
     /// Those of `make`.

@@ -11,14 +11,14 @@ pub struct Hosting {
     pub spooling: Spooling,
     /// How many may arrive at once.
     pub permits: Permits,
-    /// Which packages are stored in parts, where the verbs do not know better.
+    /// The packages that are stored in parts, unless a verb decides that itself.
     pub parts: Option<Parts>,
-    /// How packages are given out.
+    /// How packages reach the client.
     pub delivery: Delivery,
-    /// The bucket as clients reach it, where that is not as verbs do.
+    /// The bucket as clients reach it, if that differs from how verbs reach it.
     pub public_bucket: Option<PublicBucket>,
-    /// Whether a push asks for its key once more before it commits. A function has no
-    /// more than 28 seconds, and no permission to.
+    /// Whether a push checks its key once more before it commits. A function has no more
+    /// than 28 seconds, and no permission to read keys.
     pub asks_again: bool,
 }
 
@@ -39,7 +39,7 @@ impl Default for Hosting {
 /// How a nupkg reaches the client.
 #[derive(Debug, Clone, Copy)]
 pub enum Delivery {
-    /// By a redirect to the bucket, whose bytes no function has to carry.
+    /// By a redirect to the bucket, so that no function has to carry the bytes.
     Redirect(RedirectLifetime),
     /// Through this process.
     Stream,

@@ -15,18 +15,18 @@ use store::{Table, TableError};
 /// How long a key is remembered.
 const MEMORY: Duration = Duration::from_mins(1);
 
-/// Judges keys. At most one AWS call each: a key once seen is remembered for a
-/// minute, so a revoked one stops within that. Clones share the memory.
+/// Checks keys. At most one AWS call each: a key is remembered for a minute, so a revoked
+/// key stops working within a minute. Clones share the memory.
 #[derive(Debug, Clone)]
 pub struct KeyCache {
     table: Table,
     remembered: Arc<Mutex<HashMap<String, Remembered>>>,
 }
 
-/// A key does not open what was asked for, or that cannot be said.
+/// The key was refused, or could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyCacheError {
-    /// It does not.
+    /// The key is not good for the request.
     #[error("the key was refused: {0:?}")]
     Refused(KeyProblem),
     /// The table does not answer.
@@ -38,9 +38,9 @@ pub enum KeyCacheError {
 #[derive(Debug)]
 struct Remembered {
     record: KeyRecord,
-    /// By a clock that nobody sets.
+    /// By the monotonic clock, which nobody sets.
     ticked: Instant,
-    /// By the wall, for that clock stands still while a sandbox is frozen.
+    /// By the wall clock, because the monotonic clock stops while a sandbox is frozen.
     seen: OffsetDateTime,
 }
 
@@ -53,16 +53,16 @@ impl Remembered {
 }
 
 impl KeyCache {
-    /// A cache that holds no key yet, of those in `table`.
+    /// An empty cache of the keys in `table`.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table, remembered: Arc::default() }
     }
 
-    /// Whom the presented key stands for.
+    /// The caller that the presented key belongs to.
     ///
     /// # Errors
-    /// It does not open what needs `scope`, or the table does not answer.
+    /// The key is not good for `scope`, or the table does not answer.
     pub async fn judge(&self, presented: &str, scope: Scope) -> Result<Caller, KeyCacheError> {
         let refused = |problem| Err(KeyCacheError::Refused(problem));
         let Ok(key) = presented.parse::<ApiKey>() else { return refused(KeyProblem::Unknown) };
@@ -76,11 +76,11 @@ impl KeyCache {
         Ok(Caller::Key { name: record.name, ids: record.ids, scopes: record.scopes })
     }
 
-    /// Asks once more for the key of a request that has taken its time. No call where
-    /// the last answer is younger than a minute.
+    /// Checks the key of a long request once more. No call if the last answer is less than
+    /// a minute old.
     ///
     /// # Errors
-    /// The key is good no longer, or the table does not answer.
+    /// The key is no longer valid, or the table does not answer.
     pub async fn ask_again(&self, headers: &HeaderMap, scope: Scope) -> Result<(), Refusal> {
         let judged = match presented_key(headers, scope) {
             Some(key) => self.judge(&key, scope).await,
@@ -99,8 +99,8 @@ impl KeyCache {
             return Ok(Some(record));
         }
         let record = self.table.key(&hash).await?;
-        // Only keys that exist are remembered, so guesses fill no memory, and
-        // a key just made works at once.
+        // Only existing keys are remembered, so guesses do not fill the memory, and a new
+        // key works at once.
         if let Some(record) = &record {
             let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
             let (ticked, seen) = (Instant::now(), OffsetDateTime::now_utc());

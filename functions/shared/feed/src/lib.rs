@@ -1,5 +1,5 @@
-//! The declaration of a verb ([`Verb`]), what it is made from ([`Context`]), its settings,
-//! and the memory of keys.
+//! The declaration of a verb ([`Verb`]), the context that it is made from ([`Context`]),
+//! its settings, and the memory of keys.
 
 mod context;
 mod hosting;

@@ -1,5 +1,5 @@
-//! How many packages may arrive at once, and how fast: each holds a file as large as
-//! itself, and each is a change that search has to follow.
+//! Limits on the number and the rate of arriving packages: each takes a file of its own
+//! size, and each is a change that search has to follow.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,9 +9,9 @@ use access::KeyName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// How long a push waits for its place.
+/// How long a push waits for a permit.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Keys that are remembered, of which nothing has to be.
+/// The number of keys above which idle ones are forgotten.
 const MANY: usize = 1_000;
 
 /// Permits to send a package. Clones share them.
@@ -19,7 +19,7 @@ const MANY: usize = 1_000;
 pub struct Permits {
     in_all: Arc<Semaphore>,
     per_key: usize,
-    /// How many pushes a key has in a minute, and all at once to begin with.
+    /// The pushes of a key per minute. A key may use a minute's pushes all at once.
     per_minute: Option<u32>,
     keys: Arc<Mutex<HashMap<KeyName, Key>>>,
 }
@@ -28,7 +28,7 @@ pub struct Permits {
 #[derive(Debug)]
 struct Key {
     permits: Arc<Semaphore>,
-    /// Before then it has had its pushes.
+    /// The time up to which its pushes are used up.
     paid_until: Instant,
 }
 
@@ -40,7 +40,7 @@ pub struct Permit {
 }
 
 impl Permits {
-    /// So many permits, and so many of them for one key.
+    /// `in_all` permits, of which one key may hold `per_key`.
     #[must_use]
     pub fn new(in_all: usize, per_key: usize) -> Self {
         let in_all = Arc::new(Semaphore::new(in_all.min(Semaphore::MAX_PERMITS)));
@@ -48,20 +48,20 @@ impl Permits {
         Self { in_all, per_key, per_minute: None, keys: Arc::default() }
     }
 
-    /// The same, with so many pushes a minute for one key.
+    /// The same permits, with so many pushes per minute for one key.
     #[must_use]
     pub fn per_minute(self, pushes: u32) -> Self {
         Self { per_minute: Some(pushes.max(1)), ..self }
     }
 
-    /// As many as anybody likes.
+    /// Any number of permits.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::new(usize::MAX, usize::MAX)
     }
 
-    /// A permit for `key`, in the order in which they are asked for; none where it takes
-    /// more than half a minute.
+    /// A permit for `key`, in the order of the requests; `None` if it takes more than half
+    /// a minute.
     pub async fn take(&self, key: &KeyName) -> Option<Permit> {
         tokio::time::timeout(LONGEST, self.wait(key)).await.ok()?
     }
@@ -91,7 +91,7 @@ impl Permits {
         let turn = self.per_minute.and_then(|pushes| {
             // A minute's pushes may come at once.
             let turn = key.paid_until.checked_sub(MINUTE).filter(|turn| *turn > now);
-            // A caller that would not get one in time pays nothing.
+            // A caller whose turn would come too late is not charged.
             if turn.is_none_or(|turn| turn < now + LONGEST) {
                 key.paid_until = key.paid_until.max(now) + MINUTE / pushes;
             }

@@ -45,7 +45,7 @@ choice!(
     ReadAccess,
     "NUTHATCH_READ_ACCESS",
     "'keys' or 'anonymous'",
-    /// Only who has a key with the scope `read`.
+    /// Only the holder of a key with the scope `read`.
     #[default]
     Keys = "keys",
     /// Everybody.
@@ -56,7 +56,7 @@ choice!(
     DeleteBehavior,
     "NUTHATCH_DELETE_BEHAVIOR",
     "'unlist' or 'delete'",
-    /// Hides it from search; who names it still gets it.
+    /// Hides it from search; a client that asks for that version still gets it.
     #[default]
     Unlist = "unlist",
     /// Removes it from every view; its number stays taken.
@@ -70,7 +70,7 @@ pub struct PackageBytes(pub u64);
 impl PackageBytes {
     /// The setting that holds it.
     pub const SETTING: &'static str = "NUTHATCH_MAX_PACKAGE_BYTES";
-    /// The most that it can be: what one S3 PUT can carry (AWS quota: 5 GiB).
+    /// The largest allowed value: the limit of one S3 PUT (AWS quota: 5 GiB).
     pub const MOST: Self = Self(5 * 1024 * 1024 * 1024);
 }
 

@@ -1,4 +1,4 @@
-//! A verb, as it is declared.
+//! The declaration of a verb.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ pub trait Verb: Sized + Send + Sync + 'static {
     /// Where it answers, and who may ask.
     const ROUTES: &'static [Route];
 
-    /// The verb as its settings want it.
+    /// The verb, configured by its settings.
     ///
     /// # Errors
     /// A setting is missing.

@@ -34,13 +34,13 @@ struct Document {
 }
 
 impl Declaration {
-    /// The declaration that a request's body holds.
+    /// The declaration in a request's body.
     ///
     /// # Errors
-    /// It is none, or the body is cut off.
+    /// The body is not a declaration, or is cut off.
     pub async fn read(body: Body) -> Result<Self, Refusal> {
         const LONGEST: usize = 4 * 1024;
-        // So little is sent at once, or held back on purpose.
+        // A body this small arrives at once, unless the client stalls on purpose.
         const IN_TIME: Duration = Duration::from_secs(10);
         let bytes = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
         let bytes = bytes.map_err(|elapsed| Refusal::TooSlow(elapsed.into()))?;
@@ -51,7 +51,7 @@ impl Declaration {
         Self::parse(&bytes.to_bytes()).map_err(Refusal::UnreadableDeclaration)
     }
 
-    /// The declaration in JSON; or what is wrong with it.
+    /// The declaration in `json`, or a description of the fault in it.
     fn parse(json: &[u8]) -> Result<Self, String> {
         let document: Document = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         let sha256 = BASE64_STANDARD.decode(&document.sha256).ok();
@@ -80,7 +80,7 @@ impl Declaration {
         serde_json::json!(document).to_string()
     }
 
-    /// The verdict on an upload whose number is taken by `found`.
+    /// The verdict on an upload whose version number `found` already has.
     #[must_use]
     pub fn verdict(
         &self,

@@ -1,10 +1,10 @@
-//! How a package comes in, whichever way: received, inspected, stored,
-//! committed.
+//! The intake of packages, common to all ways of pushing: a package is received, inspected,
+//! stored and committed.
 //!
-//! Nothing can be seen before the commit, and everything after it. A crash in
-//! between leaves an object that nothing points to, and a retry simply works. Behind the
-//! commit a mark beside the package's object says so, before anybody is told: a table
-//! that is lost is rebuilt from what is marked.
+//! Nothing is visible before the commit, and everything is visible after it. A crash before
+//! the commit leaves an object that nothing points to, and a retry simply works. After the
+//! commit, and before the client gets its answer, a mark is written beside the package's
+//! object: if the table is lost, it is rebuilt from the marked packages.
 
 mod declaration;
 mod receive;
@@ -25,7 +25,7 @@ use time::OffsetDateTime;
 pub use declaration::Declaration;
 pub use receive::{Received, receive};
 
-/// Where packages go in.
+/// The intake of packages.
 #[derive(Debug, Clone)]
 pub struct Ingest {
     /// Where versions are committed.
@@ -49,9 +49,9 @@ pub struct Arrival {
     pub pushed_by: KeyName,
     /// The client's session.
     pub session: Option<String>,
-    /// When it was pushed, where that is not now.
+    /// When it was pushed, if that is not now.
     pub published: Option<String>,
-    /// Whether it may bring back what was deleted.
+    /// Whether it may restore a deleted version.
     pub may_restore: bool,
 }
 
@@ -82,8 +82,9 @@ impl Ingest {
         Ok(inspected.await.map_err(|panic| Refusal::Broken(panic.into()))??)
     }
 
-    /// Stores and commits a package. Four calls and one more for each attached file, or one
-    /// where its number is taken; one more per object of what lost, and to remove an upload.
+    /// Stores and commits a package. Four calls, and one more for each attached file; or
+    /// one call if its number is taken. One more to remove each object of a push that lost,
+    /// and one more to remove an upload.
     ///
     /// # Errors
     /// The number is taken, or a service does not answer.
@@ -105,8 +106,8 @@ impl Ingest {
             Box::pin(self.put(&row, &bytes)),
             Box::pin(self.put_attached(&row, attached)),
         )?;
-        // Where the commit's answer is lost the version may be in: its object
-        // must stay, and the client's next try finds out.
+        // If the answer to the commit is lost, the version may be in: its object must stay,
+        // and the client's next try finds out.
         match self.table.commit(&row, package, may_restore).await? {
             CommitOutcome::Done => {
                 self.objects.mark_committed(&row.object).await?;
@@ -126,8 +127,8 @@ impl Ingest {
         }
     }
 
-    /// Acknowledges a push that is in by an earlier try. It is marked first, for that try
-    /// may not have come so far: one call.
+    /// Acknowledges a push that an earlier try committed. The package is marked first,
+    /// because that try may have ended before it wrote the mark. One call.
     async fn acknowledge(
         &self,
         found: &VersionRow,
@@ -137,8 +138,8 @@ impl Ingest {
         Ok(accepted)
     }
 
-    /// Acknowledges an upload that is gone, where `found` is what it has become: the
-    /// version with its object, or that of another try.
+    /// Acknowledges an upload that is gone, if it became `found`: the version with the
+    /// upload's object, or with the object of another try.
     ///
     /// # Errors
     /// Another push has its number, or the bucket does not answer.
@@ -151,15 +152,15 @@ impl Ingest {
     ) -> Result<Accepted, Refusal> {
         match declared.verdict(found, (key, session), Some(object)) {
             Verdict::Replayed => self.acknowledge(found, Accepted::default()).await,
-            // Nothing is left that could be brought back.
+            // No bytes are left to restore.
             Verdict::Restorable | Verdict::Taken => {
                 Err(taken(found, &declared.id, &declared.version))
             }
         }
     }
 
-    /// Removes the upload of what has been judged, if it was uploaded. Nothing points to
-    /// it, so nobody minds if it stays until the bucket forgets it.
+    /// Removes the upload of a package that was accepted or refused, if there is one.
+    /// Nothing points to it, so it does no harm until the bucket removes it.
     async fn forget_upload(&self, row: &VersionRow, bytes: &Bytes) {
         if let Bytes::Uploaded(_) = bytes {
             self.objects.discard(&row.object.upload()).await;
@@ -194,9 +195,9 @@ impl Ingest {
         Ok(())
     }
 
-    /// Removes an object of a push that lost against `found`, unless it is the
-    /// winner's: one and the same upload may be committed twice at once. Nothing
-    /// points to it, so nobody minds if it stays.
+    /// Removes an object of a push that lost to `found`, unless it is the winner's: the
+    /// same upload may be committed twice at once. Nothing points to the object, so it does
+    /// no harm if it stays.
     async fn discard(&self, found: &VersionRow, object: &ObjectKey) {
         let is_kept =
             found.state == VersionState::Visible && found.objects().any(|kept| kept == *object);
@@ -213,7 +214,7 @@ fn warning(package: &Package, row: &VersionRow) -> Option<&'static str> {
     (!is_shown).then_some("the icon is neither PNG nor JPEG, so it is not shown; convert it")
 }
 
-/// A push that is in, and what its client should hear even so.
+/// A push that is in, and a warning for its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accepted {
     /// A fault that is no reason to refuse the package.
@@ -236,7 +237,7 @@ fn attempt(row: &VersionRow) -> Attempt<'_> {
     }
 }
 
-/// Refuses a push whose number `found` has, by its verdict.
+/// Refuses a push whose number is taken by `found`, according to its verdict.
 ///
 /// # Errors
 /// It is not the push that made the version.
@@ -248,7 +249,7 @@ pub fn refuse_taken(
 ) -> Result<(), Refusal> {
     match verdict {
         Verdict::Replayed => Ok(()),
-        // Only the key does not suffice.
+        // The bytes match, but the key may not restore them.
         Verdict::Restorable => {
             Err(Refusal::MayNotRestore { id: id.clone(), version: version.clone() })
         }
@@ -256,7 +257,7 @@ pub fn refuse_taken(
     }
 }
 
-/// The refusal of a push whose number `found` has.
+/// The refusal of a push whose number is taken by `found`.
 fn taken(found: &VersionRow, id: &PackageId, version: &Version) -> Refusal {
     let (id, version) = (id.clone(), version.clone());
     match found.state {

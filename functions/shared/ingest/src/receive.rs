@@ -1,5 +1,4 @@
-//! Receiving: from the request's body to a package in a spool, hashed on the
-//! way.
+//! Receiving: a package goes from the request's body to a spool and is hashed on the way.
 
 use std::io;
 
@@ -43,7 +42,7 @@ pub async fn receive(
     let boundary = Boundary::of(header(CONTENT_TYPE).unwrap_or_default());
     let boundary = boundary.map_err(|error| unreadable(error, limit))?;
     let declared = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
-    // The framing around the package has to end, too.
+    // The limit leaves room for the framing around the package.
     let most = limit.saturating_add(FRAMING);
     if declared.is_some_and(|length| length > most) {
         return Err(Refusal::TooLarge { limit });
@@ -101,13 +100,13 @@ struct Intake {
     progress: Option<Progress>,
 }
 
-/// A package that is written and hashed as far as it came.
+/// The part of a package that is written and hashed so far.
 struct Written {
     spool: Spool,
     sha256: Sha256,
 }
 
-/// The batches before the one that gathers: done, or under way.
+/// The batches before the current one: written, or being written.
 enum Progress {
     Done(Written),
     Working(tokio::task::JoinHandle<io::Result<Written>>),
@@ -135,7 +134,7 @@ impl Intake {
         self.work().await.map_err(unavailable)
     }
 
-    /// Begins with the batch that has gathered, once the one before is done.
+    /// Starts on the gathered batch once the previous one is done.
     async fn work(&mut self) -> io::Result<()> {
         let Some(progress) = self.progress.take() else { return Err(io::ErrorKind::Other.into()) };
         let written = progress.done().await?;

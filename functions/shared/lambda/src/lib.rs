@@ -31,8 +31,8 @@ pub async fn run<V: Verb>() -> Result<(), Error> {
     run_made(AnyVerb::new::<V>).await
 }
 
-/// The same for a verb that needs neither table nor bucket: without the SDK, which is half
-/// of a function's size and start.
+/// The same for a verb that needs neither table nor bucket. It does without the SDK, which
+/// is half of a function's size and start time.
 ///
 /// # Errors
 /// A setting is wrong or missing, or the Lambda runtime cannot be reached.
@@ -42,7 +42,7 @@ pub async fn run_without_stores<V: Verb>() -> Result<(), Error> {
     serve(&AnyVerb::new::<V>(&context).map_err(|error| error.to_string())?).await
 }
 
-/// Runs the verb that `make` makes behind API Gateway until the sandbox ends.
+/// Runs the verb from `make` behind API Gateway until the sandbox ends.
 ///
 /// # Errors
 /// A setting is wrong or missing, or the Lambda runtime cannot be reached.
@@ -53,11 +53,11 @@ pub async fn run_made(
 }
 
 async fn serve(verb: &AnyVerb) -> Result<(), Error> {
-    // One of Lambda's own variables, and no setting.
+    // One of Lambda's own variables, not a setting.
     let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
     let count = |observed: &Observed| {
         let metrics = metrics::of(observed, &function, OffsetDateTime::now_utc());
-        // Where the log cannot be written, nobody could be told.
+        // If the log cannot be written, there is nowhere to report it.
         let _ = writeln!(std::io::stdout(), "{metrics}");
     };
     let handle = |request| verb.handle(request);
@@ -71,7 +71,7 @@ pub trait EventFunction: Sized + Sync {
     /// Its answers.
     type Answer: Serialize;
 
-    /// The function as its settings want it.
+    /// The function, configured by its settings.
     ///
     /// # Errors
     /// A setting is missing.
@@ -105,7 +105,7 @@ async fn start() -> Context {
     Context::new(Environment::of_process(), Hosting::default(), aws)
 }
 
-/// Answers one REST API event with `handle`, and lets `count` know.
+/// Answers one REST API event with `handle`, and reports it to `count`.
 ///
 /// # Errors
 /// The reply's body cannot be read.
@@ -155,7 +155,7 @@ pub fn request(event: lambda_http::Request) -> Request {
         _ => (Caller::Anonymous, BaseUrl(String::new()), String::new(), None),
     };
     let (mut parts, body) = event.into_parts();
-    // Verbs know paths without stage and base path.
+    // Verbs expect paths without the stage and the base path.
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     if let Ok(uri) = format!("{path}{query}").parse() {
         parts.uri = uri;
@@ -185,7 +185,7 @@ impl Answer {
     /// # Errors
     /// The reply's body cannot be read.
     pub async fn of(reply: Reply) -> Result<Self, Error> {
-        // Base64 makes 4 bytes of 3, and an answer has at most 6 MB (Lambda quota).
+        // Base64 turns 3 bytes into 4, and an answer has at most 6 MB (Lambda quota).
         const LARGEST: usize = 4 * 1024 * 1024 + 256 * 1024;
         let (mut parts, body) = reply.into_parts();
         let mut body = body.collect().await?.to_bytes();
@@ -208,9 +208,9 @@ impl IntoResponse for Answer {
     }
 }
 
-/// The path of a request as API Gateway calls it, and not the client, in two: stage
-/// or base path, and what stands behind it, which has as many segments as the
-/// resource.
+/// The two parts of a request's path: the stage or base path, and the rest, which has as
+/// many segments as the resource. The path is the one that API Gateway reports, not the
+/// client's.
 fn split<'a>(path: &'a str, resource: &str) -> (&'a str, &'a str) {
     let segments = resource.split('/').filter(|segment| !segment.is_empty()).count();
     let mut prefix = path.trim_end_matches('/');

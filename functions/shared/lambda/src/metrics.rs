@@ -1,4 +1,4 @@
-//! The numbers of a request, as `CloudWatch` takes them out of a function's log.
+//! The metrics of a request, in the format that `CloudWatch` reads from a function's log.
 
 use protocol::Observed;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
-//! The archive: what a nupkg must be before anything in it is believed.
+//! The archive: the checks that a nupkg must pass before anything in it is trusted.
 //!
-//! Every reader of a zip should see one and the same package: the central
-//! directory and the local headers must agree, nothing may hide before, behind
-//! or under the entries, and no two names may be one file on any system.
+//! Every reader of a zip should see the same package: the central directory and the local
+//! headers must agree, nothing may be hidden before, after or beneath the entries, and no
+//! two names may be the same file on any system.
 
 mod content;
 mod directory;
@@ -23,12 +23,12 @@ use crate::source::Positioned;
 use crate::{License, Limits, Nuspec, NuspecError, Source};
 use directory::Directory;
 
-/// A package that every rule holds for.
+/// A package that passes every rule.
 #[derive(Debug)]
 pub struct Package {
     /// The package's description of itself.
     pub nuspec: Nuspec,
-    /// The nuspec as it stands in the package, deflated (zlib).
+    /// The nuspec exactly as it is in the package, deflated (zlib).
     pub nuspec_zlib: Vec<u8>,
     /// The files that the nuspec names.
     pub attached: Attached,
@@ -39,7 +39,7 @@ pub struct Package {
 pub struct Attached {
     /// The readme.
     pub readme: Option<Vec<u8>>,
-    /// The icon: an image, or what the package calls one.
+    /// The icon: an image, or a file that the package calls one.
     pub icon: Option<Vec<u8>>,
     /// The license's text.
     pub license: Option<Vec<u8>>,

@@ -27,7 +27,7 @@ pub enum PackageIdError {
         /// Characters in the text.
         length: usize,
     },
-    /// The text has a character or an order of separators that no id has.
+    /// The text has a character, or a sequence of separators, that no id may have.
     #[error(
         "the package id '{0}' is not valid; use ASCII letters, digits and '_', joined by single '.' or '-'"
     )]
@@ -35,7 +35,7 @@ pub enum PackageIdError {
 }
 
 impl PackageId {
-    /// The id that `text` writes.
+    /// The id in `text`.
     ///
     /// # Errors
     /// The fault in a text that is not a package id.
@@ -86,9 +86,8 @@ impl Hash for PackageId {
     }
 }
 
-/// Whether a dependency may name `id`: NuGet's rule for reading,
-/// `^\w+([.-]\w+)*$` with .NET's Unicode `\w`. It takes in ids that nobody can
-/// push any more.
+/// Whether a dependency may name `id`: NuGet's rule for reading, `^\w+([.-]\w+)*$` with
+/// .NET's Unicode `\w`. It includes ids that nobody can push any more.
 #[must_use]
 pub fn is_dependency_id(id: &str) -> bool {
     is_separated(id, is_dotnet_word)

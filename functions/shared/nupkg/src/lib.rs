@@ -3,9 +3,9 @@
 //!
 //! Pure: no I/O but the source it is given, no clock, no environment, no AWS.
 //!
-//! The rules are those of nuget.org, without what only a public gallery needs
-//! (licenses that the OSI approved, descriptions, reserved names …), and with
-//! the checks of the zip format that no other server makes.
+//! The rules are those of nuget.org, without those that only a public gallery needs
+//! (OSI-approved licenses, descriptions, reserved names …), and with checks of the zip
+//! format that no other server makes.
 
 mod archive;
 mod id;

@@ -2,9 +2,9 @@
 
 use crate::MAX_VERSION_LENGTH;
 
-/// The bounds that [`inspect`](crate::inspect) and [`Nuspec`](crate::Nuspec)
-/// hold a package to. The defaults take every package that nuget.org takes: those that
-/// are not its own stand far above what real packages have. Lengths of texts are in
+/// The bounds that [`inspect`](crate::inspect) and [`Nuspec`](crate::Nuspec) apply to a
+/// package. The defaults accept every package that nuget.org accepts; those that are not
+/// nuget.org's own are far above the values of real packages. Lengths of texts are in
 /// UTF-16 code units, as nuget.org counts them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -13,15 +13,15 @@ pub struct Limits {
     /// Bytes of the archive's central directory, which is held in memory a few times
     /// over. Default 16 MiB: 65,534 names of 200 bytes.
     pub directory_bytes: u64,
-    /// Bytes of an entry's name. Default 4,096, the longest path of Linux.
+    /// Bytes of an entry's name. Default 4,096, the longest path on Linux.
     pub name_bytes: usize,
     /// Bytes that all entries declare to inflate to. Default 64 GiB.
     pub inflated_bytes: u64,
-    /// How often the archive's own size its entries may declare to inflate to,
-    /// once they pass [`inflated_bytes_without_ratio`](Self::inflated_bytes_without_ratio).
-    /// Default 200.
+    /// How many times the archive's own size the entries may declare to inflate to. The
+    /// limit applies once they exceed
+    /// [`inflated_bytes_without_ratio`](Self::inflated_bytes_without_ratio). Default 200.
     pub inflation_ratio: u64,
-    /// Inflated bytes below which no ratio is looked at. Default 1 GiB.
+    /// Inflated bytes below which the ratio is not checked. Default 1 GiB.
     pub inflated_bytes_without_ratio: u64,
     /// Bytes of the nuspec. Default 1 MiB.
     pub nuspec_bytes: u64,
@@ -66,7 +66,8 @@ pub struct Limits {
     pub package_types: usize,
     /// Dependency groups. Default 1,024.
     pub dependency_groups: usize,
-    /// Dependencies in all groups. Default 8,192, more than the length of them all allows.
+    /// Dependencies in all groups. Default 8,192, more than the limit on their total length
+    /// allows.
     pub dependency_count: usize,
     /// Length of a dependency's id. Default 128, nuget.org's.
     pub dependency_id: usize,

@@ -1,4 +1,4 @@
-//! The nuspec: what a package says of itself.
+//! The nuspec: a package's description of itself.
 
 mod address;
 mod check;
@@ -15,7 +15,7 @@ pub use error::NuspecError;
 
 use crate::{Limits, PackageId, Version, VersionRange};
 
-/// A nuspec that every rule for pushed packages holds for.
+/// A nuspec that passes every rule for pushed packages.
 ///
 /// Texts are as written; an absent and an empty element are both `None`.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Nuspec {
     pub min_client_version: Option<String>,
     /// The title.
     pub title: Option<String>,
-    /// The authors, separated by commas as written; the owners stand in.
+    /// The authors, separated by commas as written; the owners, if there are no authors.
     pub authors: Option<String>,
     /// The description.
     pub description: Option<String>,

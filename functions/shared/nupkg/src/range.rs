@@ -1,4 +1,4 @@
-//! Version ranges: what a dependency says of the versions it takes.
+//! Version ranges: the versions that a dependency accepts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,7 +42,7 @@ impl VersionRange {
 impl FromStr for VersionRange {
     type Err = VersionRangeError;
 
-    /// The range that `text` writes, as `VersionRange.Parse` of NuGet 6 reads it.
+    /// The range in `text`, as `VersionRange.Parse` of NuGet 6 reads it.
     fn from_str(text: &str) -> Result<Self, VersionRangeError> {
         parse(text.trim()).ok_or_else(|| VersionRangeError(text.to_owned()))
     }

@@ -11,18 +11,18 @@ pub trait Source {
     /// Bytes in all.
     fn size(&self) -> u64;
 
-    /// Reads what stands at `offset` into `buffer`, and as much of it as is
-    /// convenient; gives how many bytes, 0 only at the end.
+    /// Reads bytes at `offset` into `buffer`, as many as is convenient; returns their
+    /// number, 0 only at the end.
     ///
     /// # Errors
-    /// The bytes cannot be had.
+    /// The bytes cannot be read.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Hears which parts are read next, so that a source far away can get them
-    /// together. They may reach past the end, and nobody has to listen.
+    /// Learns which parts are read next, so that a remote source can fetch them together.
+    /// They may extend past the end, and a source may ignore the call.
     ///
     /// # Errors
-    /// The bytes cannot be had.
+    /// The bytes cannot be read.
     fn announce(&self, _parts: &[Range<u64>]) -> io::Result<()> {
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// The longest version that a feed keeps, in characters: what the keys of table (1,024
-/// bytes) and bucket (1,024) have room for beside an id, and the path of a request.
+/// The longest version that a feed keeps, in characters. It fits, together with an id, into
+/// the keys of the table (1,024 bytes) and the bucket (1,024), and into the path of a
+/// request.
 pub const MAX_VERSION_LENGTH: usize = 256;
 
 /// A package version: `major.minor.patch[.revision][-release][+metadata]`.
@@ -78,8 +79,8 @@ impl Version {
         self.metadata.is_some()
     }
 
-    /// NuGet's own comparison. It calls a few versions equal that are not
-    /// (`1.0.0-0` and `1.0.0--0`); [`Ord`] tells those apart by their keys.
+    /// NuGet's own comparison. It treats a few versions as equal that are not (`1.0.0-0`
+    /// and `1.0.0--0`); [`Ord`] tells those apart by their keys.
     #[must_use]
     pub fn precedence(&self, other: &Self) -> Ordering {
         self.numbers.cmp(&other.numbers).then_with(|| match (&self.release, &other.release) {
@@ -94,8 +95,8 @@ impl Version {
 impl FromStr for Version {
     type Err = VersionError;
 
-    /// The version that `text` writes, as `NuGetVersion.Parse` reads it: one to
-    /// four numbers, white space around them allowed.
+    /// The version in `text`, as `NuGetVersion.Parse` reads it: one to four numbers, white
+    /// space around them allowed.
     fn from_str(text: &str) -> Result<Self, VersionError> {
         parse(text.trim()).ok_or_else(|| VersionError(text.to_owned()))
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 
-/// An error of whatever carries a body.
+/// An error of the connection or event that carries a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body of a request or a reply, read frame by frame.
@@ -25,13 +25,13 @@ impl Body {
         Self { frames: body.map_err(Into::into).boxed(), in_memory: false }
     }
 
-    /// Whether all of it is held in memory, as long as nobody has read it.
+    /// Whether the whole body is in memory, as long as nobody has read it.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         self.in_memory
     }
 
-    /// A body without a byte.
+    /// An empty body.
     #[must_use]
     pub fn empty() -> Self {
         Self::stream(Empty::new())

@@ -7,11 +7,11 @@ use nupkg::PackageId;
 
 use crate::{Refusal, Request};
 
-/// The sender of a request, as the authorizer found out. Travels as the request's
-/// authorizer context.
+/// The sender of a request, as the authorizer determined it. It is passed on as the
+/// request's authorizer context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody in particular, where reading is open to all.
+    /// A sender without a key, if reading is open to all.
     Anonymous,
     /// The holder of a key.
     Key {
@@ -25,7 +25,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// The name that rows and logs know the caller by.
+    /// The caller's name in rows and logs.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -43,7 +43,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller's key is good for what needs `scope`.
+    /// Whether the caller's key is good for a request that needs `scope`.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
         match self {
@@ -69,8 +69,8 @@ impl Caller {
         }
     }
 
-    /// The caller that an authorizer's answer names; anonymous where it names
-    /// none, and nobody's ids where they cannot be read.
+    /// The caller that an authorizer's answer names: anonymous if it names none, and good
+    /// for no ids if they cannot be read.
     #[must_use]
     pub fn from_context(field: impl Fn(&str) -> Option<String>) -> Self {
         match field("key").and_then(|name| name.parse().ok()) {
@@ -91,7 +91,7 @@ impl Caller {
         request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)
     }
 
-    /// The caller's key, for what nobody may do without one of this scope.
+    /// The caller's key, for a request that needs a key with this scope.
     ///
     /// # Errors
     /// The caller has none, or it is not good for `id`.

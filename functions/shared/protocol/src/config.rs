@@ -66,7 +66,7 @@ impl Environment {
     /// The setting `name`, or the default of its type.
     ///
     /// # Errors
-    /// It is there, and not a `T`.
+    /// It is set, but is not a `T`.
     pub fn or_default<T>(&self, name: &'static str) -> Result<T, ConfigError>
     where
         T: FromStr + Default,
@@ -75,10 +75,10 @@ impl Environment {
         Ok(self.optional(name)?.unwrap_or_default())
     }
 
-    /// The setting `name`, if it is there.
+    /// The setting `name`, if it is set.
     ///
     /// # Errors
-    /// It is there, and not a `T`.
+    /// It is set, but is not a `T`.
     pub fn optional<T>(&self, name: &'static str) -> Result<Option<T>, ConfigError>
     where
         T: FromStr,

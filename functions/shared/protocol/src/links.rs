@@ -83,10 +83,10 @@ impl<'a> Links<'a> {
         self.document(&format!("{}.json", version.key()))
     }
 
-    /// The start of the name of a version's entry; no version starts so.
+    /// The start of the name of a version's entry; no version starts like this.
     pub const ENTRY: &'static str = "entry.";
 
-    /// A version's entry, which holds what a catalog would say of it.
+    /// A version's entry, which holds the data that a catalog would have about it.
     #[must_use]
     pub fn entry(&self, version: &Version) -> String {
         self.document(&format!("{}{}.json", Self::ENTRY, version.key()))
@@ -124,7 +124,7 @@ impl<'a> Links<'a> {
 /// A text as a part of a path or a fragment, lower-cased.
 #[must_use]
 pub fn escape(text: &str) -> String {
-    // Characters of ids and frameworks that addresses may hold, too.
+    // Characters of ids and frameworks that are also allowed in addresses.
     const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'+');
     utf8_percent_encode(&text.to_lowercase(), PLAIN).to_string()
 }

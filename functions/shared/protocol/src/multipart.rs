@@ -1,7 +1,7 @@
 //! The first file of a multipart body, as every NuGet client frames it.
 //!
-//! multer reads the parts; [`framing`] mends before it the two framings of clients that it
-//! cannot read.
+//! multer reads the parts. Before that, [`framing`] mends the two client framings that
+//! multer cannot read.
 
 mod boundary;
 mod framing;
@@ -18,7 +18,7 @@ pub use boundary::Boundary;
 use crate::BoxError;
 use framing::{Budget, Framing};
 
-/// The longest head of a part, in bytes; those of clients have some hundred.
+/// The longest head of a part, in bytes; clients send some hundred.
 const LONGEST_HEAD: usize = 4 * 1024;
 /// The first bytes of every package.
 const ZIP: &[u8] = b"PK";
@@ -29,7 +29,7 @@ pub enum MultipartError {
     /// The content type names no boundary.
     #[error("its multipart content type names no boundary")]
     NoBoundary,
-    /// No part begins.
+    /// The beginning of a part was not found.
     #[error("it does not begin with the boundary of its content type")]
     NoPart,
     /// The head of a part does not end.
@@ -53,7 +53,7 @@ pub enum MultipartError {
 #[derive(Debug)]
 pub struct FirstFile<'b> {
     parts: Multipart<'b>,
-    /// `None` behind its end.
+    /// `None` after its end.
     file: Option<Field<'b>>,
     /// Bytes of the file that were read to tell it from a field.
     beginning: Bytes,
@@ -115,7 +115,7 @@ async fn next_part<'b>(
     budget.limit_to_a_head();
     let Some(part) = parts.next_field().await? else { return Ok(None) };
     budget.lift();
-    // multer goes on to the next empty line, wherever it is, where a part has no head.
+    // If a part has no head, multer skips to the next empty line, wherever it is.
     if part.headers().is_empty() {
         return Err(MultipartError::UnreadableHead);
     }
@@ -131,8 +131,8 @@ async fn pass_over(mut part: Field<'_>) -> Result<(), MultipartError> {
     Ok(())
 }
 
-/// Whether a part has a disposition and names no file. It may be the package all the same:
-/// curl names no file where it reads from a pipe.
+/// Whether a part has a disposition and names no file. It may still be the package: curl
+/// names no file when it reads from a pipe.
 fn names_a_field(part: &Field<'_>) -> bool {
     part.headers().get(CONTENT_DISPOSITION).is_some_and(|disposition| {
         memchr::memmem::find(&disposition.as_bytes().to_ascii_lowercase(), b"filename").is_none()

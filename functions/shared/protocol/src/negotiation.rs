@@ -1,5 +1,5 @@
-//! The shape that a request's headers ask of its reply: the head alone, nothing where
-//! the client has it already, or fewer bytes.
+//! The shape that a request's headers ask for: only the head, no content if the client
+//! already has it, or fewer bytes.
 
 use std::io::Write;
 
@@ -45,7 +45,7 @@ impl RequestedShape {
         }
     }
 
-    /// `reply` as it was asked for.
+    /// `reply` in the requested shape.
     pub async fn shape(self, mut reply: Reply) -> Reply {
         Words::warn(&self.method, &mut reply);
         let is_whole_or_part =

@@ -1,5 +1,5 @@
-//! The record of a request once it is answered: a line of the log, and numbers to
-//! count it by. Never a secret: no header, no query, no body.
+//! The record of a request once it is answered: a line in the log, and the numbers for the
+//! metrics. Never a secret: no header, no query, no body.
 
 use std::fmt;
 use std::time::Instant;
@@ -24,7 +24,7 @@ impl Subject {
         Self { id: Some(id.clone()), version: Some(version.clone()) }
     }
 
-    /// `reply`, which is about it: for what no path tells.
+    /// `reply`, marked with this package, for a request whose path does not name it.
     #[must_use]
     pub fn of_reply(self, mut reply: Reply) -> Reply {
         reply.extensions_mut().insert(self);
@@ -50,7 +50,7 @@ pub struct Observation {
     started: Instant,
 }
 
-/// A request that was answered. Printed, it is a line that can be read alone.
+/// A request that was answered. Displayed, it is a line that makes sense on its own.
 #[derive(Debug)]
 pub struct Observed {
     /// The verb.
@@ -67,7 +67,7 @@ pub struct Observed {
 }
 
 impl Observation {
-    /// `request` begins to be answered by `verb`.
+    /// Starts to observe `request`, which `verb` answers.
     #[must_use]
     pub fn begin(verb: &'static str, request: &Request) -> Self {
         let subject = Subject::of_path(&PathParameters::of(request));
@@ -75,7 +75,7 @@ impl Observation {
         Self { verb, key, client: Peer::of(request), subject, started: Instant::now() }
     }
 
-    /// It is answered by `reply`.
+    /// Ends the observation with `reply`.
     #[must_use]
     pub fn end(self, reply: &Reply) -> Observed {
         let milliseconds = self.started.elapsed().as_secs_f64() * 1000.0;

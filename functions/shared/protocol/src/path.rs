@@ -4,11 +4,11 @@ use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
 
 use crate::Refusal;
 
-/// The id and the version in a path like `Acme.Core/1.0+build`, in whatever
-/// spelling the user typed.
+/// The id and the version in a path like `Acme.Core/1.0+build`, in any spelling that the
+/// user typed.
 ///
 /// # Errors
-/// The path is no id and version: nothing can be there.
+/// The path is not an id and a version, so nothing can be there.
 pub fn package_version(path: &str) -> Result<(PackageId, Version), Refusal> {
     let mut segments = path.trim_end_matches('/').split('/');
     let (Some(id), Some(version), None) = (segments.next(), segments.next(), segments.next())
@@ -22,7 +22,7 @@ pub fn package_version(path: &str) -> Result<(PackageId, Version), Refusal> {
 /// The version that a part of a path spells.
 ///
 /// # Errors
-/// It is none, or longer than any that can be there.
+/// The text is not a version, or is longer than any version in the feed can be.
 pub fn path_version(text: &str) -> Result<Version, Refusal> {
     match text.parse::<Version>() {
         Ok(version) if version.key().len() <= MAX_VERSION_LENGTH => Ok(version),

@@ -1,25 +1,25 @@
-//! The paths that routes have and others lead to: each is written here once. A part in
-//! braces varies.
+//! The paths of routes and of links to them: each is written only here. A part in braces is
+//! variable.
 
-/// Packages: pushed to.
+/// The address to push packages to.
 pub const PACKAGES: &str = "/api/v2/package";
-/// A version, unlisted and relisted; and the address that clients push to, with a slash.
+/// A version, to unlist or relist; and the address that clients push to, with a slash.
 pub const VERSION: &str = "/api/v2/package/{proxy+}";
-/// Uploads: declared.
+/// The address to declare an upload at.
 pub const UPLOADS: &str = "/api/v2/upload";
-/// An upload: committed.
+/// The address to commit an upload at.
 pub const COMMIT: &str = "/api/v2/upload/{upload}/commit";
 
 /// The service index.
 pub const INDEX: &str = "/v3/index.json";
-/// Below it is the flat container.
+/// The path prefix of the flat container.
 pub const FLAT_CONTAINER: &str = "/v3/package/";
 /// A package's version list.
 pub const VERSIONS: &str = "/v3/package/{id}/index.json";
 /// A version's file.
 pub const FILE: &str = "/v3/package/{id}/{version}/{file}";
 
-/// Below it are the registrations with all versions.
+/// The path prefix of the registrations with all versions.
 pub const REGISTRATIONS: &str = "/v3/registration/";
 /// A registration's index, its pages and its leaves.
 pub const REGISTRATION: [&str; 3] = [
@@ -27,9 +27,9 @@ pub const REGISTRATION: [&str; 3] = [
     "/v3/registration/{id}/page/{lower}/{upper}",
     "/v3/registration/{id}/{leaf}",
 ];
-/// Below it are the registrations for clients before NuGet 4.3.
+/// The path prefix of the registrations for clients before NuGet 4.3.
 pub const REGISTRATIONS_SEMVER1: &str = "/v3/registration-semver1/";
-/// Of one of those the index, the pages and the leaves.
+/// The index, the pages and the leaves of such a registration.
 pub const REGISTRATION_SEMVER1: [&str; 3] = [
     "/v3/registration-semver1/{id}/index.json",
     "/v3/registration-semver1/{id}/page/{lower}/{upper}",
@@ -56,7 +56,7 @@ pub const SIGN_OUT: &str = "/sign-out";
 /// The pages' style.
 pub const STYLE: &str = "/style.css";
 
-/// `path` with `parts` in place of its braces, one after another, as they are given.
+/// `path` with its parts in braces replaced by `parts`, in order and unescaped.
 #[must_use]
 pub fn fill(path: &str, parts: &[&str]) -> String {
     let mut filled = String::with_capacity(path.len());

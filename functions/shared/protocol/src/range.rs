@@ -1,4 +1,4 @@
-//! Parts of a package: RFC 9110, as much of it as one range.
+//! Parts of a package: RFC 9110, limited to one range per request.
 
 mod bytes;
 
@@ -27,7 +27,7 @@ impl AskedRange {
     }
 }
 
-/// 416, with the size that there is.
+/// 416, with the actual size.
 #[must_use]
 pub fn nowhere(size: u64) -> Reply {
     let mut reply = crate::status(StatusCode::RANGE_NOT_SATISFIABLE);
@@ -37,11 +37,11 @@ pub fn nowhere(size: u64) -> Reply {
     reply
 }
 
-/// Says in `reply` that it is the file of this name and tag and `size` bytes, or
-/// a part of it.
+/// Sets the headers of `reply` for the file with this name, this tag and `size` bytes, or a
+/// part of it.
 ///
 /// # Errors
-/// Name or tag cannot stand in a header.
+/// The name or the tag is not valid in a header.
 pub fn describe(
     reply: &mut Reply,
     (name, tag): (&str, &str),

@@ -1,5 +1,5 @@
-//! Every way in which a request is refused: what the client is told, and under
-//! which status. The log gets the sources, the client never does.
+//! Every reason to refuse a request, with the message to the client and the status. The log
+//! gets the sources of an error; the client never does.
 
 use std::error::Error;
 
@@ -10,8 +10,8 @@ use access::{KeyName, KeyProblem, Scope};
 
 use crate::BoxError;
 
-/// Why a request was refused. Displays what the client is told: what is wrong
-/// and what to do.
+/// The reason why a request was refused. Displayed, it is the message to the client: the
+/// fault and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// The request's framing cannot be read.
@@ -23,7 +23,7 @@ pub enum Refusal {
     /// The client sent nothing for too long.
     #[error("the upload stood still for too long; push the .nupkg again")]
     TooSlow(#[source] BoxError),
-    /// The declaration of an upload is not as it should be.
+    /// The declaration of an upload is not valid.
     #[error(
         "the declaration of the upload cannot be read ({0}); send id, version, size and sha256 as JSON"
     )]
@@ -42,7 +42,7 @@ pub enum Refusal {
     /// The package breaks a rule.
     #[error("{0}")]
     InvalidPackage(#[source] PackageError),
-    /// The request's key does not open what was asked for.
+    /// The request's key is not good for the request.
     #[error("{}", words_of_key(*.problem, *.scope))]
     Key {
         /// The problem with the key.
@@ -50,7 +50,7 @@ pub enum Refusal {
         /// The scope that is needed.
         scope: Scope,
     },
-    /// The key may push, and not bring back what was deleted.
+    /// The key may push, but may not restore a deleted version.
     #[error(
         "the package '{id}' {version} was deleted; a key with the scope unlist can bring it back, or push a new version"
     )]
@@ -118,7 +118,7 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
-    /// The answer would be larger than one may be.
+    /// The answer would be larger than the limit.
     #[error(
         "the answer would be larger than an answer of this feed may be; ask for fewer results (take), or for the pages that the registration's index names"
     )]
@@ -129,19 +129,19 @@ pub enum Refusal {
     /// A disk has no room left.
     #[error("the feed's disk is full; its operator has to make room, then push again")]
     DiskFull(#[source] BoxError),
-    /// As many packages arrive already as may at once.
+    /// The feed is already receiving as many packages as it may at once.
     #[error("the feed receives as many packages as it can at once; try again in a moment")]
     Full,
     /// A service did not answer; the same request may succeed.
     #[error("the feed is busy; try again in a moment")]
     Unavailable(#[source] BoxError),
-    /// Something is wrong here.
+    /// Something is wrong in the feed.
     #[error("the feed failed; try again, and tell its operator if it stays so")]
     Broken(#[source] BoxError),
 }
 
 impl Refusal {
-    /// The status that the refusal is answered with. The one place that says so.
+    /// The status of the answer. It is decided only here.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -152,8 +152,9 @@ impl Refusal {
             | Self::InvalidPackage(_)
             | Self::AnswerTooLarge => StatusCode::BAD_REQUEST,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            // To a reading client, 403 is no better than 401, and only 401 makes it ask for
-            // other credentials. On a write it would send the whole package once more.
+            // For a reading client, 403 is no better than 401, and only 401 makes it ask
+            // for other credentials. On a write, 401 would make it send the whole package
+            // again.
             Self::Key { problem: KeyProblem::Missing, .. }
             | Self::Key { scope: Scope::Read, .. } => StatusCode::UNAUTHORIZED,
             Self::Key { .. } | Self::NotYourPackage { .. } | Self::MayNotRestore { .. } => {
@@ -178,7 +179,7 @@ impl Refusal {
         match self {
             Self::Unavailable(_) => Some(2),
             Self::Crowded => Some(5),
-            // An upload takes its time.
+            // An upload takes a while.
             Self::Full => Some(20),
             _ => None,
         }
@@ -186,8 +187,8 @@ impl Refusal {
 }
 
 impl Refusal {
-    /// The text of the status line: what to do, in ASCII and with nothing of the request in
-    /// it. Clients print it where an operation fails, and only there.
+    /// The text of the status line: the remedy, in ASCII and without any text from the
+    /// request. Clients print it if an operation fails, and only then.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -223,7 +224,7 @@ impl Refusal {
         }
     }
 
-    /// Logs what the client is not told.
+    /// Logs the details that the client does not get.
     pub fn log(&self) {
         let status = self.status().as_u16();
         if status < 500 {
@@ -291,8 +292,8 @@ impl From<PackageError> for Refusal {
     }
 }
 
-/// `text` as one line of printable ASCII, fit for a header: what came out of a
-/// package may hold anything, and be of any length.
+/// `text` as one line of printable ASCII, fit for a header: text from a package may contain
+/// anything, and have any length.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     // nuget.org cuts its reason phrases here.

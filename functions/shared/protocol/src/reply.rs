@@ -1,4 +1,4 @@
-//! Replies: the few shapes that all verbs answer in.
+//! Replies: the few kinds that all verbs use.
 
 use std::fmt::Display;
 
@@ -19,7 +19,7 @@ use crate::{Body, Refusal, one_line};
 /// A reply of a verb.
 pub type Reply = Response<Body>;
 
-/// NuGet clients print this header of any answer; they show no bodies.
+/// NuGet clients print this header of every answer; they do not show bodies.
 const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
 
 /// The words of a refusal, for the places where clients look for them.
@@ -27,22 +27,22 @@ const WARNING: HeaderName = HeaderName::from_static("x-nuget-warning");
 pub struct Words {
     /// In full, as one line.
     pub(crate) detail: String,
-    /// As the status line says it.
+    /// As the reason phrase of the status line.
     pub reason: &'static str,
 }
 
 impl Words {
-    /// The words that `reply` refuses with.
+    /// The words of the refusal in `reply`.
     #[must_use]
     pub fn of(reply: &Reply) -> Option<&Self> {
         reply.extensions().get()
     }
 
-    /// Lets a client that asked with `method` print them. Only on what ends an operation:
-    /// clients print the header of every answer, also of one that they try again and get
-    /// past, and `-warnaserror` makes a failed build of that (seen with SDK 10). So not on
-    /// a read, nor where a write is tried again: with credentials after 401, and as it is
-    /// after 408, 429 and failures.
+    /// Makes a client that asked with `method` print them, but only if the answer ends the
+    /// operation: clients print the header of every answer, even of one after which they
+    /// try again and succeed, and `-warnaserror` turns that into a failed build (seen with
+    /// SDK 10). So it is not added to a read, nor to a write that is tried again: with
+    /// credentials after 401, and unchanged after 408, 429 and failures.
     pub fn warn(method: &Method, reply: &mut Reply) {
         let is_write = [Method::PUT, Method::POST, Method::DELETE].contains(method);
         let is_tried_again =
@@ -72,17 +72,17 @@ pub fn no_content() -> Reply {
     status(StatusCode::NO_CONTENT)
 }
 
-/// How long a client may keep a reply, for itself alone: what a key opened is
-/// nobody else's.
+/// How long a client may cache a reply, privately: a reply to one key is not for anybody
+/// else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Until it asks again, which it must before every use.
+    /// The client must ask again before every use.
     Checked,
-    /// For a day: what is at this address never changes.
+    /// For a day: the content at this address never changes.
     Unchanging,
 }
 
-/// 200 with a JSON document, to be asked about again.
+/// 200 with a JSON document, which the client has to check before every use.
 #[must_use]
 pub fn json(document: &impl Serialize) -> Reply {
     match serde_json::to_vec(document) {
@@ -91,8 +91,8 @@ pub fn json(document: &impl Serialize) -> Reply {
     }
 }
 
-/// 200 with a JSON document, tagged by what is in it: the tag changes when the answer does,
-/// and tells nothing else.
+/// 200 with a JSON document, tagged by its content: the tag changes when the answer does,
+/// and reveals nothing else.
 #[must_use]
 pub fn json_tagged(document: &impl Serialize) -> Reply {
     match serde_json::to_vec(document) {
@@ -101,18 +101,18 @@ pub fn json_tagged(document: &impl Serialize) -> Reply {
     }
 }
 
-/// 200 with `bytes` of the given type, tagged by what is in them.
+/// 200 with `bytes` of the given type, tagged by their content.
 #[must_use]
 pub fn stream_tagged(bytes: Bytes, content_type: &'static str) -> Reply {
     let tag = BASE64_STANDARD.encode(Sha256::digest(&bytes));
     tagged(stream(Body::from(bytes), content_type), &tag, Lifetime::Checked)
 }
 
-/// Marks what was answered before all changes were read.
+/// Marks an answer that was made before all changes were read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Behind;
 
-/// `reply`, which does not hold the newest changes yet. Says so, for who waits for one.
+/// `reply`, marked as not holding the newest changes yet, for clients that wait for one.
 #[must_use]
 pub fn behind(mut reply: Reply) -> Reply {
     let value = HeaderValue::from_static("behind");
@@ -121,7 +121,7 @@ pub fn behind(mut reply: Reply) -> Reply {
     reply
 }
 
-/// 200 with a body of the given type, to be asked about again.
+/// 200 with a body of the given type, which the client has to check before every use.
 #[must_use]
 pub fn stream(body: Body, content_type: &'static str) -> Reply {
     let mut reply = Response::new(body);
@@ -132,11 +132,11 @@ pub fn stream(body: Body, content_type: &'static str) -> Reply {
     reply
 }
 
-/// `reply` with a tag that changes whenever what is at its address does.
+/// `reply` with a tag that changes whenever the content at its address does.
 #[must_use]
 pub fn tagged(mut reply: Reply, tag: &impl Display, lifetime: Lifetime) -> Reply {
-    // Weak, because the same document goes out with and without gzip; and of
-    // this version of the feed, because the next one may write it differently.
+    // A weak tag, because the same document is sent with and without gzip. It includes the
+    // version of the feed, because the next one may write the document differently.
     let tag = format!("W/\"{tag}-{}\"", env!("CARGO_PKG_VERSION"));
     if let Ok(tag) = HeaderValue::try_from(tag) {
         reply.headers_mut().insert(ETAG, tag);
@@ -148,8 +148,8 @@ pub fn tagged(mut reply: Reply, tag: &impl Display, lifetime: Lifetime) -> Reply
     reply
 }
 
-/// `reply` as bytes that came out of a package: whatever they are, a browser
-/// that opens them runs, loads and frames nothing.
+/// `reply` with bytes from a package: whatever they are, a browser that opens them does not
+/// run, load or frame anything.
 #[must_use]
 pub fn contained(mut reply: Reply) -> Reply {
     const NOTHING: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
@@ -167,7 +167,7 @@ pub fn warned(mut reply: Reply, warning: Option<&'static str>) -> Reply {
     reply
 }
 
-/// 302 to `address`, which nobody may keep.
+/// 302 to `address`, which nobody may cache.
 #[must_use]
 pub fn redirect(address: &str) -> Reply {
     let mut reply = status(StatusCode::FOUND);
@@ -180,8 +180,8 @@ pub fn redirect(address: &str) -> Reply {
 }
 
 impl From<Refusal> for Reply {
-    /// A problem document (RFC 9457), and the same words beside it. Logs what
-    /// the client is not told.
+    /// A problem document (RFC 9457), with the same words attached to the reply. Logs the
+    /// details that the client does not get.
     fn from(refusal: Refusal) -> Self {
         let status = refusal.status();
         refusal.log();

@@ -1,4 +1,4 @@
-//! Requests: what the gateway tells a verb besides the HTTP request itself.
+//! Requests, and the data that the gateway adds to the HTTP request.
 
 use std::collections::HashMap;
 
@@ -15,8 +15,8 @@ pub type Request = http::Request<Body>;
 pub struct PathParameters(pub HashMap<String, String>);
 
 impl PathParameters {
-    /// The variable parts of `path`, where `pattern` matches it, strictly: a slash at its
-    /// end is a part of it. The pattern is like `/v3/{id}/index.json` or `/{proxy+}`.
+    /// The variable parts of `path`, if `pattern` matches it. The match is strict: a slash
+    /// at the end counts. The pattern is like `/v3/{id}/index.json` or `/{proxy+}`.
     #[must_use]
     pub fn in_path(pattern: &str, path: &str) -> Option<Self> {
         crate::pattern::parameters(pattern, path).map(Self)

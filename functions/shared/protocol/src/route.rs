@@ -5,7 +5,7 @@ use http::Method;
 
 use crate::PathParameters;
 
-/// A route of a verb. None can be written without saying who may ask.
+/// A route of a verb. Every route has to say who may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The methods.
@@ -30,7 +30,7 @@ pub enum Access {
 /// The work of an answer. It decides how many are made at once on one machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Little memory, or none that the answer holds.
+    /// Little memory, or none that the answer keeps.
     Little,
     /// A document of all versions of a package.
     Document,
@@ -67,14 +67,14 @@ impl Route {
         Self { methods, path, access, work: Work::Little }
     }
 
-    /// The same route, whose answers take as much as `work`.
+    /// The same route, with answers that take this much `work`.
     #[must_use]
     pub const fn takes(self, work: Work) -> Self {
         Self { methods: self.methods, path: self.path, access: self.access, work }
     }
 
-    /// The variable parts of `path`, where the route answers `method` there. A path
-    /// matches strictly: a slash at its end is a part of it.
+    /// The variable parts of `path`, if the route answers `method` there. The match is
+    /// strict: a slash at the end of a path counts.
     #[must_use]
     pub fn matches(&self, method: &Method, path: &str) -> Option<PathParameters> {
         let answers = self.methods.contains(method);
@@ -82,8 +82,8 @@ impl Route {
     }
 }
 
-/// The one of `routes` that answers `method` at `path`, and the variable parts of the
-/// path: a written part is closer than a variable one.
+/// The route in `routes` that answers `method` at `path`, and the variable parts of the
+/// path. A literal part is a closer match than a variable one.
 pub fn closest<'a, T>(
     routes: impl Iterator<Item = (T, &'a Route)>,
     method: &Method,

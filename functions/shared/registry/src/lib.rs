@@ -1,5 +1,5 @@
-//! All verbs of the feed: those that the manifest names. The type of a verb is called as
-//! its crate is.
+//! All verbs of the feed, as listed in the manifest. The type of a verb has the name of its
+//! crate.
 
 use feed::{AnyVerb, Context};
 use http::Method;
@@ -17,7 +17,7 @@ pub fn verbs(context: &Context) -> Result<Vec<AnyVerb>, ConfigError> {
     MAKERS.iter().map(|make| make(context)).collect()
 }
 
-/// The verb of this name, made from `context`; none where no verb is called so.
+/// The verb of this name, made from `context`; `None` if there is no such verb.
 ///
 /// # Errors
 /// A setting is missing.

@@ -23,12 +23,12 @@ use crate::package::IndexedPackage;
 use crate::query::{Results, Search};
 use crate::ranking::Ranked;
 
-/// Where tantivy keeps what its segments are, and the list of its files.
+/// The files in which tantivy keeps its list of segments and its list of files.
 const META: &str = "meta.json";
 const MANAGED: &str = ".managed.json";
 
-/// The most bytes of a page's results, about: below what a function may answer (Lambda
-/// quota: 6 MB, of which base64 takes a fourth).
+/// The most bytes of a page's results, roughly: less than the limit of a function's answer
+/// (Lambda quota: 6 MB, of which Base64 takes a quarter).
 const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The text index. Clones share it.
@@ -45,7 +45,7 @@ pub(crate) struct Engine {
 pub(crate) struct Update {
     id: PackageId,
     version: Version,
-    /// Its rows, where search shows it.
+    /// Its rows, if search shows the version.
     listed: Option<(VersionRow, Metadata)>,
 }
 
@@ -65,7 +65,7 @@ impl Update {
 }
 
 impl Engine {
-    /// An index of the given files; an empty one without any.
+    /// An index of the given files; an empty index if there are none.
     pub(crate) fn open(files: &[(&str, &[u8])]) -> Result<Self, SearchIndexError> {
         let (schema, fields) = Fields::schema();
         let directory = RamDirectory::create();
@@ -91,9 +91,9 @@ impl Engine {
         Ok(Self { fields, index, reader, writer })
     }
 
-    /// `names`, and the versions that are the newest in some view without them, of
-    /// which the index does not know what they say: each may be the newest once
-    /// the named ones have changed.
+    /// `names`, plus the versions that are the newest in some view without them and whose
+    /// descriptions the index does not have: each may be the newest once the named ones
+    /// have changed.
     pub(crate) fn with_runners_up(
         &self,
         mut names: Vec<(PackageId, Version)>,
@@ -113,9 +113,9 @@ impl Engine {
         Ok(names)
     }
 
-    /// Brings versions to what they have become, all at once. Where they are so
-    /// already, it writes nothing: what was changed twice within a minute is read
-    /// anew by every search until that has passed.
+    /// Applies the new states of versions, all at once. It writes nothing if nothing has
+    /// changed, because every search within a minute of two changes to a version reads that
+    /// version again.
     pub(crate) fn apply(
         &self,
         updates: impl Iterator<Item = Update>,
@@ -148,8 +148,7 @@ impl Engine {
             }
         }
         writer.commit()?;
-        // Here, and not in a thread of its own: a function stands still between
-        // requests.
+        // Merged here, not in another thread: a function is frozen between requests.
         let merges = LogMergePolicy::default();
         for MergeCandidate(ids) in
             merges.compute_merge_candidates(&self.index.searchable_segment_metas()?)
@@ -207,7 +206,7 @@ impl Engine {
 
     /// The files of the index, merged into one segment first.
     pub(crate) fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>, SearchIndexError> {
-        // Held, so that the files are of one moment.
+        // Locked, so that all files are from the same moment.
         let mut writer = self.writer();
         let segments = self.index.searchable_segment_metas()?;
         if segments.len() > 1 || segments.iter().any(SegmentMeta::has_deletes) {
@@ -218,7 +217,7 @@ impl Engine {
         let segments = self.index.searchable_segment_metas()?;
         let segments: Vec<_> = segments.iter().map(|segment| segment.id().uuid_string()).collect();
         let directory = self.index.directory();
-        // Those of merged segments stay until nobody reads them any more.
+        // The files of merged segments stay until nobody reads them any more.
         let is_current = |name: &PathBuf| {
             let name = name.to_string_lossy();
             name == META || segments.iter().any(|segment| name.starts_with(segment.as_str()))

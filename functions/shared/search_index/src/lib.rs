@@ -6,8 +6,8 @@
 //! harm. So a package is found by the first request after its push, and a push
 //! costs the same in a feed of ten packages and of a hundred thousand.
 //!
-//! tantivy does the text work: postings, relevance, merging. It holds all there
-//! is to a package, and its files are the snapshot.
+//! tantivy does the text work: postings, relevance, merging. It stores all data about a
+//! package, and its files are the snapshot.
 
 mod document;
 mod engine;
@@ -35,7 +35,7 @@ pub use package::{Description, Found, IndexedPackage, ListedVersion};
 pub use query::{Page, Question, Results, Search, View};
 use snapshot::{Position, Snapshot};
 
-/// How long one request may read changes, of the 28 seconds that it has
+/// How long one request may read changes: most of the 28 seconds that it has
 /// (template.yaml).
 const LONGEST: Duration = Duration::from_secs(20);
 /// Results of searches that are held at once.
@@ -60,16 +60,16 @@ pub struct SearchIndex {
 struct Followed {
     engine: Engine,
     position: Position,
-    /// When the reading of changes began that was last finished.
+    /// The start of the last complete read of the changes.
     at: Option<Instant>,
     /// How far the snapshot in the bucket has followed the log.
     stored: Option<Ulid>,
-    /// Whether the engine has failed: then it is not to be trusted any more.
+    /// Whether the engine has failed, and so cannot be trusted any more.
     failed: bool,
 }
 
 impl SearchIndex {
-    /// The packages of the feed, of which one process has one index.
+    /// The search index of the feed, one per process.
     ///
     /// # Errors
     /// A setting is missing.
@@ -90,14 +90,14 @@ impl SearchIndex {
         }
     }
 
-    /// The packages that match, with all that was changed before this call; where that
-    /// takes more than two seconds, as a flood of pushes can make it, with what has been
-    /// read until then, and the rest is read behind it. One
-    /// AWS call when nothing was; one more for every 50 versions that are read anew;
-    /// one more the first time, for the snapshot.
+    /// The packages that match, with all changes made before this call. If reading those
+    /// takes more than two seconds, for example in a flood of pushes, the answer has the
+    /// changes read so far, and the rest is read in the background. One AWS call if nothing
+    /// has changed; one more for every 50 versions that are read again; one more the first
+    /// time, for the snapshot.
     ///
     /// # Errors
-    /// Table or bucket do not answer, or the index fails.
+    /// The table or the bucket does not answer, or the index fails.
     pub async fn search(&self, search: Search) -> Result<Results, SearchIndexError> {
         let mut following = tokio::spawn(self.clone().follow_since(Instant::now()));
         let mut followed = tokio::time::timeout(SOON, &mut following).await;
@@ -121,11 +121,11 @@ impl SearchIndex {
         Ok(results)
     }
 
-    /// Reads all that was changed before `asked`. Goes on where nobody waits for it.
+    /// Reads all changes made before `asked`. Goes on even if nobody waits for it.
     async fn follow_since(self, asked: Instant) -> Result<(), SearchIndexError> {
         let mut held = self.state.lock().await;
         let state = self.opened(&mut held).await?;
-        // Where somebody else has looked at the log since, no look is needed.
+        // If another request has read the log since, there is no need to read it again.
         if state.at.is_none_or(|followed| followed < asked) {
             self.follow(state, Instant::now() + LONGEST).await?;
         }
@@ -137,12 +137,12 @@ impl SearchIndex {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Writes the snapshot that the next instances start from, where anything
-    /// was changed since the last one: whether it did. May take minutes for a
-    /// feed without one.
+    /// Writes the snapshot that the next instances start from, if anything has changed
+    /// since the last one; returns whether it did. May take minutes for a feed without a
+    /// snapshot.
     ///
     /// # Errors
-    /// Table or bucket do not answer, or the index fails.
+    /// The table or the bucket does not answer, or the index fails.
     pub async fn compact(&self, longest: Duration) -> Result<bool, SearchIndexError> {
         let (engine, position) = {
             let mut held = self.state.lock().await;
@@ -162,7 +162,7 @@ impl SearchIndex {
         Ok(true)
     }
 
-    /// The state; read from the snapshot at its first use, and where it failed.
+    /// The state, read from the snapshot on first use and after a failure.
     async fn opened<'a>(
         &self,
         held: &'a mut Option<Followed>,
@@ -185,10 +185,10 @@ impl SearchIndex {
         Ok(held.insert(Followed { engine, position, at: None, stored, failed: false }))
     }
 
-    /// Applies what the log has past the cursor. What was read when an error
-    /// comes stays read.
+    /// Applies the changes in the log past the cursor. Changes read before an error stay
+    /// applied.
     async fn follow(&self, state: &mut Followed, until: Instant) -> Result<(), SearchIndexError> {
-        // Rows of so many versions are held at once, and shown together.
+        // The number of versions whose rows are held at once, and shown together.
         const AT_ONCE: usize = 50;
         let started = Instant::now();
         let mut next = Some(state.position.from());
@@ -208,8 +208,8 @@ impl SearchIndex {
         Ok(())
     }
 
-    /// Reads the changed versions anew, with those that show themselves where a
-    /// changed one no longer does, and brings the index up to them.
+    /// Reads the changed versions again, plus those that become visible because a changed
+    /// one no longer is, and updates the index.
     async fn take_in(
         &self,
         state: &mut Followed,
@@ -235,7 +235,7 @@ impl SearchIndex {
         let applied = blocking(move || {
             engine.apply(rows.into_iter().map(|(name, row)| Update::new(name, row)))
         });
-        // Until it is done, also where nobody waits for it any longer.
+        // Set until the update is done, even if nobody waits for it any longer.
         state.failed = true;
         applied.await?;
         state.failed = false;
@@ -244,14 +244,14 @@ impl SearchIndex {
     }
 }
 
-/// Whether these rows are what the change called `ulid` left. A transaction's rows
-/// come up one after the other: its change may be there before its version, and
-/// its version before the metadata.
+/// Whether these rows are from the change called `ulid`. A transaction's rows become
+/// visible one after the other: its change may appear before its version, and its version
+/// before the metadata.
 fn has_whole((row, metadata): &(VersionRow, Option<Metadata>), ulid: Ulid) -> bool {
     row.changed == Some(ulid) && (row.state == store::VersionState::Deleted || metadata.is_some())
 }
 
-/// Runs what computes and never waits off the runtime.
+/// Runs work that only computes and never waits, outside of the async runtime.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SearchIndexError> + Send + 'static,
 ) -> Result<T, SearchIndexError> {

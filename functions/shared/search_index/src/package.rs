@@ -69,7 +69,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// About how many bytes it is in an answer.
+    /// Its approximate size in an answer, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         // Names of members, and the addresses of package and version.
         const PACKAGE: usize = 1_000;
@@ -83,7 +83,7 @@ impl Found {
 }
 
 impl IndexedPackage {
-    /// Takes in a listed version, or what it has become.
+    /// Adds a listed version, or replaces it with its new state.
     pub(crate) fn insert(&mut self, version: &Version, row: &VersionRow, metadata: &Metadata) {
         let listed = ListedVersion {
             version: row.version.clone(),
@@ -107,7 +107,7 @@ impl IndexedPackage {
         }
     }
 
-    /// Forgets what versions say that no view shows.
+    /// Removes the descriptions of versions that are not the newest in any view.
     pub(crate) fn forget_unseen(&mut self) {
         let newest = self.newest(|_| true);
         let newest: BTreeSet<String> =
@@ -115,8 +115,8 @@ impl IndexedPackage {
         self.descriptions.retain(|version, _| newest.contains(version));
     }
 
-    /// The versions that are the newest in some view without `changed`, and of
-    /// which it is not known what they say.
+    /// The versions that are the newest in some view without `changed`, and whose
+    /// descriptions are not known.
     pub(crate) fn runners_up(&self, changed: &[&Version]) -> Vec<Version> {
         let rest = |known: &ListedVersion| {
             known.parsed().is_some_and(|version| !changed.contains(&&version))
@@ -136,13 +136,13 @@ impl IndexedPackage {
         Some(Found { latest, description, versions })
     }
 
-    /// The newest version in `view`, and what it says.
+    /// The newest version in `view`, and its description.
     pub(crate) fn latest_in(&self, view: View) -> Option<(&ListedVersion, &Description)> {
         let latest = self.versions.iter().rfind(|version| view.shows(version))?;
         Some((latest, self.descriptions.get(&latest.version)?))
     }
 
-    /// The newest version in each view, of those that `counts`.
+    /// The newest version in each view, of those for which `counts` is true.
     fn newest(&self, counts: impl Fn(&ListedVersion) -> bool) -> Vec<&ListedVersion> {
         let in_view = |view: &View| {
             self.versions.iter().rfind(|version| view.shows(version) && counts(version))
@@ -152,7 +152,7 @@ impl IndexedPackage {
 }
 
 impl ListedVersion {
-    /// The version; it was one before it was stored.
+    /// The version, parsed; it was valid when it was stored.
     #[must_use]
     pub fn parsed(&self) -> Option<Version> {
         self.version.parse().ok()

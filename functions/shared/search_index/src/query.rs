@@ -1,4 +1,4 @@
-//! Questions: what people and clients type, as queries of the text index.
+//! Questions: the input of people and clients, as queries of the text index.
 
 use std::sync::Arc;
 
@@ -94,23 +94,23 @@ pub struct Results {
     pub found: Vec<Found>,
     /// Whether all that was changed before the search is in them.
     pub is_current: bool,
-    /// Whether the page has fewer results than were asked for, as more would be too large
-    /// for an answer.
+    /// Whether the page has fewer results than were asked for, because more would be too
+    /// large for an answer.
     pub is_cut: bool,
-    /// Lets the next search have its results once these are gone.
+    /// The permit to hold results; the next search gets it once these are dropped.
     pub(crate) turn: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Results {
-    /// Nothing, as nothing can match.
+    /// No results, for a search that nothing can match.
     #[must_use]
     pub fn none() -> Self {
         Self { is_current: true, ..Self::default() }
     }
 }
 
-/// The characters of a question that count, and its words: more than anybody
-/// types, and few enough to answer.
+/// The most characters and words of a question that count: more than anybody types, and few
+/// enough to answer.
 const MOST_CHARACTERS: usize = 300;
 const MOST_WORDS: usize = 32;
 
@@ -153,7 +153,8 @@ fn unscored(query: Box<dyn Query>) -> Box<dyn Query> {
     Box::new(ConstScoreQuery::new(query, 1.0))
 }
 
-/// The packages that the caller's key is good for; none where it is for all.
+/// A query for the packages that the caller's key is good for; `None` if it is good for
+/// all.
 fn visible_to(caller: &Caller, key: Field) -> Result<Option<Box<dyn Query>>, SearchIndexError> {
     let Caller::Key { ids, .. } = caller else { return Ok(None) };
     if ids.iter().any(|glob| glob.as_str() == "*") {
@@ -189,7 +190,8 @@ fn few_words(text: &str) -> Vec<Word> {
     words(shortened(text)).take(MOST_WORDS).collect()
 }
 
-/// Ids that begin with `text`, or have a word that begins with each of its.
+/// Ids that begin with `text`, or have, for each word of `text`, a word that begins with
+/// it.
 fn ids_like(text: &str, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
     let text = shortened(text);
     let asked = few_words(text);
@@ -231,7 +233,7 @@ impl ParsedText {
             let (plain, after) = rest.split_at(end);
             let field = plain.strip_suffix(':').map(str::to_lowercase);
             match after.strip_prefix('"') {
-                // `field:"…"` or `"…"`; quotes in the middle of a word are none.
+                // `field:"…"` or `"…"`; quotes in the middle of a word do not count.
                 Some(quoted) if plain.is_empty() || field.is_some() => {
                     let (text, after) = quoted.split_once('"').unwrap_or((quoted, ""));
                     parts.push(Part { field, text: text.to_owned(), quoted: true });
@@ -248,7 +250,7 @@ impl ParsedText {
             }
             rest = rest.trim_start();
         }
-        // Operators of other engines are plain text to nuget.org, and here.
+        // Operators of other engines have no meaning on nuget.org, or here.
         let is_operator = |text: &str| matches!(text, "AND" | "OR" | "NOT");
         parts.retain(|part| !part.text.is_empty() && (part.quoted || !is_operator(&part.text)));
         Self { parts }
@@ -263,7 +265,7 @@ impl ParsedText {
             let is_last = place + 1 == last && !part.quoted;
             match part.field.as_deref().map(Scope::parse) {
                 None => clauses.extend(anywhere(&part, is_last, fields)),
-                // A field that is not known does not count.
+                // A part with an unknown field does not count.
                 Some(None) => {}
                 Some(Some(scope)) => {
                     let query = scope.query(&part, fields);
@@ -350,8 +352,7 @@ impl Scope {
     }
 }
 
-/// Packages with the part's words in `field`: all of them, in their order where
-/// they are quoted.
+/// Packages with all of the part's words in `field`, in this order if they are quoted.
 fn in_field(field: Field, part: &Part) -> Box<dyn Query> {
     let words = few_words(&part.text);
     if words.is_empty() {
@@ -364,8 +365,7 @@ fn in_field(field: Field, part: &Part) -> Box<dyn Query> {
     Box::new(BooleanQuery::new(all.collect()))
 }
 
-/// Packages with the part's words anywhere, those with them in the id before
-/// others.
+/// Packages with the part's words anywhere; those with the words in the id come first.
 fn anywhere(part: &Part, is_last: bool, fields: &Fields) -> Vec<(Occur, Box<dyn Query>)> {
     let words = few_words(&part.text);
     if part.quoted {
@@ -384,8 +384,8 @@ fn anywhere(part: &Part, is_last: bool, fields: &Fields) -> Vec<(Occur, Box<dyn 
     both.collect()
 }
 
-/// The word as a whole, or all its parts; with `begins`, also what only begins
-/// with it, which counts less.
+/// The word as a whole, or all its parts; with `begins`, also terms that only begin with
+/// it, which count less.
 fn any_form(field: Field, word: &Word, begins: bool) -> Box<dyn Query> {
     let whole: Box<dyn Query> = Box::new(term(field, &word.whole));
     let mut forms = vec![whole];
@@ -396,7 +396,7 @@ fn any_form(field: Field, word: &Word, begins: bool) -> Box<dyn Query> {
     one_of(forms)
 }
 
-/// Terms that begin with the word or, in its last part, with its parts.
+/// Terms that begin with the word; or all its parts, of which the last may be a beginning.
 fn beginning(field: Field, word: &Word) -> Box<dyn Query> {
     let whole: Box<dyn Query> = Box::new(prefix(field, &word.whole));
     one_of(std::iter::once(whole).chain(all_parts(field, word, true)).collect())
@@ -409,7 +409,7 @@ fn one_of(mut forms: Vec<Box<dyn Query>>) -> Box<dyn Query> {
     }
 }
 
-/// All parts of a word that has some; with `begins`, the last may go on.
+/// All parts of a word that has parts; with `begins`, the last one may be a beginning.
 fn all_parts(field: Field, word: &Word, begins: bool) -> Option<Box<dyn Query>> {
     let (last, parts) = word.parts.split_last().filter(|_| word.is_divided())?;
     let mut all: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(word.parts.len());
@@ -422,8 +422,8 @@ fn all_parts(field: Field, word: &Word, begins: bool) -> Option<Box<dyn Query>> 
     Some(Box::new(BooleanQuery::new(all)))
 }
 
-/// The words one after the other: by their parts; or as wholes, for another version may
-/// have written them with other capitals, with words beside them that have parts or none.
+/// The words in sequence: as their parts, or as whole words. Another version may have
+/// written them with other capitals, next to words with or without parts.
 fn phrase(field: Field, words: &[Word]) -> Box<dyn Query> {
     let parts: Vec<&str> = words.iter().flat_map(|word| &word.parts).map(String::as_str).collect();
     let wholes: Vec<&str> = words.iter().map(|word| word.whole.as_str()).collect();

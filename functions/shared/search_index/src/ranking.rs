@@ -1,5 +1,5 @@
-//! The order of results: by relevance, and by id where that is equal, so that
-//! pages fit together.
+//! The order of results: by relevance, and by id if the relevance is equal, so that the
+//! pages of a search fit together.
 
 use std::cmp::Ordering;
 
@@ -25,8 +25,8 @@ pub(crate) struct SegmentMatches {
     matches: Vec<Match>,
 }
 
-/// How many documents of a segment match, and the best with their ids; or why
-/// they cannot be told.
+/// The number of matching documents in a segment, and the best ones with their ids; or the
+/// reason why they are not known.
 type Harvest = std::io::Result<(usize, Vec<(Score, String, DocAddress)>)>;
 
 impl Collector for Ranked {

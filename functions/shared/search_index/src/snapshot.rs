@@ -15,8 +15,7 @@ use crate::engine::Engine;
 /// Raised when the snapshot's shape, or what it means, changes.
 const FORMAT: u32 = 2;
 
-/// How the snapshot begins: a line of JSON; behind it the files, one after the
-/// other.
+/// The head of the snapshot: a line of JSON. The files follow, one after the other.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
     format: u32,
@@ -115,12 +114,12 @@ impl Position {
         changes
     }
 
-    /// Notes changes that were applied as they were at `read_at`, each with whether
-    /// all of it was there.
+    /// Records changes that were applied in their state at `read_at`, each with whether all
+    /// of it was there.
     pub(crate) fn applied(&mut self, changes: Vec<(Ulid, bool)>, read_at: OffsetDateTime) {
         for (change, was_whole) in changes {
-            // A name out of the future, from a clock that is wrong, must not hide
-            // those that come before its time.
+            // A change with a time in the future, from a wrong clock, must not hide earlier
+            // changes.
             if Changes::is_past(change, read_at) {
                 self.cursor = self.cursor.max(Some(change));
             }

@@ -1,4 +1,4 @@
-//! Words: how texts and questions are taken apart.
+//! Words: the division of texts and questions.
 
 use tantivy::tokenizer::{PreTokenizedString, Token};
 
@@ -34,8 +34,8 @@ impl Word {
         Self { whole: parts.concat(), parts }
     }
 
-    /// The token that stands for all of it, whatever its capitals: in a row of such tokens,
-    /// which no other token can be mistaken for.
+    /// The token that stands for the whole word, whatever its capitals. Such tokens form a
+    /// sequence of their own, and no other token can be mistaken for one.
     pub(crate) fn undivided(&self) -> String {
         format!("\u{1}{}", self.whole)
     }
@@ -53,10 +53,9 @@ fn divides(before: char, c: char, after: Option<char>) -> bool {
         || (c.is_uppercase() && after.is_some_and(char::is_lowercase))
 }
 
-/// `texts` as the index takes them: parts one after the other, a whole word in
-/// the place of its first part, beside them, where any word has parts, the words
-/// undivided, one after the other, and a gap between two texts, so that no phrase reaches
-/// over it.
+/// `texts` as tokens of the index: the parts in sequence, with each whole word at the
+/// position of its first part. If any word of a text has parts, a second sequence holds its
+/// words undivided. A gap between two texts keeps a phrase from matching across them.
 pub(crate) fn tokens<'a>(texts: impl IntoIterator<Item = &'a str>) -> PreTokenizedString {
     const GAP: usize = 100;
     let mut tokens = Vec::new();

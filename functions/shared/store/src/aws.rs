@@ -31,7 +31,7 @@ impl Aws {
     /// A client of `DynamoDB` on top of `config`.
     #[must_use]
     pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
-        // API Gateway gives up after 29 seconds; we say so before it does.
+        // API Gateway gives up after 29 seconds; we report the failure before that.
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(
@@ -48,8 +48,8 @@ impl Aws {
     /// A client of S3 on top of `config`.
     #[must_use]
     pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
-        // A call that carries a package sets its own timeout by the size; the SDK
-        // ends what stalls.
+        // A call that carries a package sets its own timeout by size; the SDK ends stalled
+        // calls.
         let config = aws_sdk_s3::config::Builder::from(config)
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(
@@ -58,14 +58,15 @@ impl Aws {
                     .operation_attempt_timeout(attempt_timeout(0))
                     .build(),
             )
-            // An endpoint of one's own rarely has a host name per bucket.
+            // A custom endpoint rarely has a host name per bucket.
             .force_path_style(config.endpoint_url().is_some())
             .build();
         aws_sdk_s3::Client::from_conf(config)
     }
 }
 
-/// How long to wait for an answer about so many bytes: at worst a MB takes a second.
+/// How long to wait for the answer to a call with so many bytes: at worst, a MB takes a
+/// second.
 pub(crate) fn attempt_timeout(bytes: u64) -> Duration {
     Duration::from_secs(8 + bytes / 1_000_000)
 }

@@ -1,5 +1,5 @@
-//! A pushed package's bytes between the request and the bucket: in memory on
-//! Lambda, in an unlinked file on a server. Never twice.
+//! A pushed package's bytes between the request and the bucket: in memory on Lambda, in an
+//! unlinked file on a server. There is never a second copy.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 pub enum Spooling {
     /// In memory, where a Lambda event has put them already.
     Memory,
-    /// In files of this folder that lose their names as they are made, so that
-    /// no crash leaves one behind.
+    /// In files of this folder that are unlinked as soon as they are created, so that no
+    /// crash leaves one behind.
     Folder(PathBuf),
 }
 
@@ -62,7 +62,7 @@ impl Spool {
     /// Appends `piece`. Blocks.
     ///
     /// # Errors
-    /// The file cannot be written, such as when the disk is full.
+    /// The file cannot be written, for example because the disk is full.
     pub fn append(&mut self, piece: &Bytes) -> io::Result<()> {
         match self {
             Self::Memory(pieces) => pieces.push(piece.clone()),
@@ -132,7 +132,7 @@ impl Content {
         Ok(sha256.finalize().into())
     }
 
-    /// A part of the package as the SDK uploads it, as often as it has to.
+    /// A part of the package as a stream, which the SDK can read again if it has to retry.
     #[must_use]
     pub fn to_byte_stream(&self, part: Range<u64>) -> ByteStream {
         match self {

@@ -1,4 +1,4 @@
-//! Files out of packages that the feed gives out by themselves.
+//! Files from packages that the feed also serves on their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ pub enum AttachedFile {
 }
 
 impl AttachedFile {
-    /// The icon that `bytes` are, by what they begin with; none where they are
-    /// no image that NuGet clients show.
+    /// The kind of icon in `bytes`, by their beginning; `None` if they are not an image
+    /// that NuGet clients show.
     #[must_use]
     pub fn icon(bytes: &[u8]) -> Option<Self> {
         match bytes {

@@ -12,15 +12,15 @@ use tokio::sync::Semaphore;
 
 use crate::{Stamped, Table, TableError};
 
-/// Packages that are read at once: each may take many MB while it is.
+/// The most packages that are read at once: each may take many MB during the read.
 const READS: usize = 2;
 
-/// Packages once read, the ones asked for kept: to answer from it takes one
-/// small read of the table, which says whether the package is still the same. A
-/// package that was changed within the last minute is not remembered.
+/// Packages that were read before; those in demand are kept. An answer from memory takes
+/// one small read of the table, which says whether the package is still the same. A package
+/// that was changed within the last minute is not remembered.
 ///
-/// All who ask for one package share a read of it that began after they asked, so that a
-/// crowd costs two reads: the one under way, and the next.
+/// All requests for a package share a read that began after they asked, so a crowd costs
+/// two reads: the one under way, and the next.
 #[derive(Debug)]
 pub struct Memory<T> {
     known: Cache<String, Remembered<T>, Weights>,
@@ -58,7 +58,7 @@ impl<T> Memory<T> {
     #[must_use]
     pub fn of(bytes: u32, usual: u32) -> Self {
         let packages = usize::try_from(bytes / usual.max(1)).unwrap_or(usize::MAX);
-        // In one piece, or a package could only be as large as a piece.
+        // One shard: a package cannot be larger than a shard.
         let cache = match OptionsBuilder::new()
             .shards(1)
             .estimated_items_capacity(packages)
@@ -71,14 +71,14 @@ impl<T> Memory<T> {
                 DefaultHashBuilder::default(),
                 DefaultLifecycle::default(),
             ),
-            // Both capacities are set, so never.
+            // This cannot happen: both capacities are set.
             Err(_) => Cache::with_weighter(packages, bytes.into(), Weights),
         };
         Self { known: cache, reads: Mutex::default(), turns: Semaphore::new(READS) }
     }
 
-    /// The package as it is now, from memory or from `read`, which gives about
-    /// as many bytes as `weigh` says. One call where the memory is true.
+    /// The package as it is now, from memory or from `read`, with its approximate size in
+    /// bytes from `weigh`. One call if the memory is current.
     ///
     /// # Errors
     /// The table does not answer, or a row cannot be read.
@@ -116,7 +116,7 @@ impl<T> Memory<T> {
         Ok(package)
     }
 
-    /// The read that all share who ask for the package now.
+    /// The read that all current requests for the package share.
     fn read_of(&self, key: &str) -> Arc<Read<T>> {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(read) = reads.get(key).and_then(Weak::upgrade) {

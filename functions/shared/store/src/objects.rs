@@ -36,7 +36,7 @@ pub use uploads::{Stored, UploadAddress, UploadLifetime};
 pub struct ObjectKey(String);
 
 impl ObjectKey {
-    /// A key that nobody has.
+    /// A key that no other push has.
     #[must_use]
     pub fn unique(id: &PackageId, version: &Version) -> Self {
         Self::of(id, version, Ulid::new())
@@ -94,10 +94,10 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// Below it are the packages, and the marks that say which of them were committed.
+/// The key prefix of packages, and of the marks that say which of them were committed.
 pub(crate) const PACKAGES: &str = "packages/";
-/// Below it is what was uploaded and not committed yet. The bucket forgets it after a day
-/// (template.yaml; a server's own sweep).
+/// The key prefix of uploads that are not committed yet. The bucket removes them after a
+/// day (template.yaml; a server's own sweep).
 pub(crate) const UPLOADS: &str = "uploads/";
 
 /// The key of the snapshot that search starts from: the one object that is
@@ -107,7 +107,7 @@ const SNAPSHOT: &str = "search/snapshot";
 /// The bucket did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {
-    /// It cannot be said whether it was done; trying again may help.
+    /// Whether it was done is unknown; trying again may help.
     #[error("the bucket did not {action}")]
     Unavailable {
         /// The action.
@@ -120,8 +120,8 @@ pub enum ObjectError {
     Missing(ObjectKey),
 }
 
-/// How long a redirect to S3 opens the package it names. Default 5 minutes:
-/// clients follow at once, and the download may go on after it.
+/// How long a redirect to S3 gives access to its package. Default 5 minutes: clients follow
+/// it at once, and a download that has begun may go on after it.
 #[derive(Debug, Clone, Copy)]
 pub struct RedirectLifetime(pub Duration);
 
@@ -147,21 +147,21 @@ impl Objects {
         Self { client, bucket, parts: Parts::default(), mount: String::new() }
     }
 
-    /// The same objects, as clients reach them at `path` of the host that they are
-    /// at. What stands there takes the path off.
+    /// The same objects, as clients reach them: at `path` on their host. The server there
+    /// strips the path.
     #[must_use]
     pub fn mounted_at(self, path: &str) -> Self {
         Self { mount: path.to_owned(), ..self }
     }
 
-    /// The same objects, large ones stored in such parts.
+    /// The same objects, with large ones stored in these parts.
     #[must_use]
     pub fn in_parts(self, parts: Parts) -> Self {
         Self { parts, ..self }
     }
 
-    /// Stores `content`, whose SHA-256 the bucket proves: of the whole, or of
-    /// each part. One call; two and one for each part of what is large.
+    /// Stores `content`. The bucket verifies its SHA-256, of the whole or of each part. One
+    /// call; for a large package two, and one for each part.
     ///
     /// # Errors
     /// The bucket did not say that it has the object.
@@ -190,8 +190,8 @@ impl Objects {
             .await;
         match put {
             Ok(_) => Ok(()),
-            // The key is ours alone: an object there is this upload, whose
-            // answer an earlier attempt did not get.
+            // No other push has this key: an object there is from this upload, whose answer
+            // an earlier attempt did not get.
             Err(error) if is_status(&error, 412) => Ok(()),
             Err(error) => Err(unavailable("store the package", error)),
         }
@@ -223,7 +223,7 @@ impl Objects {
         Ok(request.uri().to_owned())
     }
 
-    /// The object's bytes, or those in `part`, as they come. One call.
+    /// The object's bytes, or those in `part`, as a stream. One call.
     ///
     /// # Errors
     /// The object is missing, or the bucket did not answer.
@@ -241,8 +241,7 @@ impl Objects {
         }
     }
 
-    /// The snapshot that search starts from; none where there is none yet. One
-    /// call.
+    /// The snapshot that search starts from; `None` if there is none yet. One call.
     ///
     /// # Errors
     /// The bucket did not answer.
@@ -308,7 +307,7 @@ impl Objects {
     }
 }
 
-/// The settings of a call that sends so many bytes.
+/// The settings of a call that sends this many bytes.
 fn waiting(bytes: u64) -> aws_sdk_s3::config::Builder {
     let timeouts =
         TimeoutConfig::builder().operation_attempt_timeout(attempt_timeout(bytes)).build();

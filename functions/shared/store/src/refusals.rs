@@ -1,4 +1,4 @@
-//! The refusals that errors of table and bucket become.
+//! The refusals that result from errors of table and bucket.
 
 use protocol::{Lifetime, Refusal, Reply, tagged};
 
@@ -22,8 +22,8 @@ impl From<ObjectError> for Refusal {
     }
 }
 
-/// `reply`, which says what a package was at `stamp`, tagged with it. Not within
-/// a minute of the change, when it may not say all of it yet.
+/// `reply`, which describes a package at `stamp`, tagged with it. There is no tag within a
+/// minute of the change, because the reply may not include all of the change yet.
 #[must_use]
 pub fn stamped(reply: Reply, stamp: Stamp) -> Reply {
     if stamp.is_settled() { tagged(reply, &stamp, Lifetime::Checked) } else { reply }

@@ -1,4 +1,4 @@
-//! The releases of packages, remembered: what registration and pages show.
+//! A memory of the releases of packages, which registration and pages show.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub struct Releases {
 }
 
 impl Releases {
-    /// The packages in `table`, of which nothing is remembered yet.
+    /// A memory of the packages in `table`, still empty.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table, memory: Arc::new(Memory::of(64 << 20, 16 << 10)) }

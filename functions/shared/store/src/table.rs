@@ -1,4 +1,4 @@
-//! The table: the feed's only truth.
+//! The table: the feed's only source of truth.
 
 mod audit;
 mod changes;
@@ -34,7 +34,7 @@ pub struct Table {
 /// The table did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// It cannot be said whether it was done; trying again may help.
+    /// Whether it was done is unknown; trying again may help.
     #[error("the table did not {action}")]
     Unavailable {
         /// The action.
@@ -98,8 +98,8 @@ impl Table {
         Ok(items)
     }
 
-    /// The same, each item on its own: no more than a page of them is held, where what is
-    /// made of an item takes less.
+    /// The same, one item at a time: at most one page of items is held, which saves memory
+    /// if `take` keeps less of each item.
     async fn each_item(
         &self,
         action: &'static str,
@@ -148,12 +148,12 @@ impl Table {
     }
 }
 
-/// The most rows that a query looks at: more than the 1 MB that it may (AWS quota)
-/// holds of the smallest. An engine on this machine reads all it may.
+/// The most rows that a query reads. Even of the smallest rows, fewer fit into the 1 MB
+/// that it may read (AWS quota). An engine on this machine reads as much as it may.
 const MOST_ROWS: i32 = 6_000;
 
-/// Behind every sort key that begins with `prefix`: ids, versions and key names
-/// are ASCII.
+/// A key after every sort key that begins with `prefix`: ids, versions and key names are
+/// ASCII.
 fn end_of(prefix: &str) -> String {
     format!("{prefix}~")
 }

@@ -1,4 +1,5 @@
-//! The bucket's half: every visible version has its objects, and the other way round.
+//! The bucket's half of the check: every visible version has its objects, and every object
+//! belongs to a visible version.
 
 use std::collections::HashSet;
 
@@ -79,7 +80,7 @@ fn lies_under(object: &ObjectKey, (id, version): &(String, String)) -> bool {
     })
 }
 
-/// Size and SHA-256 of an object: as the bucket proved them, or by reading it.
+/// The size and SHA-256 of an object: as verified by the bucket, or computed by reading it.
 pub(super) async fn measure(
     checked: &Checked,
     object: &ObjectKey,
@@ -105,8 +106,8 @@ pub(super) async fn measure(
     Ok(Some((size, sha256.finalize().into())))
 }
 
-/// Lists the bucket for objects that nothing points to; removes those that are older
-/// than `older_than`, if there is such a time.
+/// Finds the objects in the bucket that nothing points to. Removes those that are older than
+/// `older_than`, if it is set.
 pub(super) async fn check_objects(
     checked: &Checked,
     versions: &Versions,
@@ -127,7 +128,7 @@ pub(super) async fn check_objects(
                     Some(ObjectKind::Committed) => {
                         marked.extend(name.map(|name| name.package().to_string()));
                     }
-                    // It stays for good, as its number does.
+                    // The mark is kept forever, as the version number stays taken.
                     Some(ObjectKind::Deleted) => {}
                     _ if known.contains(&object.key) => findings.objects += 1,
                     _ => {
@@ -171,7 +172,7 @@ async fn check_orphan(
     }
     let now = OffsetDateTime::now_utc();
     let made = name.map(|name| OffsetDateTime::from(name.push.datetime()));
-    // A key that no push has named is not ours to remove.
+    // An object whose key does not come from a push is not ours to remove.
     let age = made.map_or(Duration::ZERO, |made| now - made);
     let removed = made.is_some() && older_than.is_some_and(|limit| age >= limit);
     if removed {

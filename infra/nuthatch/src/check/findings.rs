@@ -6,7 +6,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 use time::Duration;
 
-/// Something that must not be.
+/// A fault that a healthy feed does not have.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq, thiserror::Error)]
 #[serde(tag = "problem", rename_all = "kebab-case")]
 pub(crate) enum Problem {
@@ -32,8 +32,8 @@ pub(crate) enum Problem {
     NotRebuilt { object: String, reason: String },
 }
 
-/// An object that nothing points to: what a push left that crashed or lost. It does
-/// no harm.
+/// An object that nothing points to, left by a push that crashed or lost a race. It does no
+/// harm.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub(crate) struct Orphan {
     pub(crate) object: String,
@@ -42,8 +42,8 @@ pub(crate) struct Orphan {
     pub(crate) removed: bool,
 }
 
-/// A version that a rebuild would leave out: its push crashed between the commit and the
-/// mark of it, or is older than marks are.
+/// A version that a rebuild would leave out: its push crashed between the commit and its
+/// mark, or was made before marks existed.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub(crate) struct Unmarked {
     pub(crate) package: String,

@@ -1,5 +1,5 @@
-//! A table out of a bucket: every package that was committed is inspected and committed
-//! anew.
+//! Rebuilds the table from the bucket: every committed package is inspected and committed
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use super::{ById, CheckError, Checked, Findings};
 /// The pusher of rebuilt rows.
 const REBUILDER: &str = "nuthatch-check";
 
-/// A fact that the bucket does not hold.
+/// Facts that the bucket does not hold.
 const UNKNOWN: [&str; 2] = [
     "which versions were unlisted: all are listed",
     "the keys, who pushed what, and the log before now: create keys with 'nuthatch key create'",
@@ -31,8 +31,8 @@ struct Candidate {
     deleted: BTreeSet<Ulid>,
 }
 
-/// Brings back every version whose package is marked as committed, and is what its key
-/// says. Nothing else counts: whoever may upload can have stored anything.
+/// Restores every version whose package is marked as committed and matches its key. Nothing
+/// else is trusted, because anyone who may upload could have stored anything.
 pub(super) async fn rebuild(checked: &Checked, findings: &mut Findings) -> Result<(), CheckError> {
     let rebuilder: KeyName = REBUILDER.parse().map_err(std::io::Error::other)?;
     if !is_lost(checked, &rebuilder).await? {
@@ -91,7 +91,7 @@ impl Candidate {
     }
 }
 
-/// Whether no version is there but those that were brought back.
+/// Whether the table has no versions except rebuilt ones.
 async fn is_lost(checked: &Checked, rebuilder: &KeyName) -> Result<bool, CheckError> {
     let mut position = None;
     loop {

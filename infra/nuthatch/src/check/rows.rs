@@ -1,4 +1,5 @@
-//! The table's half: every row can be read, and those of a version belong together.
+//! The table's half of the check: every row can be read, and the rows of a version are
+//! consistent.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -47,7 +48,7 @@ pub(super) async fn read(
     findings.deleted = versions.all.len() as u64 - findings.versions;
     findings.changes = others.changes.len() as u64;
     findings.keys = others.keys.len() as u64;
-    // A row that changed while it was read is looked at once more.
+    // A version may have changed while the rows were read, so its row is read again.
     let mut problems = compare(&versions, &others);
     confirm(checked, &versions, &mut problems).await?;
     findings.problems.extend(problems.into_iter().map(|(_, problem)| problem));
@@ -81,7 +82,7 @@ fn sort(row: Row, versions: &mut Versions, others: &mut Others, findings: &mut F
     }
 }
 
-/// A problem, and the version that it is one of.
+/// A problem, and the version that it concerns.
 type Suspicion = (Option<(String, String)>, Problem);
 
 fn compare(versions: &Versions, others: &Others) -> Vec<Suspicion> {
@@ -124,7 +125,7 @@ fn compare(versions: &Versions, others: &Others) -> Vec<Suspicion> {
     found
 }
 
-/// Drops what is suspected of versions that have changed since they were read.
+/// Drops the problems of versions that have changed since they were read.
 async fn confirm(
     checked: &Checked,
     versions: &Versions,

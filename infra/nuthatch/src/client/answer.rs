@@ -1,4 +1,4 @@
-//! A feed's answer, with all that a NuGet client makes of it.
+//! A feed's answer, with everything in it that a NuGet client uses.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -27,13 +27,13 @@ impl Answer {
         Ok(Self { status, reason, headers, body: response.bytes().await? })
     }
 
-    /// The feed's words: those for the client, or those of a document.
+    /// The feed's message: the warning for the client, or the detail in the document.
     #[must_use]
     pub fn said(&self) -> Option<String> {
         let warning = self.headers.get(WARNING).and_then(|warning| warning.to_str().ok());
         let detail = || Some(self.json()?.get("detail")?.as_str()?.to_owned());
-        // In one line and without controls: what a feed says is printed where people and
-        // CI read commands.
+        // On one line and without control characters: the message is printed to terminals and
+        // CI logs, which interpret some output as commands.
         warning.map(str::to_owned).or_else(detail).map(|said| protocol::one_line(&said))
     }
 

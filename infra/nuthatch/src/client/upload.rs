@@ -26,7 +26,7 @@ pub struct PackageFile {
     file: Arc<File>,
 }
 
-/// A file is no package that could be sent.
+/// The file is not a package that can be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageFileError {
     /// It cannot be read.
@@ -41,7 +41,7 @@ impl PackageFile {
     /// The package in the file at `path`: reads all of it. Blocks.
     ///
     /// # Errors
-    /// It cannot be read, or is no valid package.
+    /// It cannot be read, or is not a valid package.
     pub fn open(path: &Path) -> Result<Self, PackageFileError> {
         let file = Arc::new(File::open(path)?);
         let size = file.metadata()?.len();
@@ -59,7 +59,7 @@ impl PackageFile {
         Ok(Self { declaration, file })
     }
 
-    /// The package in `file`, which is what it is declared to be.
+    /// The package in `file`, which must match `declaration`.
     #[must_use]
     pub fn declared(declaration: Declaration, file: Arc<File>) -> Self {
         Self { declaration, file }
@@ -75,12 +75,12 @@ struct Invitation {
 }
 
 impl Feed {
-    /// Pushes `package` with the key and the session in `headers`; gives what the
-    /// feed says to it. `sent` hears how many bytes went out; less than before
-    /// where it begins anew.
+    /// Pushes `package` with the key and the session in `headers`, and returns the feed's
+    /// answer. `sent` is called with the number of bytes sent so far, which drops when the
+    /// upload starts again.
     ///
     /// # Errors
-    /// Feed or bucket cannot be reached, or are not what they should be.
+    /// The feed or the bucket cannot be reached, or its answer is not as expected.
     pub async fn push(
         &self,
         package: &PackageFile,
@@ -97,7 +97,7 @@ impl Feed {
             }
             let invitation = self.invitation(&answer)?;
             match self.put(&invitation, package, sent.clone()).await {
-                // An address opens the bucket for a while only; the next one does, too.
+                // The address is valid for a short time only, so ask for a new one.
                 Err(ClientError::Bucket { status: StatusCode::FORBIDDEN, .. }) if tries < TRIES => {
                 }
                 put => {
@@ -125,7 +125,7 @@ impl Feed {
         self.post(UPLOAD, headers, "{}").await
     }
 
-    /// Sends the bytes, as often as it takes: they are the same every time.
+    /// Sends the bytes, with retries: they are the same every time.
     async fn put(
         &self,
         invitation: &Invitation,
@@ -138,7 +138,7 @@ impl Feed {
             let put = self.http.put(&invitation.url).headers(invitation.headers());
             let put = put.body(body(package, sent.clone())).send().await;
             let failed = match put {
-                // There already: an earlier try, whose answer was lost.
+                // 412: an earlier try stored it already, and the answer was lost.
                 Ok(answer)
                     if answer.status().is_success()
                         || answer.status() == StatusCode::PRECONDITION_FAILED =>
@@ -163,7 +163,7 @@ impl Feed {
     }
 }
 
-/// S3 answers 409 where two tries of one upload meet.
+/// S3 answers 409 when two tries of the same upload overlap.
 fn is_worth_another(status: StatusCode) -> bool {
     may_work_later(status) || status == StatusCode::CONFLICT
 }

@@ -20,17 +20,17 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// The database in the file at `path`, made where it is missing. Every
-    /// commit is on the disk before it is answered.
+    /// Opens the database in the file at `path`, and creates it if it is missing. Every commit
+    /// is on the disk before it is answered.
     ///
     /// # Errors
-    /// The file cannot be opened, or is no database.
+    /// The file cannot be opened, or is not a database.
     pub fn open(path: &Path, wait: Wait) -> Result<Self, BoxError> {
         let path = path.to_str().ok_or("the path is not UTF-8")?;
         Ok(Self { database: Arc::new(Database::new(path)?), wait })
     }
 
-    /// Removes the items whose time has come, as AWS does by itself.
+    /// Removes expired items, as AWS does by itself.
     ///
     /// # Errors
     /// The database cannot be written.
@@ -99,7 +99,7 @@ fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String,
 }
 
 fn request<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, DynoxideError> {
-    // The engine's own server takes the tag of these messages off, too.
+    // The engine's own server strips this prefix from the messages, too.
     serde_json::from_slice(body).map_err(|error| {
         let message = error.to_string();
         let message = message.split_once("VALIDATION:").map_or(&*message, |(_, rest)| rest);

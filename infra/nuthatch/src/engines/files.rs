@@ -78,7 +78,7 @@ pub struct Store {
     recycle: RecyclePeriod,
 }
 
-/// A file that is no object yet; removed unless it becomes one.
+/// A file that is not an object yet; removed unless it becomes one.
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
@@ -89,8 +89,8 @@ pub struct Draft {
 const COLUMNS: &str = "key, size, sha256, content_type, modified, file";
 
 impl Store {
-    /// The store in `folder`, made where it is missing. Sweeps out what a crash
-    /// left and what was deleted long ago.
+    /// Opens the store in `folder`, and creates it if it is missing. Removes leftovers of a
+    /// crash, and objects that were deleted long ago.
     ///
     /// # Errors
     /// The folder or its index cannot be used.
@@ -142,10 +142,10 @@ impl Store {
         Ok((Draft { path, name, kept: false }, file))
     }
 
-    /// A draft of what `object` is already. No byte is read or written.
+    /// A draft with the content of `object`, made as a hard link. No bytes are read or written.
     ///
     /// # Errors
-    /// The file cannot be named once more.
+    /// The file cannot be linked.
     pub fn link(&self, object: &Object) -> Result<Draft, StoreError> {
         let (draft, file) = self.draft()?;
         drop(file);
@@ -155,8 +155,8 @@ impl Store {
         Ok(draft)
     }
 
-    /// Makes an object of no byte; `false` where the condition does not hold. It needs no
-    /// file.
+    /// Stores an empty object, which needs no file. Returns `false` if the condition does not
+    /// hold.
     ///
     /// # Errors
     /// The index cannot be written.
@@ -168,8 +168,8 @@ impl Store {
         self.name(&Ulid::new().to_string(), object, condition)
     }
 
-    /// Makes a draft, whose content is synced, the object at `key`; `false`
-    /// where the condition does not hold.
+    /// Stores a draft, whose content is already synced, as `object`. Returns `false` if the
+    /// condition does not hold.
     ///
     /// # Errors
     /// The index cannot be written.
@@ -180,7 +180,7 @@ impl Store {
         condition: Condition,
     ) -> Result<bool, StoreError> {
         sync(draft.path.parent().unwrap_or(&self.folder))?;
-        // From here on the index may name the file, whatever is answered.
+        // From here on, the index may name the file even if an error is returned.
         draft.kept = true;
         let named = self.name(&draft.name, object, condition);
         draft.kept = !matches!(named, Ok(false));
@@ -242,7 +242,7 @@ impl Store {
     /// A part of the object's content, whole in memory.
     ///
     /// # Errors
-    /// It cannot be read, or is shorter.
+    /// It cannot be read, or ends before the part does.
     pub fn part(&self, object: &Object, part: Range<u64>) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or_default()];
         if bytes.is_empty() {
@@ -284,12 +284,12 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the bytes of what was deleted longer ago than the recycle
-    /// period, and uploads that were deleted, or not committed for a day, as the bucket on
-    /// AWS does.
+    /// Removes the bytes of objects that were deleted longer ago than the recycle period. Also
+    /// removes uploads that were deleted, or not committed within a day. The bucket on AWS does
+    /// the same.
     ///
     /// # Errors
-    /// The index cannot be written, or a file not removed.
+    /// The index cannot be written, or a file cannot be removed.
     pub fn sweep(&self) -> Result<(), StoreError> {
         const UPLOADS: time::Duration = time::Duration::DAY;
         let now = OffsetDateTime::now_utc();
@@ -323,7 +323,7 @@ impl Store {
         Ok(())
     }
 
-    /// Spread over folders by the random end of the name.
+    /// The path of a file. The random end of its name chooses the folder.
     fn path(&self, file: &str) -> PathBuf {
         let spread = file.get(file.len().saturating_sub(2)..).unwrap_or_default();
         self.folder.join(spread).join(file)
@@ -349,7 +349,7 @@ impl Draft {
         &self.path
     }
 
-    /// The fault of its file.
+    /// An error about its file.
     pub(super) fn error(&self, source: io::Error) -> StoreError {
         file_error(&self.path, source)
     }

@@ -1,4 +1,4 @@
-//! Files and folders that nobody but their owner may look into.
+//! Files and folders that only their owner can access.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -10,14 +10,14 @@ use rustix::fs::OFlags;
 const OF_A_FOLDER: u32 = 0o700;
 const OF_A_FILE: u32 = 0o600;
 
-/// Makes a folder where it is missing, and closes it to others.
+/// Creates a folder if it is missing, and removes other users' access to it.
 pub(super) fn folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(OF_A_FOLDER).create(path)?;
     close(path, OF_A_FOLDER)
 }
 
-/// Makes a file where it is missing, as it is where it is there, and closes it to others.
-/// A link is not followed: somebody else may have put it there.
+/// Opens a file without changing its content, creates it if it is missing, and removes other
+/// users' access to it. Does not follow a link, because another user may have put it there.
 pub(super) fn file(path: &Path) -> io::Result<File> {
     let follows_no_link = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
     let file = OpenOptions::new()

@@ -43,8 +43,8 @@ use parts::{Part, Uploads};
 /// The access key of this process.
 pub(super) const ACCESS_KEY: &str = "embedded";
 
-/// The secret that signs requests and addresses of this process; another one
-/// every time.
+/// The secret that signs the requests and addresses of this process. Each process makes a
+/// new one.
 pub(super) fn secret_key() -> &'static str {
     static SECRET: OnceLock<String> = OnceLock::new();
     SECRET.get_or_init(|| format!("{}{}", ulid::Ulid::new(), ulid::Ulid::new()))
@@ -95,7 +95,7 @@ impl HttpConnector for S3 {
 impl S3 {
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, BoxError> {
         let mut request = request.try_into_http1x()?;
-        // A transport adds it, and the signature covers it.
+        // A real transport would add the Host header, and the signature covers it.
         if !request.headers().contains_key(HOST)
             && let Some(authority) = request.uri().authority()
         {
@@ -139,7 +139,7 @@ impl Bucket {
 }
 
 impl Bucket {
-    /// Receives a body into a draft, and holds it against what was declared.
+    /// Receives a body into a draft, and checks it against the declared length and checksum.
     async fn receive(
         &self,
         body: Option<StreamingBlob>,
@@ -388,7 +388,7 @@ impl s3s::S3 for Bucket {
     }
 }
 
-/// A part of an object. What is small is read at once, so that its disk is waited for
+/// A part of an object. A small part is read whole, so that the disk is waited for only
 /// once.
 fn content(store: &Store, object: &Object, part: Range<u64>) -> Result<s3s::Body, StoreError> {
     const SMALL: u64 = 64 * 1024;
@@ -398,8 +398,8 @@ fn content(store: &Store, object: &Object, part: Range<u64>) -> Result<s3s::Body
     Ok(s3s::Body::from(Bytes::from(store.part(object, part)?)))
 }
 
-/// Writes and syncs a body, each piece while the next one comes; gives its size and
-/// its SHA-256 in Base64.
+/// Writes and syncs a body. Each piece is written while the next one arrives. Returns the
+/// size, and the SHA-256 in Base64.
 async fn write(
     file: std::fs::File,
     body: Option<StreamingBlob>,

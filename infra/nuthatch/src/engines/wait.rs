@@ -1,15 +1,15 @@
-//! Where the engines wait for their disk.
+//! The thread on which the engines wait for their disk.
 
 use tokio::task::JoinError;
 
-/// Where an engine does what may wait for its disk.
+/// The thread on which an engine does work that may wait for its disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Wait {
-    /// On a thread of its own, while the runtime goes on.
+    /// On a separate thread, while the runtime continues.
     #[default]
     Aside,
-    /// Where it is called: for tests, whose disk is memory, and whose clock stands
-    /// still as long as another thread works.
+    /// On the calling thread. For tests, whose disk is memory, and whose paused clock does not
+    /// advance while another thread works.
     InPlace,
 }
 

@@ -10,16 +10,16 @@ use http_body_util::BodyExt;
 use protocol::{Body, Caller, Peer, Refusal, Reply, Request, Work};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Documents that are made at once, and searches.
+/// How many documents may be made at the same time. Searches have a limit of the same size.
 const AT_ONCE: usize = 6;
 /// How long a request waits for its turn. Clients wait for an answer for 100 s
 /// (`HttpClient` of .NET).
 const LONGEST: Duration = Duration::from_mins(1);
-/// Bytes of answers that are not read yet: in all, and of one caller's. What is made at
-/// the time comes on top.
+/// The limits on bytes of answers that are not read yet: of all callers, and of one caller.
+/// Answers that are still being made come on top.
 const IN_ALL: usize = 64 * 1024 * 1024;
 const PER_CALLER: usize = IN_ALL / 4;
-/// Answers below it are not counted; connections are.
+/// Answers smaller than this are not counted: the limit on connections bounds them.
 const SMALL: usize = 16 * 1024;
 
 /// The memory that is left. Clones share it.
@@ -55,8 +55,8 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A turn for so much work to answer `request`. A caller whose earlier answers are unread
-    /// waits until some are read, and keeps nobody else from theirs.
+    /// Waits for a turn to answer `request`, which needs `work`. A caller with too many unread
+    /// answers waits until some are read, without delaying other callers.
     pub(super) async fn turn(&self, work: Work, request: &Request) -> Result<Turn, Refusal> {
         let caller = caller_of(request);
         let turns = match work {
@@ -94,7 +94,7 @@ impl Budget {
 }
 
 impl Turn {
-    /// `reply`, whose bytes count as long as they are held.
+    /// `reply`, whose bytes are counted until they are dropped.
     pub(super) async fn charge(self, reply: Reply) -> Reply {
         if !reply.body().is_in_memory() {
             return reply;

@@ -31,7 +31,7 @@ pub struct GatewayResponse {
 /// The template is not one that the gateway can follow.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// It is no YAML.
+    /// It is not YAML.
     #[error("template.yaml cannot be parsed: {0}")]
     Unparsable(#[from] saphyr::ScanError),
     /// A part of it is missing or unknown here.
@@ -53,10 +53,10 @@ impl Template {
         Ok(Arc::clone(PARSED.get_or_init(|| parsed)))
     }
 
-    /// The template that `text` writes.
+    /// Parses the template in `text`.
     ///
     /// # Errors
-    /// It is no YAML, or a part of it cannot be followed.
+    /// It is not YAML, or a part of it is missing or unknown here.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let documents = Yaml::load_from_str(text)?;
         let resources = documents
@@ -127,7 +127,7 @@ fn text_at<'a>(node: &'a Yaml<'_>, path: &[&str]) -> Option<&'a str> {
     get(node, path)?.as_str()
 }
 
-/// The entries of a mapping whose keys are texts.
+/// The entries of a mapping whose keys are strings.
 fn entries<'a, 'i>(node: &'a Yaml<'i>) -> impl Iterator<Item = (&'a str, &'a Yaml<'i>)> {
     node.as_mapping().into_iter().flatten().filter_map(|(key, value)| Some((key.as_str()?, value)))
 }

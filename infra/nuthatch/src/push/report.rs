@@ -20,10 +20,10 @@ pub(super) struct Outcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     result: Result,
-    /// The feed's answer, if that is why it failed.
+    /// The status of the feed's answer, if the feed refused the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
-    /// Why it failed, or what the feed says even so.
+    /// Why it failed, or the feed's warning about a successful push.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ enum Result {
 }
 
 impl Outcome {
-    /// Of a file of which nothing is known yet.
+    /// The outcome for a file that has not been read yet.
     pub(super) fn of(file: &Path) -> Self {
         Self {
             file: file.display().to_string(),
@@ -103,8 +103,8 @@ impl Outcome {
     }
 }
 
-/// Tells outcomes as they come: results on the standard output, and for people
-/// what failed on the standard error.
+/// Prints outcomes as they come. JSON goes to the standard output; for people, failures go to
+/// the standard error instead.
 pub(super) struct Report {
     json: bool,
     bars: MultiProgress,
@@ -116,7 +116,7 @@ impl Report {
     }
 
     pub(super) fn tell(&self, outcome: &Outcome) -> io::Result<()> {
-        // The bars stand aside, or they would be torn.
+        // The progress bars are hidden while a line is printed, so that they do not mix.
         self.bars.suspend(|| {
             if self.json {
                 let line = serde_json::to_string(outcome).map_err(io::Error::other)?;

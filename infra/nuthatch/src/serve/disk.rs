@@ -1,4 +1,4 @@
-//! The room that is left where the feed is kept.
+//! The free space on the disk that holds the feed.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,12 +9,12 @@ use protocol::{Refusal, Reply};
 use rustix::fs::statvfs;
 use tokio::time::Instant;
 
-/// Free bytes below which a failure is taken to be for lack of room.
+/// If fewer bytes than this are free, a failure is blamed on the full disk.
 const LEAST: u64 = 16 * 1024 * 1024;
-/// How often the log tells of it.
+/// The minimum time between two log messages about the full disk.
 const OFTEN: Duration = Duration::from_mins(1);
 
-/// The folders that the feed is kept in. Clones share what was told.
+/// The folders that hold the feed. Clones share the time of the last log message.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
     folders: Vec<PathBuf>,
@@ -36,7 +36,7 @@ impl Disk {
         })
     }
 
-    /// `reply`; where it is a failure for lack of room, what says so instead.
+    /// `reply`; if it is a failure because of a full disk, a refusal that says so.
     pub(super) fn explain(&self, reply: Reply) -> Reply {
         const FAILED: [StatusCode; 3] = [
             StatusCode::INTERNAL_SERVER_ERROR,

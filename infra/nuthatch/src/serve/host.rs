@@ -1,5 +1,5 @@
-//! The services on the socket: the gateway, and beside it those that AWS has at
-//! addresses of their own.
+//! The services on the socket: the gateway, and the services that have addresses of their own
+//! on AWS.
 
 use access::KeyName;
 use feed::Permits;
@@ -14,7 +14,7 @@ use crate::engines::S3;
 use crate::gateway::Gateway;
 use crate::socket::Service;
 
-/// Whether this process lives, for a load balancer.
+/// The path of the health check, for a load balancer.
 const HEALTH: &str = "/healthz";
 
 /// The services on a socket. Clones share them.
@@ -25,16 +25,16 @@ pub struct Host {
     disk: Disk,
 }
 
-/// The embedded bucket, where clients upload to it: to addresses that were signed
-/// for them, and to no others.
+/// The embedded bucket, as clients upload to it. It takes uploads only at addresses that were
+/// signed for them.
 #[derive(Debug, Clone)]
 struct MountedBucket {
     s3: S3,
     /// The start of all uploads' paths.
     prefix: String,
-    /// The host that addresses are signed for, whatever a proxy makes of it.
+    /// The host that addresses are signed for, even if a proxy changes the Host header.
     host: HeaderValue,
-    /// How many packages it takes at once, with those that are pushed.
+    /// How many packages it takes at once, counting pushed packages as well.
     permits: Permits,
 }
 
@@ -45,14 +45,14 @@ impl From<Gateway> for Host {
 }
 
 impl Host {
-    /// The same, which says so when `disk` is full.
+    /// The same services, which report a full `disk`.
     #[must_use]
     pub fn on_disk(self, disk: Disk) -> Self {
         Self { disk, ..self }
     }
 
-    /// The same, with the bucket of `s3` as clients at `base_url` reach it, which takes
-    /// as many packages at once as `permits` lets it.
+    /// The same services, and the bucket of `s3` for clients at `base_url`. It takes as many
+    /// packages at once as `permits` allows.
     #[must_use]
     pub fn with_bucket(self, s3: S3, base_url: &BaseUrl, permits: Permits) -> Self {
         let (origin, _) = base_url.split();
@@ -84,10 +84,10 @@ impl Service for Host {
 }
 
 impl MountedBucket {
-    /// Lets the bucket take an upload. It checks the signature, and all that this
-    /// covers.
+    /// Lets the bucket take an upload. The bucket checks the signature, and everything that the
+    /// signature covers.
     async fn put(&self, mut request: Request) -> Reply {
-        // The signature covers it; who lies is refused before a byte is read.
+        // The signature covers this header: a forged one is refused before a byte is read.
         let key = request.headers().get(UploadAddress::UPLOADED_BY);
         let key = key.and_then(|key| key.to_str().ok()?.parse::<KeyName>().ok());
         let Some(key) = key else { return protocol::status(StatusCode::FORBIDDEN) };

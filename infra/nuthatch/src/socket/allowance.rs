@@ -1,12 +1,12 @@
-//! How long the other side may keep us waiting: each byte that gets through buys some of
-//! it, up to a limit. So who is slow is served, and who holds a connection with a byte
-//! now and then is not.
+//! How long the other side may keep us waiting. Each byte that gets through adds some time,
+//! up to a limit. So a slow client is served, but not a client that keeps a connection open
+//! by sending a byte now and then.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The rest of a client's time.
+/// The time that a client has left.
 #[derive(Debug)]
 pub(super) struct Allowance {
     most: Duration,
@@ -17,12 +17,12 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// A whole one, which so many bytes a second keep up.
+    /// A full allowance of `most`, which lasts as long as `rate` bytes per second arrive.
     pub(super) fn new(most: Duration, rate: u32) -> Self {
         Self { most, rate, left: most, waiting_since: None }
     }
 
-    /// So many bytes got through.
+    /// Adds the time for `bytes` that got through.
     pub(super) fn earn(&mut self, bytes: usize) {
         if let Some(since) = self.waiting_since.take() {
             self.left = self.left.saturating_sub(since.elapsed());
@@ -32,7 +32,7 @@ impl Allowance {
         self.left = (self.left + earned).min(self.most);
     }
 
-    /// When it is used up; new where the waiting begins only now.
+    /// When the allowance is used up, and whether the waiting begins only now.
     pub(super) fn ends(&mut self) -> (Instant, bool) {
         let is_new = self.waiting_since.is_none();
         let since = *self.waiting_since.get_or_insert_with(Instant::now);

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections that there may be. Clones share them.
+/// The limits on open connections. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct Connections {
     in_all: usize,
     per_address: usize,
-    /// Speak for many clients, and say for which.
+    /// Proxies, which forward requests of many clients and name each client.
     proxies: Arc<[IpAddr]>,
     open: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
@@ -24,13 +24,13 @@ pub(super) struct Connection {
 }
 
 impl Connections {
-    /// So many connections, and so many of them from an address that is none of `proxies`.
+    /// Allows `in_all` connections, and `per_address` from any address not in `proxies`.
     #[must_use]
     pub fn new(in_all: usize, per_address: usize, proxies: &[IpAddr]) -> Self {
         Self { in_all, per_address, proxies: proxies.into(), open: Arc::default() }
     }
 
-    /// For a machine's own use.
+    /// Low limits, for a service with few clients.
     #[must_use]
     pub fn few() -> Self {
         Self::new(256, 256, &[])
@@ -66,8 +66,8 @@ impl Drop for Connection {
     }
 }
 
-/// Lets the process have as many files and connections open as it may: the usual limit is
-/// a fourth of what a busy server needs. Gives how many that is.
+/// Raises the limit on open files and connections to the allowed maximum, because the usual
+/// limit is a quarter of what a busy server needs. Returns the new limit.
 pub(crate) fn raise_descriptors() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });

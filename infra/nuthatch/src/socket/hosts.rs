@@ -11,9 +11,9 @@ use protocol::BaseUrl;
 pub struct Hosts(Option<Vec<String>>);
 
 impl Hosts {
-    /// Those that a listener on `address` answers to. On a loopback address it is this
-    /// machine and what clients call the feed: a page of a stranger's site could otherwise
-    /// have a browser read the feed, under a name that leads to this machine.
+    /// The hosts that a listener on `address` answers to. On a loopback address, these are the
+    /// names of this machine and the feed's own name. Otherwise, any web page could make a
+    /// browser read the feed, under a name that resolves to this machine.
     #[must_use]
     pub fn of(address: IpAddr, base_url: &BaseUrl) -> Self {
         if !address.is_loopback() {

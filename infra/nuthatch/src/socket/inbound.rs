@@ -15,15 +15,14 @@ use tokio::time::{Instant, Sleep};
 
 use super::allowance::Allowance;
 
-/// How much of an unwanted body is read, in bytes, in time (what a NuGet client
-/// waits for a push), how long it may stand still, and the bytes a second that it has to
-/// move by.
+/// The limits for reading an unwanted body: its size, the time in all (as long as a NuGet
+/// client waits for a push), the time without progress, and the minimum bytes per second.
 const MOST_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 const LONGEST: Duration = Duration::from_mins(5);
 const STILL: Duration = Duration::from_secs(10);
 const LEAST_UNWANTED: u32 = 32 * 1024;
-/// How long a client may send nothing in the middle of a body, the bytes a second that it
-/// has to move by, and how long it may send one at all.
+/// The limits for a client that sends a body: the time without progress, the minimum bytes
+/// per second, and the time for the whole body.
 const IDLE: Duration = Duration::from_mins(1);
 const LEAST: u32 = 4 * 1024;
 const WHOLE: Duration = Duration::from_hours(1);
@@ -33,8 +32,8 @@ const WHOLE: Duration = Duration::from_hours(1);
 /// everything, and would see a broken connection instead of its refusal.
 pub(super) struct Inbound {
     incoming: Option<Incoming>,
-    /// Whether the client sends nothing before it is told to, which reading
-    /// would do.
+    /// Whether the client waits for `100 Continue` before it sends the body. Reading the body
+    /// would send that answer.
     is_waiting: bool,
     allowance: Allowance,
     timer: Pin<Box<Sleep>>,
@@ -74,13 +73,13 @@ impl http_body::Body for Inbound {
             this.allowance.earn(bytes.map_or(0, Bytes::len));
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
-        // While nobody here asks for more, the client does not make us wait.
+        // The client's time counts only while more of the body is asked for.
         let (ends, is_new) = this.allowance.ends();
         if is_new {
             this.timer.as_mut().reset(this.ends.min(ends));
         }
         ready!(this.timer.as_mut().poll(context));
-        // Nor is the rest waited for.
+        // The rest of the body is not waited for either.
         this.incoming = None;
         Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
     }
@@ -98,7 +97,7 @@ impl Drop for Inbound {
     fn drop(&mut self) {
         let unread = self.incoming.take().filter(|incoming| !incoming.is_end_stream());
         if let Some(incoming) = unread.filter(|_| !self.is_waiting) {
-            // It takes no more than the connection, of which there are so many.
+            // This takes no more than the connection does, and connections are limited.
             tokio::spawn(tokio::time::timeout(LONGEST, drain(incoming)));
         }
     }

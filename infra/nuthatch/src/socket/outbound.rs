@@ -1,4 +1,4 @@
-//! A connection whose client has to read what it asked for.
+//! A connection that ends if its client does not read the answers.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use tokio::time::{Instant, Sleep};
 
 use super::allowance::Allowance;
 
-/// How long an answer may stand still, and the bytes a second that it has to move by.
+/// How long an answer may make no progress, and the minimum bytes per second.
 const UNREAD: Duration = Duration::from_mins(1);
 const LEAST: u32 = 16 * 1024;
 
-/// The connection. What is not read in time ends it.
+/// The connection. It ends if an answer is not read in time.
 #[derive(Debug)]
 pub(super) struct Outbound {
     stream: TcpStream,

@@ -59,7 +59,7 @@ fn with_end(behind: &[u8], field: usize, by: i8) -> Vec<u8> {
     package
 }
 
-/// Midnight of a day, as a zip has it.
+/// Midnight of a day, in the format of zip.
 fn dos_date(year: u16, month: u16, day: u16) -> (u16, u16) {
     (((year - 1980) << 9) | (month << 5) | day, 0)
 }
@@ -79,7 +79,7 @@ fn old_name(name: &[u8]) -> Entry {
     entry
 }
 
-/// The package with bytes behind its last entry, and a directory as much further on.
+/// The package with bytes after its last entry, and its directory moved by that many bytes.
 fn with_bytes_behind(package: &PackageBuilder, hidden: &[u8]) -> Vec<u8> {
     let bytes = package.build();
     let directory = bytes.windows(4).position(|bytes| bytes == b"PK\x01\x02").unwrap();

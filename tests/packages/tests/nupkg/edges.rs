@@ -1,4 +1,4 @@
-//! Limits at their edges, and what only the odd archive has.
+//! Limits at their edges, and features that only unusual archives have.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -13,7 +13,7 @@ use time::macros::datetime;
 
 use crate::{NOW, acme, judge, judge_with};
 
-/// A package is taken with `limits`, and no longer with `less`.
+/// Asserts that a package is accepted with `limits`, but not with `less`.
 #[track_caller]
 fn is_the_edge(package: &PackageBuilder, limits: &Limits, less: &Limits) {
     let package = package.build();
@@ -118,7 +118,7 @@ fn a_nuspec_packed_longer_than_any_packer_would_is_refused() {
     assert!(matches!(error, PackageError::Archive(ArchiveError::DishonestSize(_))), "{error:?}");
 }
 
-/// Flags, checksums and methods of one entry, told otherwise in its local header.
+/// Flags, checksums and methods of one entry that differ in its local header.
 #[test]
 fn whatever_a_local_header_tells_otherwise_is_refused() {
     let package = acme().file("lib/a.dll", &[7; 1000]).build();
@@ -162,7 +162,7 @@ fn whatever_a_data_descriptor_tells_otherwise_is_refused() {
     }
 }
 
-/// A package whose end is told in the records of zip64, too; with the places of these.
+/// A package whose end is also described by zip64 records, and the offsets of the records.
 fn large() -> (Vec<u8>, usize, usize) {
     let mut package = acme().file("a", b"").build();
     let end = package.len() - 22;
@@ -211,7 +211,7 @@ fn an_end_told_twice_and_not_alike_is_refused() {
     }
 }
 
-/// A source that fails from some place on.
+/// A source that fails at reads of its first 30 bytes.
 struct Failing<'a>(&'a [u8], io::ErrorKind);
 
 impl Source for Failing<'_> {
@@ -238,7 +238,7 @@ fn a_source_that_fails_is_not_the_packages_fault() {
     }
 }
 
-/// A source that remembers what it was told of.
+/// A source that records the ranges that were announced to it.
 struct Told<'a>(&'a [u8], std::cell::RefCell<Vec<std::ops::Range<u64>>>);
 
 impl Source for Told<'_> {

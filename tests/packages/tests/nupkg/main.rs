@@ -27,8 +27,7 @@ macro_rules! refuses {
 }
 pub(crate) use refuses;
 
-/// The verdict on a package; one that is accepted must have nothing another reader sees
-/// differently.
+/// The verdict on a package. If it is accepted, another reader must see the same content.
 fn judge_with(package: &[u8], limits: &Limits) -> Result<Package, PackageError> {
     let judged = inspect(package, limits, NOW);
     if judged.is_ok() {

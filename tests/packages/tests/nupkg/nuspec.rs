@@ -18,7 +18,7 @@ fn nuspec_error(more: &str) -> NuspecError {
     nuspec_error_of(nuspec("Acme", "1.0.0", more).as_bytes())
 }
 
-/// A list of so many dependencies or groups.
+/// A list of `count` dependencies or groups.
 fn dependencies(count: usize, element: impl Fn(usize) -> String) -> String {
     let elements: Vec<String> = (0..count).map(element).collect();
     format!("<dependencies>{}</dependencies>", elements.concat())

@@ -12,8 +12,8 @@ use super::{ArchiveError, PackageError};
 use crate::Source;
 use crate::source::Positioned;
 
-/// The entry's content, of at most `limit` bytes, whose length and checksum
-/// are what the directory declares.
+/// The entry's content, of at most `limit` bytes. Its length and its checksum must be those
+/// in the directory.
 pub(super) fn read<S: Source>(
     archive: &ZipArchive<Positioned<S>>,
     entry: &Entry,
@@ -31,7 +31,7 @@ pub(super) fn read<S: Source>(
     let part = start..end;
     archive.get_ref().0.announce(std::slice::from_ref(&part)).map_err(PackageError::Unreadable)?;
     let packed = packed.reader();
-    // One byte more than declared tells a lie without inflating all of it.
+    // One byte more than declared reveals a false size without inflating everything.
     let most = entry.inflated + 1;
     let (content, used) = match entry.method {
         CompressionMethod::STORE => read_at_most(packed, most).map(|content| {
@@ -58,14 +58,14 @@ pub(super) fn read<S: Source>(
     Ok(content)
 }
 
-/// More bytes than a packer makes of `inflated`, even one that flushes all the
-/// time. An entry could otherwise hold any number of empty blocks.
+/// More bytes than any packer makes of `inflated`, even one that flushes all the time.
+/// Without this limit, an entry could hold any number of empty blocks.
 fn longest_packed(inflated: u64) -> u64 {
     const FLUSHES: u64 = 4096;
     inflated.saturating_mul(2).saturating_add(FLUSHES)
 }
 
-/// At most so many bytes out of `packed`, and how many of these were used.
+/// At most `most` bytes out of `packed`, and the number of packed bytes that they took.
 fn inflate_64(packed: &[u8], most: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut content = vec![0; usize::try_from(most).map_err(io::Error::other)?];
     let inflated = InflaterManaged::new().inflate(packed, &mut content);
@@ -82,8 +82,8 @@ fn read_at_most(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The decoder reports broken deflate data as invalid input; what else fails
-/// is the storage under it.
+/// The decoder reports broken deflate data as invalid input; any other error comes from the
+/// storage under it.
 fn unreadable(error: io::Error, entry: &Entry) -> PackageError {
     match error.kind() {
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {

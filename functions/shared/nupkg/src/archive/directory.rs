@@ -1,4 +1,4 @@
-//! The central directory, held against the local headers.
+//! The central directory, checked against the local headers.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,7 +20,7 @@ use crate::{Limits, Source};
 /// Deflate cannot pack more tightly than this (1,032:1 in theory).
 const DEFLATE_RATIO: u64 = 1_040;
 
-/// Nor Deflate64 than this: 65,538 bytes take 18 bits at least.
+/// The same limit for Deflate64: 65,538 bytes take at least 18 bits.
 const DEFLATE64_RATIO: u64 = 29_200;
 
 /// The kind of a file in its Unix mode, and the kinds that a package may hold.
@@ -47,7 +47,7 @@ pub(super) struct Entry {
     offset: u64,
 }
 
-/// The entries of an archive that is what it declares to be.
+/// The entries of an archive that matches its own declarations.
 #[derive(Debug)]
 pub(super) struct Directory {
     entries: Vec<Entry>,
@@ -77,7 +77,7 @@ impl Directory {
             Some(record) => end::end_of_record(archive, record)?,
             None => archive.directory_offset(),
         };
-        // Some readers let a signature follow, in which anything can hide.
+        // Some readers allow a signature after the directory, and anything can hide in it.
         if end != directory_end {
             return Err(ArchiveError::EndDisagrees.into());
         }
@@ -101,13 +101,14 @@ impl Directory {
         }
     }
 
-    /// The file at `path`, compared with case as clients on Linux do.
+    /// The file at `path`. Case counts, as it does for clients on Linux.
     pub(super) fn file(&self, path: &str) -> Option<&Entry> {
         let path = path.trim_start_matches("./");
         self.entries.iter().find(|entry| entry.name.is_at(path))
     }
 
-    /// Checks that no two names are one file, and none is a file and a folder.
+    /// Checks that no two names are the same file, and that no name is both a file and a
+    /// folder.
     fn check_names(&self) -> Result<(), ArchiveError> {
         // In this order a folder is followed by all that is in it.
         let by_folder = |path: String| path.replace('/', "\0");
@@ -150,9 +151,9 @@ impl Directory {
         Ok(())
     }
 
-    /// Walks the entries in the order they lie in: from the first byte to the
-    /// directory, none under another and nothing between them, each with a
-    /// local header that agrees.
+    /// Walks the entries in the order of their offsets, from the first byte to the
+    /// directory. They may not overlap, nothing may lie between them, and each local header
+    /// must agree.
     fn check_layout<S: Source>(
         &self,
         archive: &ZipArchive<Positioned<S>>,
@@ -191,7 +192,7 @@ impl Directory {
     }
 }
 
-/// Holds the entries found so far against those declared.
+/// Compares the number of entries found so far with the declared number.
 fn check_count(
     declared: u64,
     found: usize,
@@ -258,8 +259,8 @@ impl Entry {
         })
     }
 
-    /// Where the entry's local header is, with room for fields of its own, and
-    /// what ends the entry before it.
+    /// The range from the data descriptor before the entry to the end of its local header,
+    /// with room for extra fields.
     fn surroundings(&self) -> Range<u64> {
         const FIXED: u64 = 30;
         const FIELDS: u64 = 64;
@@ -267,8 +268,8 @@ impl Entry {
         self.offset.saturating_sub(LONGEST_DESCRIPTOR)..end
     }
 
-    /// Checks that nothing but a data descriptor that agrees stands between the entry's
-    /// end and what comes next.
+    /// Checks that nothing but a matching data descriptor lies between the entry's end and
+    /// whatever comes next.
     fn check_gap(&self, reader: &impl ReaderAt, gap: Range<u64>) -> Result<(), PackageError> {
         let bytes = gap.end.saturating_sub(gap.start);
         let hidden = |bytes| {
@@ -311,7 +312,7 @@ impl Entry {
             .collect()
     }
 
-    /// Holds the local header against the directory; gives where the entry ends.
+    /// Checks the local header against the directory; returns the end of the entry.
     fn check_local_header<S: Source>(
         &self,
         archive: &ZipArchive<Positioned<S>>,
@@ -356,7 +357,7 @@ fn renames(mut fields: ExtraFields<'_>, name: &[u8]) -> bool {
     })
 }
 
-/// Whether the entry's date, which knows no time zone, is after `latest`.
+/// Whether the entry's date, which has no time zone, is after `latest`.
 fn is_after(record: &ZipFileHeaderRecord<'_>, latest: OffsetDateTime) -> bool {
     let date = record.last_modified_dos();
     let entry = (

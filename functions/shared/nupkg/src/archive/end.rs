@@ -1,5 +1,5 @@
-//! The end of the archive: readers differ in which of its fields they believe,
-//! so all of them have to be true.
+//! The end of the archive: readers rely on different fields of it, so all of them must be
+//! correct.
 
 use rawzip::{ReaderAt, ZipArchive};
 
@@ -11,7 +11,7 @@ const RECORD: usize = 22;
 const LOCATOR: usize = 20;
 const RECORD_64: usize = 56;
 
-/// The directory as a record of the end describes it.
+/// The directory as one of the end records describes it.
 #[derive(Debug, PartialEq, Eq)]
 struct Claim {
     entries: u64,
@@ -19,7 +19,7 @@ struct Claim {
     offset: u64,
 }
 
-/// Checks the archive's end; gives where the directory has to end.
+/// Checks the archive's end; returns the offset where the directory has to end.
 pub(super) fn check<R: ReaderAt>(
     archive: &ZipArchive<R>,
     limits: &Limits,
@@ -52,7 +52,7 @@ pub(super) fn check<R: ReaderAt>(
     if is_true { Ok(end) } else { Err(ArchiveError::EndDisagrees.into()) }
 }
 
-/// Checks how much the end announces, and that nothing follows it.
+/// Checks the declared sizes against the limits, and that nothing follows the end.
 fn check_bounds<R: ReaderAt>(archive: &ZipArchive<R>, limits: &Limits) -> Result<(), PackageError> {
     let entries = archive.entries_hint();
     if entries > limits.entries {
@@ -85,19 +85,19 @@ fn rest_of(reader: &impl ReaderAt, offset: u64) -> Result<u64, PackageError> {
     Ok(rest as u64)
 }
 
-/// The record of zip64 that the locator before the end points to, if there is
-/// one, whoever believes it.
+/// The offset of the zip64 record, from the locator before the end, if there is one. It is
+/// checked even if some readers ignore it.
 fn locator(reader: &impl ReaderAt, end: u64) -> Result<Option<u64>, PackageError> {
     let Some(at) = end.checked_sub(LOCATOR as u64) else { return Ok(None) };
     let locator: [u8; LOCATOR] = read(reader, at)?;
     Ok(locator.starts_with(b"PK\x06\x07").then(|| field::<8>(&locator, 8)))
 }
 
-/// The claims of the zip64 record at `at`, and where it stands: it has to fill
-/// the room up to its locator.
+/// The claims of the zip64 record at `at`, and its offset. The record has to fill the space
+/// up to its locator.
 fn claim_64(reader: &impl ReaderAt, at: u64, end: u64) -> Result<(Claim, u64), PackageError> {
     let record: [u8; RECORD_64] = read(reader, at)?;
-    // The size leaves out the signature and itself.
+    // The size field counts neither the signature nor itself.
     let next = at.checked_add(12).and_then(|at| at.checked_add(field::<8>(&record, 4)));
     let is_whole = record.starts_with(b"PK\x06\x06")
         && next.and_then(|next| next.checked_add(LOCATOR as u64)) == Some(end)
@@ -114,7 +114,7 @@ fn claim_64(reader: &impl ReaderAt, at: u64, end: u64) -> Result<(Claim, u64), P
     Ok((claim, at))
 }
 
-/// Whether a small field says what the large one says, or that it cannot.
+/// Whether a small field equals the large one, or says that the value does not fit.
 fn stands_for(small: u64, large: u64, sentinel: u64) -> bool {
     small == large || small == sentinel
 }

@@ -10,19 +10,19 @@ pub enum ArchiveError {
         "the package is not a readable zip archive ({0}); pack it again and push the .nupkg file"
     )]
     NotAnArchive(String),
-    /// Bytes stand before the first entry.
+    /// There are bytes before the first entry.
     #[error("the package has {bytes} bytes before its first entry; pack it again")]
     DataBefore {
         /// How many.
         bytes: u64,
     },
-    /// Bytes stand behind the end of the archive.
+    /// There are bytes after the end of the archive.
     #[error("the package has {bytes} bytes after the end of its archive; pack it again")]
     DataAfter {
         /// How many.
         bytes: u64,
     },
-    /// Bytes stand between the entries, or between them and the directory.
+    /// There are bytes between the entries, or between them and the directory.
     #[error("the package has {bytes} hidden bytes after its entry '{after}'; pack it again")]
     HiddenData {
         /// How many.
@@ -48,10 +48,10 @@ pub enum ArchiveError {
         /// The limit.
         limit: u64,
     },
-    /// The end of the archive says something else than its directory.
+    /// The end of the archive disagrees with its directory.
     #[error("the package's end of archive disagrees with its directory; pack it again")]
     EndDisagrees,
-    /// The archive holds another number of entries than it declares.
+    /// The archive does not hold the number of entries that it declares.
     #[error("the package declares {declared} entries and holds {found}; pack it again")]
     EntryCount {
         /// The count in the archive's end.
@@ -91,7 +91,7 @@ pub enum ArchiveError {
         /// The limit.
         limit: usize,
     },
-    /// An entry's name is flagged as UTF-8, and is none.
+    /// An entry's name is flagged as UTF-8, but is not valid UTF-8.
     #[error(
         "the package's entry '{0}' says that its name is UTF-8, which it is not; pack it again"
     )]
@@ -105,7 +105,7 @@ pub enum ArchiveError {
     /// An entry's name leads out of the folder it is extracted to.
     #[error("the package's entry '{0}' is unsafe to extract; use a path inside the package")]
     UnsafePath(String),
-    /// An entry is a file, and a folder to others.
+    /// An entry is a file, and other entries use its name as a folder.
     #[error("the package's entry '{file}' is a file and the folder of '{inside}'; rename one")]
     FileAndFolder {
         /// The file.
@@ -113,7 +113,8 @@ pub enum ArchiveError {
         /// The entry that would be inside it.
         inside: String,
     },
-    /// Two entries are one file where case, accents' forms and separators do not count.
+    /// Two entries are the same file if case, the form of accents and separators do not
+    /// count.
     #[error("the package's entries '{first}' and '{second}' are the same file; remove one")]
     DuplicateEntry {
         /// The name that came first.
@@ -121,7 +122,7 @@ pub enum ArchiveError {
         /// The name that folds to the same.
         second: String,
     },
-    /// A local header says something else than the directory.
+    /// A local header disagrees with the directory.
     #[error("the package's entry '{name}' has two different {field}s; pack it again")]
     HeadersDisagree {
         /// The entry.
@@ -154,7 +155,7 @@ pub enum ArchiveError {
         /// The limit.
         limit: u64,
     },
-    /// The entries inflate to suspiciously more than the package's size.
+    /// The entries inflate to a suspicious multiple of the package's size.
     #[error("the package inflates to {ratio} times its size, at most {limit} is allowed; split it")]
     InflationRatio {
         /// Inflated by packed bytes, rounded down.
@@ -170,10 +171,10 @@ pub enum ArchiveError {
         /// The limit.
         limit: u64,
     },
-    /// No nuspec stands in the root.
+    /// There is no nuspec in the root.
     #[error("the package has no .nuspec file in its root; push a .nupkg made by 'dotnet pack'")]
     NoNuspec,
-    /// More than one nuspec stands anywhere.
+    /// There is more than one nuspec in the package.
     #[error(
         "the package has more than one .nuspec file ('{0}' and '{1}'); keep the one in the root"
     )]
@@ -190,7 +191,7 @@ pub enum ArchiveError {
     },
 }
 
-/// A failure to read stays one; everything else is the archive's fault.
+/// A failure to read is kept as one; any other error is the archive's fault.
 pub(super) fn from_rawzip(error: rawzip::Error) -> PackageError {
     use rawzip::ErrorKind;
     match error.kind() {

@@ -1,4 +1,4 @@
-//! Names of entries: what file each would become, on any system.
+//! Names of entries, and the file that each would become on any system.
 
 use std::borrow::Cow;
 
@@ -27,9 +27,8 @@ struct Reading {
 }
 
 impl EntryName {
-    /// The name that `raw` writes. Without the flag for UTF-8, .NET Framework takes
-    /// the letters of an old code page and .NET those of UTF-8, so both have to be
-    /// safe.
+    /// The name in `raw`. Without the flag for UTF-8, .NET Framework reads the name in an
+    /// old code page and .NET reads it as UTF-8, so both readings have to be safe.
     pub(super) fn parse(raw: &[u8], is_utf8: bool, limit: usize) -> Result<Self, ArchiveError> {
         if raw.len() > limit {
             return Err(ArchiveError::NameTooLong { bytes: raw.len(), limit });
@@ -45,8 +44,8 @@ impl EntryName {
         Ok(Self { written, readings })
     }
 
-    /// The key that two names share if they are one file on some system: one where case
-    /// and the form of accents do not count.
+    /// The keys of the name. Two names share a key if they are the same file on a system
+    /// where case and the form of accents do not count.
     pub(super) fn folded(&self) -> impl Iterator<Item = String> {
         self.readings.iter().map(|reading| folded(&reading.path))
     }
@@ -55,8 +54,8 @@ impl EntryName {
         self.readings.iter().all(|reading| reading.is_folder)
     }
 
-    /// Whether a client finds the file at `path`, compared with case as clients on Linux
-    /// do.
+    /// Whether a client finds the file at `path`. Case counts, as it does for clients on
+    /// Linux.
     pub(super) fn is_at(&self, path: &str) -> bool {
         self.readings.iter().any(|reading| reading.path == path)
     }
@@ -96,8 +95,8 @@ impl Reading {
     }
 }
 
-/// `path` as systems compare it that count neither case nor the form of accents: two
-/// mappings, as one alone leaves `ß` and `ss`, `ſ` and `s` apart.
+/// `path` as it is compared by systems where neither case nor the form of accents counts.
+/// It takes two mappings: one alone would not match `ß` with `ss`, or `ſ` with `s`.
 fn folded(path: &str) -> String {
     if path.is_ascii() {
         return path.to_ascii_lowercase();
@@ -107,7 +106,7 @@ fn folded(path: &str) -> String {
     ComposingNormalizerBorrowed::new_nfc().normalize(&folded).into_owned()
 }
 
-/// The letters of code page 437, which a zip is written in that says nothing else
+/// The text of `bytes` in code page 437, the encoding of a zip that does not declare one
 /// (APPNOTE, appendix D).
 fn code_page_437(bytes: &[u8]) -> String {
     const UPPER_HALF: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»\
@@ -124,8 +123,8 @@ fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
-/// The path inside the folder that the name is extracted to; `None` where it
-/// leads out of it, or is that folder.
+/// The path inside the folder that the name is extracted to; `None` if it leads out of the
+/// folder, or is the folder itself.
 fn resolve(name: &str) -> Option<String> {
     // A drive on Windows, or a stream of a file.
     if name.contains(':') || name.starts_with(['/', '\\']) {
@@ -138,7 +137,7 @@ fn resolve(name: &str) -> Option<String> {
             ".." => {
                 folders.pop()?;
             }
-            // Windows drops what these end in, and finds another file.
+            // Windows drops such an ending, and then finds another file.
             segment if segment.ends_with(['.', ' ']) => return None,
             segment => folders.push(segment),
         }

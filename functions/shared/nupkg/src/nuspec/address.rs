@@ -2,9 +2,9 @@
 
 use std::net::Ipv6Addr;
 
-/// Whether `address` is an absolute http or https one with a host that .NET reads, and
-/// holds nothing that could leave an attribute it is written into. A client that cannot
-/// read one address of an answer throws all of it away.
+/// Whether `address` is an absolute http or https address with a host that .NET reads, and
+/// can be written into an attribute without leaving it. A client that cannot read one
+/// address in an answer discards the whole answer.
 pub(super) fn is_of_the_web(address: &str) -> bool {
     let Some((scheme, rest)) = address.split_once("://") else { return false };
     let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
@@ -29,8 +29,7 @@ fn is_host_and_port(place: &str) -> bool {
     named && is_port(port)
 }
 
-/// `address` without the user and the password before its host, which are nobody's to
-/// see.
+/// `address` without the user and the password before its host, which nobody should see.
 #[must_use]
 pub fn without_user(address: &str) -> String {
     let parts = address.split_once("://").and_then(|(scheme, rest)| {

@@ -130,7 +130,8 @@ fn check_dependencies(groups: &[DependencyGroup], limits: &Limits) -> Result<(),
     let mut flattened = 0;
     for group in groups {
         let framework = group.target_framework.as_deref().unwrap_or_default();
-        // nuget.org joins them as `id:range:framework|…`, a group without any, too.
+        // nuget.org joins them as `id:range:framework|…`, including a group without
+        // dependencies.
         if group.dependencies.is_empty() {
             flattened += framework.encode_utf16().count() + 3;
         }

@@ -2,8 +2,8 @@
 
 use crate::{PackageIdError, VersionError, VersionRangeError};
 
-/// The rule that a nuspec breaks. Numbers in the variants' words are those of
-/// nuget.org unless they are fields of [`Limits`](crate::Limits).
+/// The rule that a nuspec breaks. Numbers in the messages are nuget.org's, unless they are
+/// fields of [`Limits`](crate::Limits).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NuspecError {
     /// The bytes are not text in the encoding that they claim.
@@ -40,7 +40,7 @@ pub enum NuspecError {
     /// There is no `<metadata>` under the root.
     #[error("the nuspec has no <metadata> element; pack again with an up-to-date client")]
     NoMetadata,
-    /// A metadata element stands twice.
+    /// A metadata element occurs twice.
     #[error("the nuspec has more than one <{0}> in its metadata; keep one")]
     DuplicateElement(String),
     /// Two metadata elements differ in case only.
@@ -60,13 +60,13 @@ pub enum NuspecError {
         /// Its text.
         value: String,
     },
-    /// The id is missing or no id.
+    /// The id is missing or not valid.
     #[error(transparent)]
     Id(#[from] PackageIdError),
     /// There is no version.
     #[error("the nuspec has no <version>; set one")]
     NoVersion,
-    /// The version is none.
+    /// The version is not valid.
     #[error(transparent)]
     Version(#[from] VersionError),
     /// A text is longer than its limit.
@@ -89,7 +89,7 @@ pub enum NuspecError {
         /// The limit.
         limit: usize,
     },
-    /// The nuspec does not deflate to what a feed can keep.
+    /// The deflated nuspec is larger than a feed can store.
     #[error("the nuspec takes {bytes} bytes compressed; shorten it to at most {limit}")]
     TooLargeDeflated {
         /// Its size, deflated.
@@ -110,12 +110,12 @@ pub enum NuspecError {
     /// A package type without a name.
     #[error("the nuspec has a <packageType> without a name; name or remove it")]
     UnnamedPackageType,
-    /// A package type whose name no package id could be.
+    /// A package type whose name would not be valid as a package id.
     #[error(
         "the nuspec's package type '{0}' is not valid; use ASCII letters, digits and '_', joined by single '.' or '-'"
     )]
     PackageTypeName(String),
-    /// A package type whose version is no `System.Version`.
+    /// A package type whose version is not a `System.Version`.
     #[error("the nuspec's package type '{name}' has the version '{version}'; write it like 1.0")]
     PackageTypeVersion {
         /// The type.
@@ -131,7 +131,7 @@ pub enum NuspecError {
     /// A dependency id that NuGet could not read.
     #[error("the nuspec names the dependency '{0}', which is not a package id; correct it")]
     DependencyId(String),
-    /// A dependency's version is no range.
+    /// A dependency's version is not a range.
     #[error("the nuspec's dependency '{id}' has no valid version: {source}")]
     DependencyRange {
         /// The dependency.
@@ -165,12 +165,12 @@ pub enum NuspecError {
     /// Two groups for one framework.
     #[error("the nuspec has two dependency groups for '{0}'; merge them")]
     DuplicateGroup(String),
-    /// A framework that NuGet's own reader throws at.
+    /// A framework that makes NuGet's own reader throw.
     #[error(
         "the nuspec names the target framework '{0}', which no NuGet client can read; write it like net8.0"
     )]
     TargetFramework(String),
-    /// A version of clients that is none.
+    /// A `minClientVersion` that is not a version.
     #[error("the nuspec's minClientVersion is '{0}', which is not a version; correct or remove it")]
     MinClientVersion(String),
     /// An element that clients cannot read without the attribute.

@@ -1,13 +1,13 @@
-//! Target frameworks, as far as telling two spellings of one apart needs, and those that
-//! NuGet's reader throws at.
+//! Target frameworks: the comparison of two spellings of the same framework, and a check
+//! for those that make NuGet's reader throw.
 
 use percent_encoding::percent_decode_str;
 
 use super::check::is_system_version;
 
-/// Whether `NuGetFramework.Parse` reads `framework`. It takes nearly everything, as a
-/// framework that nothing supports; what it throws at makes a package that no client can
-/// install, whatever framework it installs for.
+/// Whether `NuGetFramework.Parse` reads `framework`. It accepts nearly everything, if only
+/// as an unsupported framework. If it throws, no client can install the package, whatever
+/// framework the client uses.
 pub(super) fn is_readable(framework: &str) -> bool {
     if framework.contains(',') {
         is_readable_name(framework)
@@ -24,7 +24,7 @@ fn is_readable_name(framework: &str) -> bool {
     if ["any", "agnostic", "unsupported"].iter().any(|name| identifier.eq_ignore_ascii_case(name)) {
         return true;
     }
-    // Where a key stands twice, none counts.
+    // If a key occurs twice, neither counts.
     let value = |key: &str| {
         let is_key = |part: &&&str| {
             part.get(..key.len()).is_some_and(|start| start.eq_ignore_ascii_case(key))
@@ -46,8 +46,8 @@ fn is_readable_name(framework: &str) -> bool {
     is_version && !is_hyphenated
 }
 
-/// `net45`, `portable-net45+win8`: only a portable one is thrown at, which has a framework
-/// in it that has a profile of its own.
+/// `net45`, `portable-net45+win8`: the reader throws only at a portable framework that
+/// includes a framework with its own profile.
 fn is_readable_folder(framework: &str) -> bool {
     let text = percent_decode_str(framework).decode_utf8_lossy();
     let Some((name, profile)) = text.split_once('-') else { return true };
@@ -63,8 +63,8 @@ fn is_portable(identifier: &str) -> bool {
         .any(|name| identifier.eq_ignore_ascii_case(name))
 }
 
-/// Whether `framework` is one that NuGet knows, with a profile behind a hyphen. What
-/// stands there in `net6.0-windows` is a platform.
+/// Whether `framework` is one that NuGet knows, with a profile after a hyphen. In
+/// `net6.0-windows`, that part is a platform.
 fn has_profile(framework: &str) -> bool {
     const KNOWN: &[&str] = &[
         "net",
@@ -108,8 +108,8 @@ fn has_profile(framework: &str) -> bool {
 }
 
 /// The key that `framework` is compared by: `.NETFramework4.5`, `net45` and
-/// `.NETFramework,Version=v4.5` give one key. Frameworks that this does not
-/// know give their own text.
+/// `.NETFramework,Version=v4.5` have the same key. The key of an unknown framework is its
+/// own text.
 pub(super) fn key(framework: &str) -> String {
     let text: String = framework
         .to_ascii_lowercase()
@@ -134,7 +134,7 @@ pub(super) fn key(framework: &str) -> String {
     format!("{name}{}{platform}", numbers.join("."))
 }
 
-/// `4.5`, `45` and `4.5.0` are one version; without dots a digit is a number.
+/// `4.5`, `45` and `4.5.0` are the same version; without dots, each digit is a number.
 fn numbers(version: &str) -> Vec<u32> {
     let mut numbers: Vec<u32> = if version.contains('.') {
         version.split('.').map(|n| n.parse().unwrap_or(u32::MAX)).collect()

@@ -1,5 +1,5 @@
-//! The letters that .NET takes in names of XML beyond ASCII: those of XML 1.0's fourth
-//! edition, appendix B, of which it knows no later one, and nothing beyond U+FFFF.
+//! The letters beyond ASCII that .NET accepts in XML names: those of XML 1.0's fourth
+//! edition, appendix B. .NET knows no later edition, and accepts nothing beyond U+FFFF.
 
 /// Ranges of characters that a name may begin with.
 #[rustfmt::skip]
@@ -47,7 +47,7 @@ pub(super) const STARTS: &[(u16, u16)] = &[
     (0x4E00, 0x9FA5), (0xAC00, 0xD7A3),
 ];
 
-/// Ranges of characters that it may go on with.
+/// Ranges of characters that may follow in a name.
 #[rustfmt::skip]
 pub(super) const CONTINUES: &[(u16, u16)] = &[
     (0x00B7, 0x00B7), (0x00C0, 0x00D6), (0x00D8, 0x00F6), (0x00F8, 0x0131), (0x0134, 0x013E),

@@ -1,4 +1,4 @@
-//! From XML to a [`Nuspec`]: what NuGet's own reader would see.
+//! From XML to a [`Nuspec`], as NuGet's own reader sees it.
 
 use std::collections::HashSet;
 
@@ -43,7 +43,7 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Nuspec, NuspecError> {
     strict::check(text)?;
     let metadata = Metadata::of(&document)?;
     let nuspec = Nuspec {
-        // Spaces around an id are part of it, and make it none.
+        // Spaces around an id are part of it, and make it invalid.
         id: PackageId::parse(&metadata.verbatim("id").unwrap_or_default())?,
         version: metadata.text("version").ok_or(NuspecError::NoVersion)?.parse()?,
         min_client_version: metadata.min_client_version()?,
@@ -67,7 +67,7 @@ pub(super) fn read(text: &str, limits: &Limits) -> Result<Nuspec, NuspecError> {
         package_types: metadata.package_types()?,
         dependency_groups: metadata.dependency_groups()?,
     };
-    // Read for their rules alone: nothing that we serve shows them.
+    // These are only checked: nothing that we serve shows them.
     metadata.boolean("serviceable")?;
     metadata.check_references()?;
     metadata.check_content_files()?;
@@ -103,8 +103,8 @@ impl<'a> Metadata<'a> {
         Ok(Self { node })
     }
 
-    /// Children are looked for in the namespace that is the default one at
-    /// `<metadata>`; an element with a prefix is not seen.
+    /// Children are looked up in the default namespace of `<metadata>`; an element with a
+    /// prefix is not found.
     fn child(&self, name: &str) -> Option<Node<'a, 'a>> {
         child(self.node, self.node.default_namespace(), name)
     }
@@ -133,8 +133,8 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// The path of a file in the package, with `/` between its folders and none before
-    /// them: clients and nuget.org strip those before they look for the file.
+    /// The path of a file in the package, with `/` between its folders and none at its
+    /// start: clients and nuget.org strip leading slashes before they look for the file.
     fn path(&self, name: &'static str) -> Result<Option<String>, NuspecError> {
         match self.child(name) {
             Some(node) if elements(node).next().is_some() => Err(NuspecError::NotText(name)),
@@ -145,7 +145,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// Clients read it before anything else, and an empty one is no version either.
+    /// Clients read it before anything else, and an empty one is not a version either.
     fn min_client_version(&self) -> Result<Option<String>, NuspecError> {
         let Some(written) = self.node.attribute("minClientVersion") else { return Ok(None) };
         match written.parse::<Version>() {
@@ -154,7 +154,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// Checks what a restore reads of assemblies and frameworks, and throws at.
+    /// Checks the assemblies and frameworks, because a restore throws if they are invalid.
     fn check_references(&self) -> Result<(), NuspecError> {
         let groups =
             |list| self.child(list).into_iter().flat_map(|list| self.children(list, "group"));
@@ -176,7 +176,7 @@ impl<'a> Metadata<'a> {
         Ok(())
     }
 
-    /// Checks what a restore reads of content files, and throws at.
+    /// Checks the content files, because a restore throws if they are invalid.
     fn check_content_files(&self) -> Result<(), NuspecError> {
         let list = self.child("contentFiles").into_iter();
         for files in list.flat_map(|list| self.children(list, "files")) {
@@ -210,14 +210,14 @@ impl<'a> Metadata<'a> {
         self.children(list, "packageType")
             .map(|node| {
                 let name = attribute(node, "name").ok_or(NuspecError::UnnamedPackageType)?;
-                // An empty one is none that clients can read, and not none at all.
+                // An empty version is not the same as none: clients cannot read it.
                 let version = node.attribute("version").map(|version| version.trim().to_owned());
                 Ok(PackageType { name, version })
             })
             .collect()
     }
 
-    /// Where any `<group>` stands, dependencies beside it do not count.
+    /// If there is a `<group>`, dependencies outside of groups do not count.
     fn dependency_groups(&self) -> Result<Vec<DependencyGroup>, NuspecError> {
         let Some(list) = self.child("dependencies") else { return Ok(Vec::new()) };
         let mut groups: Vec<_> = self.children(list, "group").collect();

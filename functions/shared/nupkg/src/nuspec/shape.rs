@@ -4,8 +4,8 @@
 use super::NuspecError;
 use crate::Limits;
 
-/// Refuses more attributes on one element, or more namespaces, than the limits
-/// allow. Reads the text once; what is no XML is left to the parser.
+/// Refuses more attributes on one element, or more namespaces, than the limits allow. Reads
+/// the text once; text that is not XML is left to the parser.
 pub(super) fn check(text: &str, limits: &Limits) -> Result<(), NuspecError> {
     let mut namespaces = 0;
     let mut rest = text;
@@ -31,8 +31,8 @@ pub(super) fn check(text: &str, limits: &Limits) -> Result<(), NuspecError> {
     Ok(())
 }
 
-/// The text behind a comment, a CDATA section or a processing instruction, in
-/// which nothing is an attribute.
+/// The text after a comment, a CDATA section or a processing instruction, none of which has
+/// attributes.
 fn skip_opaque(tag: &str) -> Option<&str> {
     [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")].into_iter().find_map(|(start, end)| {
         let inner = tag.strip_prefix(start)?;

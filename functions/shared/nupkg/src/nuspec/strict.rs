@@ -6,7 +6,7 @@ use super::names::{CONTINUES, STARTS};
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
-/// Refuses what .NET's `XmlReader` throws at, in a text that the parser has found to be
+/// Refuses XML that makes .NET's `XmlReader` throw, in a text that the parser accepted as
 /// well-formed.
 pub(super) fn check(text: &str) -> Result<(), NuspecError> {
     if text.starts_with('\u{feff}') {
@@ -69,7 +69,7 @@ fn check_declaration(declaration: &str) -> Result<(), NuspecError> {
     }
 }
 
-/// Checks a start tag; gives what follows it.
+/// Checks a start tag; returns the text after it.
 fn check_tag(tag: &str) -> Result<&str, NuspecError> {
     let end = tag.find(|c: char| c.is_whitespace() || matches!(c, '/' | '>'));
     let (name, mut rest) = tag.split_at_checked(end.unwrap_or(tag.len())).unwrap_or((tag, ""));
@@ -99,7 +99,7 @@ fn check_attribute(name: &str, value: &str) -> Result<(), NuspecError> {
     if is_wrong { refuse(&format!("the attribute {name} may not be '{value}'")) } else { Ok(()) }
 }
 
-/// Checks that no reference stands for half a character.
+/// Checks that no character reference stands for half of a surrogate pair.
 fn check_references(text: &str) -> Result<(), NuspecError> {
     for reference in text.split("&#").skip(1) {
         let number = reference.split(';').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From the nuspec's bytes to its text: which encoding they are in.
+//! From the nuspec's bytes to its text: the detection of its encoding.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
@@ -30,7 +30,7 @@ pub(super) fn decode(xml: &[u8]) -> Result<String, NuspecError> {
     }
 }
 
-/// The encoding that a declaration in single bytes names; UTF-8 without one.
+/// The encoding that a declaration in single bytes names; UTF-8 if there is none.
 fn declared_in_ascii(xml: &[u8]) -> Result<&'static Encoding, NuspecError> {
     const LONGEST_DECLARATION: usize = 256;
     let head = xml.get(..LONGEST_DECLARATION).unwrap_or(xml);

@@ -2,7 +2,8 @@
 
 use super::MultipartError;
 
-/// The longest boundary taken. RFC 2046 has 70 characters; clients may err.
+/// The longest boundary that is accepted. RFC 2046 allows 70 characters; clients may exceed
+/// that.
 const LONGEST_BOUNDARY: usize = 200;
 
 /// The boundary between the parts of a body.

@@ -1,8 +1,8 @@
-//! A multipart body as clients frame it, made one that multer reads.
+//! A multipart body from a client, mended so that multer can read it.
 //!
 //! The beginning is mended (a preamble, line feeds without CR, a first part without a head),
 //! and the end (a line feed without CR before the closing delimiter: NuGet 2.8 on mono).
-//! All between them passes through as it came.
+//! Everything between them passes through unchanged.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -18,32 +18,33 @@ use crate::BoxError;
 
 /// The most bytes handed on at once: multer copies them into a buffer of its own.
 const PIECE: usize = 64 * 1024;
-/// The most bytes in which multer looks for the end of a head. More than a head may have: a
-/// delimiter and what came with it count, too.
+/// The most bytes in which multer looks for the end of a head. This is more than a head may
+/// have, because a delimiter and the bytes that arrived with it also count.
 const SEARCHED: usize = 32 * 1024;
 /// The head of a first part that came without one.
 const HEAD: &[u8] = b"Content-Type: application/octet-stream\r\n";
 
-/// The mended body. It is pending after each piece, because multer takes from a stream
-/// until that is pending, and keeps all it took.
+/// The mended body. It returns pending after each piece, because multer reads from a stream
+/// until the stream is pending, and keeps everything that it has read.
 #[derive(Debug)]
 pub(super) struct Framing<S> {
     body: S,
     boundary: Boundary,
     stage: Stage,
-    /// What came and was not handed on.
+    /// Bytes that have arrived but have not been handed on.
     pending: VecDeque<Bytes>,
     budget: Budget,
     gave_last_time: bool,
 }
 
-/// How many more bytes may be handed on: a head that does not end would gather in memory.
+/// The number of bytes that may still be handed on: without this limit, an endless head
+/// would pile up in memory.
 #[derive(Debug, Clone)]
 pub(super) struct Budget(Arc<AtomicUsize>);
 
 #[derive(Debug)]
 enum Stage {
-    /// The lines through the end of the first part's head gather.
+    /// Gathers the lines up to the end of the first part's head.
     Beginning(BytesMut),
     Parts,
     End,
@@ -101,7 +102,8 @@ impl<S> Framing<S> {
         Ok(())
     }
 
-    /// The next piece of what came; all but the last bytes, whose line break may be mended.
+    /// The next piece of the bytes that have arrived, except the last ones, whose line
+    /// break may need mending.
     fn piece(&mut self) -> Result<Option<Bytes>, MultipartError> {
         let held = match self.stage {
             Stage::End => 0,
@@ -172,9 +174,9 @@ where
     }
 }
 
-/// The first delimiter and the head behind it.
+/// The first delimiter and the head after it.
 struct Beginning {
-    /// As multer reads them.
+    /// In the form that multer reads.
     mended: Vec<u8>,
     /// How many bytes of the body they take, with the preamble.
     length: usize,
@@ -205,7 +207,7 @@ impl Beginning {
                 let mended = [delimiter.as_bytes(), b"\r\n", head, b"\r\n"].concat();
                 return Ok(Some(Self { mended, length }));
             }
-            // A header may go on in the next line, which begins with white space (RFC 5322).
+            // A header may continue on the next line, which begins with white space (RFC 5322).
             if line.starts_with(b" ") || line.starts_with(b"\t") {
                 head.truncate(head.len().saturating_sub(b"\r\n".len()));
             }

@@ -10,7 +10,7 @@ use super::*;
 
 const CONTENT: &[u8] = b"PK\x03\x04 \r\n--boun x\n--boundX\n--boundary\x00-- \r";
 
-/// What is read of a body, or the error's variant.
+/// The file read from a body, or the error's variant.
 fn read(content_type: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, String> {
     let boundary = Boundary::of(content_type).map_err(variant)?.expect("multipart");
     let chunks = Chunks::of(chunks);
@@ -25,7 +25,7 @@ fn read(content_type: &str, chunks: &[&[u8]]) -> Result<Vec<u8>, String> {
     ready(read).map_err(variant)
 }
 
-/// Chunks that are each waited for.
+/// A stream of chunks that is pending once before each chunk.
 struct Chunks {
     left: VecDeque<Bytes>,
     has_waited: bool,
@@ -61,7 +61,7 @@ impl Wake for Woken {
     }
 }
 
-/// The outcome of a future that is polled when it asks for that, and not otherwise.
+/// The outcome of a future that is polled only when it asks for it.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     let (mut future, woken) = (pin!(future), Arc::new(Woken::default()));
     let waker = Waker::from(Arc::clone(&woken));
@@ -78,7 +78,7 @@ fn variant(error: MultipartError) -> String {
     format!("{error:?}")
 }
 
-/// The framings of every client, by what makes each of them special.
+/// The framings of every client, each named by its peculiarity.
 fn framings() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let quoted = "multipart/form-data; boundary=\"bound\"";
     let bare = "multipart/form-data; charset=utf-8; Boundary=bound";
@@ -124,7 +124,7 @@ fn framings() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 
 #[test]
 fn every_framing_gives_the_first_part_however_it_is_cut_into_chunks() {
-    // CR before a bare LF reads as one line break: that content cannot end so.
+    // A CR before a bare LF is read as one line break, so the content cannot end in CR.
     for (name, content_type, body) in framings() {
         let expected = if name.contains("mono") || name.contains("line feeds") {
             &CONTENT[..CONTENT.len() - 1]
@@ -212,7 +212,7 @@ fn white_space_behind_a_boundary_is_not_part_of_it() {
 
 #[test]
 fn a_boundary_with_text_behind_it_is_refused() {
-    // RFC 2046: the boundary begins no line of a part.
+    // RFC 2046: no line of a part begins with the boundary.
     for content in ["PK\r\n--boundX\r\n", "PK\r\n--bound\0", "PK\r\n--bound-\r\n"] {
         let body = format!("--bound\r\nA: b\r\n\r\n{content}\r\n--bound--\r\n");
         let content_type = "multipart/form-data; boundary=bound";

@@ -5,22 +5,23 @@ use std::ops::Range;
 /// Which bytes a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum AskedRange {
-    /// All of them; or in a way that a server may pass over.
+    /// All of them; or a kind of range that a server may ignore.
     Whole,
-    /// Those.
+    /// These bytes.
     Part(Range<u64>),
-    /// Some that are not there.
+    /// A range outside of the file.
     Nowhere,
 }
 
 impl AskedRange {
-    /// The bytes that `range`, such as `bytes=0-99`, asks for of a file of `size` bytes.
+    /// The bytes that `range`, for example `bytes=0-99`, asks for in a file of `size`
+    /// bytes.
     #[must_use]
     pub fn parse(range: &str, size: u64) -> Self {
         let bounds = range.trim().strip_prefix("bytes=").and_then(|range| range.split_once('-'));
         let Some((first, last)) = bounds else { return Self::Whole };
         let part = match (number(first), number(last)) {
-            // The last so many.
+            // The last `length` bytes.
             (None, Some(length)) if first.is_empty() => size.saturating_sub(length)..size,
             (Some(first), None) if last.is_empty() => first..size,
             (Some(first), Some(last)) if first <= last => first..size.min(last.saturating_add(1)),

@@ -1,4 +1,4 @@
-//! All objects of the bucket, for who checks them. No function may list it.
+//! All objects of the bucket, for checks of the feed. No function may list them.
 
 use nupkg::{PackageId, Version};
 use ulid::Ulid;
@@ -120,7 +120,7 @@ impl Objects {
         Ok(ObjectPage { objects: objects.collect(), next })
     }
 
-    /// Deletes what is at `key`, whatever it is. One call.
+    /// Deletes a listed object, whatever it is. One call.
     ///
     /// # Errors
     /// The bucket did not say that it is gone.

@@ -1,5 +1,6 @@
-//! Marks: what the bucket itself knows of a package, should the table be lost. Each is an
-//! empty object beside the package's own, so that a list of the bucket has them all.
+//! Marks: the bucket's own record of the state of packages, in case the table is lost. Each
+//! is an empty object beside the package's own, so that a listing of the bucket includes
+//! them all.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +11,7 @@ use super::{ObjectError, ObjectKey, Objects, is_status, unavailable};
 /// The state that a mark records of the package beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// It was committed. Written behind the commit, and before anybody is told of it.
+    /// It was committed. Written after the commit, and before the client is told of it.
     Committed,
     /// It was deleted, or is about to be. Written before the row says so, and stays.
     Deleted,
@@ -49,7 +50,7 @@ impl Objects {
         let nothing = BASE64_STANDARD.encode(Sha256::digest(b""));
         match put.content_length(0).checksum_sha256(nothing).send().await {
             Ok(_) => Ok(()),
-            // It is there, which is all that it says.
+            // The mark already exists, and it has no content that could differ.
             Err(error) if is_status(&error, 412) => Ok(()),
             Err(error) => Err(unavailable("note what became of a package", error)),
         }

@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 use super::{ObjectError, ObjectKey, Objects, is_status, unavailable, waiting};
 use crate::Content;
 
-/// Joining parts is waited for as if it were so many bytes sent.
+/// The timeout for joining parts, as for sending this many bytes.
 const JOINING: u64 = 60_000_000;
 /// Parts sent at once.
 const AT_ONCE: usize = 4;
 
-/// From what size on objects are stored in parts, and in how large ones.
+/// The size above which objects are stored in parts, and the size of a part.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts {
-    /// Objects of more bytes than this are. Default: none.
+    /// Objects of more bytes than this are stored in parts. Default: none.
     pub above: u64,
     /// Bytes of a part. Default 16 MiB. An AWS quota: 5 MiB or more, and at
     /// most 10,000 of them.
@@ -69,7 +69,7 @@ impl Origin {
 
 impl Objects {
     /// Copies the upload at `from`, which has `size` bytes, to `key`, within the bucket.
-    /// One call; two and one for each part of what is large.
+    /// One call; for a large package two, and one for each part.
     ///
     /// # Errors
     /// The bucket did not say that it has the copy.
@@ -155,7 +155,7 @@ impl Objects {
                     Ok::<_, ObjectError>((number, part))
                 });
             }
-            // Where one fails, the others are dropped with the set.
+            // If one fails, the others are dropped with the set.
             let Some(done) = sending.join_next().await else { break };
             let (number, part) = done.map_err(|error| unavailable("store a part", error))??;
             sent.insert(number, part);
@@ -248,13 +248,13 @@ impl Objects {
             .await;
         match completed {
             Ok(_) => Ok(()),
-            // As of a PUT: the object is this upload.
+            // As for a PUT: the object is from this upload.
             Err(error) if is_status(&error, 412) => Ok(()),
             Err(error) => Err(unavailable("store the package", error)),
         }
     }
 
-    /// Gives up an upload; the bucket does it after a day where this fails.
+    /// Aborts an upload; if that fails, the bucket does it after a day.
     async fn abort(&self, key: &ObjectKey, upload: &str) {
         let aborted = self
             .client

@@ -16,10 +16,10 @@ use super::{ObjectKey, Objects};
 
 /// Bytes of the end that are read at once: most directories are in them.
 const TAIL: u64 = 32 * 1024;
-/// Bytes read where nobody said that they would be.
+/// Bytes of a read that was not announced.
 const BLOCK: u64 = 8 * 1024;
-/// Between two parts, what is as cheap to read as to leave out: while there are few
-/// requests, and where there would be more than [`MANY`] of them.
+/// The gap between two parts that is as cheap to read as to skip: this much at first, and
+/// more if there would otherwise be more than [`MANY`] requests.
 const GAP: u64 = 16 * 1024;
 const LARGEST_GAP: u64 = 512 * 1024;
 const MANY: usize = 2_000;
@@ -27,8 +27,8 @@ const MANY: usize = 2_000;
 const REQUEST: u64 = 1024 * 1024;
 const AT_ONCE: usize = 32;
 
-/// An object of the bucket, read in ranges. Blocks, so it wants a thread that
-/// may be blocked.
+/// An object of the bucket, read in ranges. Blocks, so it needs a thread that may be
+/// blocked.
 #[derive(Debug)]
 pub struct RemoteObject {
     objects: Objects,
@@ -40,8 +40,8 @@ pub struct RemoteObject {
 }
 
 impl RemoteObject {
-    /// The object at `key`, which has `size` bytes. Made on the runtime that is
-    /// to read it.
+    /// The object at `key`, which has `size` bytes. Must be created on the runtime that
+    /// will read it.
     #[must_use]
     pub fn new(objects: Objects, key: ObjectKey, size: u64) -> Self {
         Self { objects, key, size, runtime: Handle::current(), held: Mutex::default() }
@@ -57,7 +57,7 @@ impl RemoteObject {
 
     fn hold(&self, offset: u64, bytes: Bytes) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that begins under another would hide its end.
+        // A piece that begins inside the new one would hide the new one's end.
         let hidden: Vec<u64> =
             held.range(offset..offset + bytes.len() as u64).map(|(at, _)| *at).collect();
         for at in hidden {
@@ -138,7 +138,7 @@ impl Request {
         let parts = self.parts.iter().map(|part| {
             let piece =
                 bytes.get(at(part.start)..at(part.end)).ok_or(io::ErrorKind::UnexpectedEof)?;
-            // A piece of its own, or it would keep what lies between them.
+            // Copied, because a slice would keep the bytes between the parts alive.
             let piece = if whole { bytes.clone() } else { Bytes::copy_from_slice(piece) };
             Ok((part.start, piece))
         });
@@ -146,8 +146,8 @@ impl Request {
     }
 }
 
-/// The requests that read all `parts`; no more than [`MANY`], if what lies between
-/// them is not too much to read.
+/// The requests that read all `parts`; at most [`MANY`], if the gaps between the parts are
+/// not too large to read.
 fn few_requests(parts: &[Range<u64>]) -> Vec<Request> {
     let mut gap = GAP;
     loop {

@@ -34,11 +34,12 @@ pub struct UploadAddress {
     pub headers: BTreeMap<String, String>,
 }
 
-/// The name that an upload's object notes its key under: `x-amz-meta-key`.
+/// The metadata name under which an upload's object records the name of its API key:
+/// `x-amz-meta-key`.
 const UPLOADED_BY: &str = "key";
 
 impl UploadAddress {
-    /// The header of an upload that says whose key it was invited with.
+    /// The header of an upload that names the API key it was invited with.
     pub const UPLOADED_BY: &'static str = "x-amz-meta-key";
 }
 
@@ -52,8 +53,8 @@ pub struct Stored {
 }
 
 impl Objects {
-    /// An address that stores the object of this size and hash at `key`, if
-    /// there is none yet, and notes whose key it was made for: S3 checks all of it
+    /// An address that stores the object of this size and hash at `key`, if there is none
+    /// yet, and records the name of the API key it was made for. S3 checks all of it
     /// against the signature. No call.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! All rows of the table, for who checks them. No function may read like this.
+//! All rows of the table, for checks of the feed. No function may read like this.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
@@ -50,7 +50,7 @@ pub enum Row {
     KeyName {
         /// The name.
         name: String,
-        /// The hash that its key stands under.
+        /// The hash that its key is stored under.
         hash: KeyHash,
     },
     /// A row that nothing here writes.

@@ -13,7 +13,7 @@ const FIRST_MONTH: OffsetDateTime = time::macros::datetime!(2026-11-01 0:00 UTC)
 /// A change that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedChange {
-    /// Its name in the log, which is of the time when it was asked for.
+    /// Its name in the log, with the time when it was asked for.
     pub ulid: Ulid,
     /// The package.
     pub id: PackageId,
@@ -37,9 +37,9 @@ impl Changes {
         first_ulid_of(FIRST_MONTH)
     }
 
-    /// Where to read from once everything up to `cursor`, the youngest change that
-    /// was there, was read at `read_at`: so long before it that no change that came
-    /// up late is missed; and from itself on, where that time had passed by then.
+    /// Where to continue reading, if everything up to `cursor`, the youngest change at that
+    /// time, was read at `read_at`: far enough before the cursor that no late change is
+    /// missed, or at the cursor itself if enough time had passed by then.
     #[must_use]
     pub fn after(cursor: Ulid, read_at: OffsetDateTime) -> Ulid {
         if Self::was_settled(cursor, read_at) {
@@ -116,7 +116,7 @@ impl LoggedChange {
     }
 }
 
-/// The least name of a change that was asked for at `time`.
+/// The lowest possible name of a change that was asked for at `time`.
 fn first_ulid_of(time: OffsetDateTime) -> Ulid {
     let milliseconds = time.unix_timestamp_nanos() / 1_000_000;
     Ulid::from_parts(milliseconds.try_into().unwrap_or_default(), 0)
@@ -124,7 +124,7 @@ fn first_ulid_of(time: OffsetDateTime) -> Ulid {
 
 fn next_month(time: OffsetDateTime) -> OffsetDateTime {
     let first = time.replace_day(1).unwrap_or(time);
-    // No month has more days, and every two have more.
+    // No month has more than 31 days, and any two have more.
     first + time::Duration::days(31)
 }
 

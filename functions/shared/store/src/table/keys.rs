@@ -1,5 +1,5 @@
-//! API keys in the table: each stands under the hash of its secret, and its
-//! name points to it.
+//! API keys in the table: each is stored under the hash of its secret, and its name points
+//! to it.
 
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -11,7 +11,7 @@ use super::versions::Transaction;
 use super::{Table, TableError, end_of, from_item, to_item, unavailable, unreadable};
 use access::{KeyHash, KeyName, KeyRecord};
 
-/// A key's name, and where its record stands.
+/// A key's name, and where its record is.
 #[derive(Debug, Serialize, Deserialize)]
 struct KeyNameRow {
     hash: KeyHash,

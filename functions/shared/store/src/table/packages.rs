@@ -16,8 +16,8 @@ use super::{
     from_item, text, unavailable, unreadable,
 };
 
-/// A value read of a package, and the stamp that the package had then. While
-/// the package has the same stamp, it is true.
+/// A value read from a package, and the package's stamp at that time. The value is valid as
+/// long as the package has this stamp.
 #[derive(Debug, Clone)]
 pub struct Stamped<T> {
     /// The stamp.
@@ -49,7 +49,7 @@ impl Table {
         let range = (STAMP, end_of(VERSION));
         let (mut stamp, mut versions) = (None, Vec::new());
         let take = |item: Item| {
-            // The stamp is read first: what changes meanwhile changes it, too.
+            // The stamp is read first: a later change also changes the stamp.
             if stamp.is_none() {
                 stamp = Some(read_stamp(&item)?);
                 return Ok(());
@@ -90,8 +90,8 @@ impl Table {
         Err(unreadable("a version without its metadata"))
     }
 
-    /// The named versions as they are now, in their order: visible, or not, or
-    /// nowhere. One call per 50.
+    /// The named versions as they are now, in the order of the names: visible, deleted or
+    /// missing. One call per 50.
     ///
     /// # Errors
     /// The table does not answer, or a row cannot be read.
@@ -192,8 +192,8 @@ impl Found {
         Ok(())
     }
 
-    /// Not where a version came up while they were read, after its metadata's turn and
-    /// before its own.
+    /// Whether every version has its metadata. A version that appeared during the read may
+    /// not, if its metadata's place in the order was already past.
     fn is_whole(&self) -> bool {
         self.rows.keys().all(|version| self.metadata.contains_key(version))
     }

@@ -1,4 +1,4 @@
-//! Rows: what each kind of item holds, and under which key it stands.
+//! Rows: the content of each kind of item, and its key.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use ulid::Ulid;
 use crate::{AttachedFile, ObjectKey};
 use access::{KeyHash, KeyName};
 
-/// A version of a package: what a restore reads. Stands at
-/// `PACKAGE#<id>`, `VERSION#<version>`.
+/// A version of a package: the row that a restore reads. Stored at `PACKAGE#<id>`,
+/// `VERSION#<version>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionRow {
     /// The id in the casing of its push.
@@ -21,7 +21,7 @@ pub struct VersionRow {
     pub version: String,
     /// Whether search shows it.
     pub listed: bool,
-    /// Whether it is there at all.
+    /// Whether it can be read or was deleted.
     pub state: VersionState,
     /// Its object in the bucket.
     pub object: ObjectKey,
@@ -40,8 +40,7 @@ pub struct VersionRow {
     /// The name of its last change in the log. The table writes it.
     #[serde(default, skip_serializing)]
     pub changed: Option<Ulid>,
-    /// The files out of it that are given out by themselves, each an object
-    /// beside its own.
+    /// The files from it that are also served on their own, each an object beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<AttachedFile>,
 }
@@ -63,13 +62,13 @@ impl VersionRow {
         self.files.iter().copied().find(|file| file.is_icon())
     }
 
-    /// All objects that are its alone.
+    /// All objects that belong to it alone.
     pub fn objects(&self) -> impl Iterator<Item = ObjectKey> {
         let files = self.files.iter().map(|file| self.object.attached(*file));
         std::iter::once(self.object.clone()).chain(files)
     }
 
-    /// The verdict on a push whose number this row has.
+    /// The verdict on a push whose version number this row has.
     #[must_use]
     pub fn judge(&self, attempt: &Attempt<'_>) -> Verdict {
         let has_its_bytes = self.sha256 == attempt.sha256;
@@ -85,14 +84,14 @@ impl VersionRow {
                     Verdict::Taken
                 }
             }
-            // Not as the object that it had, which is about to be deleted.
+            // Not with the object that it had, which is about to be deleted.
             VersionState::Deleted if has_its_bytes && !has_its_object => Verdict::Restorable,
             VersionState::Deleted => Verdict::Taken,
         }
     }
 }
 
-/// A push, as far as a row of its number can tell whether it is the one that made it.
+/// A push, as far as it takes to tell from a row whether this push made it.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
     /// The key that it is pushed with.
@@ -112,12 +111,12 @@ pub enum Verdict {
     Replayed,
     /// The version was deleted, and these are its bytes: it may come back.
     Restorable,
-    /// The number is another push's.
+    /// Another push has the number.
     Taken,
 }
 
-/// The metadata of a nuspec that registration and search show. Stands at `PACKAGE#<id>`,
-/// `METADATA#<version>`. Absent texts are empty.
+/// The metadata of a nuspec that registration and search show. Stored at `PACKAGE#<id>`,
+/// `METADATA#<version>`. Missing texts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
@@ -245,10 +244,10 @@ pub struct Release {
 }
 
 impl Release {
-    /// About how many bytes it takes in memory.
+    /// Its approximate size in memory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        // A row's texts and what their headers take, and a list's entry.
+        // Bytes of a row's texts and their headers, and of an entry in a list.
         const ROW: usize = 1_600;
         const ENTRY: usize = 48;
         let texts = [
@@ -273,20 +272,19 @@ impl Release {
     }
 }
 
-/// How long a change may take from its name to being there for all to read, and
-/// how far the clocks of two machines may be apart, together. A transaction is
-/// given up after 15 seconds and the 10 of its last try, so clocks may be half a
-/// minute apart.
+/// The longest time from the naming of a change until everybody can read it, plus the
+/// largest difference between the clocks of two machines. A transaction is abandoned after
+/// 15 seconds and the 10 of its last try, so clocks may differ by half a minute.
 pub(super) const SETTLING_TIME: Duration = Duration::from_mins(1);
 
-/// A package's stamp: another one after every change to any of its versions.
-/// Stands at `PACKAGE#<id>`, `VERSION`, where a query reads it before the
-/// versions, and is written with every change in one transaction.
+/// A package's stamp: a new one after every change to any of its versions. Stored at
+/// `PACKAGE#<id>`, `VERSION`, where a query reads it before the versions. It is written
+/// with every change, in one transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(Ulid);
 
 impl VersionRow {
-    /// When a push called `ulid` was made, as rows have it.
+    /// The time of the push called `ulid`, in the format of rows.
     #[must_use]
     pub fn published_by(ulid: Ulid) -> String {
         time_of(ulid).format(&Rfc3339).unwrap_or_default()
@@ -313,9 +311,9 @@ impl Stamp {
         time_of(self.0)
     }
 
-    /// Whether all that was changed with the stamp can be read. A transaction's
-    /// rows come up one after the other: who reads them at that moment may see
-    /// the stamp and not yet a version.
+    /// Whether everything that was changed with the stamp can be read. A transaction's rows
+    /// become visible one after the other: a reader at that moment may see the stamp and
+    /// not yet a version.
     #[must_use]
     pub fn is_settled(self) -> bool {
         self.time() + SETTLING_TIME < OffsetDateTime::now_utc()
@@ -328,8 +326,8 @@ impl std::fmt::Display for Stamp {
     }
 }
 
-/// The nuspec itself, deflated (zlib). Stands at `PACKAGE#<id>`,
-/// `XML#<version>`, which no query for versions and metadata reads.
+/// The nuspec itself, deflated (zlib). Stored at `PACKAGE#<id>`, `XML#<version>`, which no
+/// query for versions and metadata reads.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct NuspecRow {
     #[serde(with = "serde_bytes")]
@@ -350,8 +348,8 @@ pub enum Change {
     Deleted,
 }
 
-/// A change, in the log that search and catalog follow. Stands at
-/// `CHANGES#<yyyy-mm>`, `<ULID>`, both of the time when it was asked for.
+/// A change, in the log that search and catalog follow. Stored at `CHANGES#<yyyy-mm>`,
+/// `<ULID>`, both with the time when it was asked for.
 #[derive(Debug, Serialize)]
 pub(super) struct ChangeRow {
     id: String,
@@ -393,7 +391,7 @@ pub fn timestamp() -> String {
 }
 
 fn rfc3339(time: OffsetDateTime) -> String {
-    // Only years beyond 9999 cannot be written so.
+    // Only years beyond 9999 cannot be written in this format.
     time.format(&Rfc3339).unwrap_or_default()
 }
 
@@ -404,7 +402,7 @@ pub(super) fn package_key(id: &PackageId) -> String {
 pub(super) const VERSION: &str = "VERSION#";
 pub(super) const METADATA: &str = "METADATA#";
 
-/// Where the package's stamp stands.
+/// The sort key of the package's stamp.
 pub(super) const STAMP: &str = "VERSION";
 
 pub(super) fn stamp_key(id: &PackageId) -> (String, String) {
@@ -427,7 +425,7 @@ pub(super) fn key_key(hash: &KeyHash) -> (String, String) {
     (format!("KEY#{}", hash.as_str()), "KEY".to_owned())
 }
 
-/// Where the names of keys stand, each with its key's hash.
+/// The partition of the names of keys, each with its key's hash.
 pub(super) const KEYS: &str = "KEYS";
 pub(super) const NAME: &str = "NAME#";
 

@@ -36,7 +36,7 @@ pub enum CommitOutcome {
 pub enum Listing {
     /// It was changed.
     Changed,
-    /// It was so already, and nothing was written.
+    /// It was in that state already, and nothing was written.
     Unchanged,
     /// There is no such version.
     NoSuchVersion,
@@ -47,7 +47,7 @@ pub enum Listing {
 pub enum Deletion {
     /// The version is gone from every view.
     Deleted,
-    /// It has become another one meanwhile; its row, if there is one.
+    /// The version has changed meanwhile; its row, if there is one.
     Changed(Option<Box<VersionRow>>),
 }
 
@@ -65,12 +65,12 @@ impl Table {
         item.map(from_item).transpose()
     }
 
-    /// Makes a pushed version visible, unless its number is taken. What was deleted comes
-    /// back with the bytes that it had, where `may_restore`. One call.
+    /// Makes a pushed version visible, unless its number is taken. With `may_restore`, a
+    /// deleted version comes back if the bytes are the same. One call.
     ///
     /// # Errors
-    /// The table does not answer: the version may be in or not, and the same
-    /// push, tried again, finds out.
+    /// The table does not answer: the version may be in or not, and another try of the same
+    /// push finds out.
     pub async fn commit(
         &self,
         row: &VersionRow,
@@ -79,7 +79,7 @@ impl Table {
     ) -> Result<CommitOutcome, TableError> {
         let Package { nuspec, nuspec_zlib, .. } = package;
         let (id, version) = (&nuspec.id, &nuspec.version);
-        // Not before now: an upload may have taken its time.
+        // Named only now, because an upload may have taken a while.
         let ulid = Ulid::new();
         let mut version_item = to_item(version_key(id, version), row)?;
         version_item.insert("changed".to_owned(), AttributeValue::S(ulid.to_string()));
@@ -189,7 +189,7 @@ impl Table {
         Put::builder().table_name(self.name.as_str()).set_item(Some(item))
     }
 
-    /// An update of a row of which only the one that is visible may change.
+    /// An update of a version's row, prepared for a condition that the version is visible.
     fn update(
         &self,
         (pk, sk): (String, String),
@@ -215,8 +215,8 @@ impl Table {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// `writes`, with what every change of a version writes besides: a row of
-    /// the log, and the package's new stamp.
+    /// `writes`, plus the writes of every change of a version: a row of the log, and the
+    /// package's new stamp.
     fn with_change(
         &self,
         mut writes: Vec<TransactWriteItem>,
@@ -265,7 +265,7 @@ impl Table {
             {
                 return Err(unavailable(action, error));
             }
-            // Each waits for another while, or they would meet again.
+            // Each waits for a different time; otherwise they would collide again.
             let milliseconds = Ulid::new().random() % u128::from(pause);
             let milliseconds = u64::try_from(milliseconds).unwrap_or(pause);
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -277,7 +277,7 @@ impl Table {
 /// The outcome of a transaction.
 pub(super) enum Transaction {
     Done,
-    /// A condition did not hold for this item; for none, where there is none.
+    /// A condition did not hold for this item; `None` if there is no item.
     Refused(Option<Item>),
 }
 

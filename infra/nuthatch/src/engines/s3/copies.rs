@@ -1,5 +1,5 @@
-//! Copies within the bucket: of a whole object without a byte being read, of a part of one
-//! into an upload.
+//! Copies within the bucket: of a whole object, without reading its bytes, or of a part of an
+//! object into a multipart upload.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::super::files::{Condition, NewObject, Object, Store, StoreError};
 use super::parts::Part;
 
-/// Bucket and key of what is copied.
+/// The bucket and key of the object to copy.
 pub(super) fn source(source: &CopySource) -> S3Result<(&str, &str)> {
     match source {
         CopySource::Bucket { bucket, key, version_id: None } => Ok((bucket, key)),
@@ -22,7 +22,7 @@ pub(super) fn source(source: &CopySource) -> S3Result<(&str, &str)> {
     }
 }
 
-/// Makes what `from` is an object at `key`, too.
+/// Copies the object `from` to `key`.
 pub(super) fn whole(store: &Store, from: &Object, key: String) -> Result<(), StoreError> {
     let draft = store.link(from)?;
     let (size, sha256) = (from.size, from.sha256.clone());
@@ -30,7 +30,7 @@ pub(super) fn whole(store: &Store, from: &Object, key: String) -> Result<(), Sto
     store.commit(draft, &object, Condition::None).map(drop)
 }
 
-/// A part of an upload, out of an object.
+/// Copies a range of an object into a part of an upload.
 pub(super) fn part(store: &Store, from: &Object, range: &Range<u64>) -> Result<Part, StoreError> {
     let (draft, file) = store.draft()?;
     let size = range.end - range.start;

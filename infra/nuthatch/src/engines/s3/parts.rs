@@ -1,5 +1,5 @@
-//! Uploads in parts: files of their own until they are made one object. What is
-//! not completed is gone with the process.
+//! Multipart uploads: each part is a file of its own until the parts are joined into an
+//! object. Uploads that are not completed are lost when the process ends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -15,7 +15,7 @@ use ulid::Ulid;
 
 use super::super::files::{Condition, Draft, NewObject, Store, StoreError};
 
-/// The least bytes of every part but the last (AWS quota).
+/// The minimum size in bytes of every part except the last (AWS quota).
 const LEAST: u64 = 5 * 1024 * 1024;
 
 /// The uploads that are not complete yet.
@@ -55,7 +55,7 @@ impl Uploads {
         Ok(())
     }
 
-    /// Gives an upload up.
+    /// Aborts an upload.
     pub(super) fn abort(&self, id: &str, key: &str) -> S3Result<()> {
         let mut uploads = self.lock();
         match uploads.get(id) {
@@ -107,8 +107,8 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Makes them one object; gives its checksum, or none where the condition
-    /// does not hold.
+    /// Joins the parts into one object. Returns its checksum, or `None` if the condition does
+    /// not hold.
     pub(super) fn join(
         self,
         store: &Store,
@@ -122,7 +122,7 @@ impl Listed {
             io::copy(&mut File::open(part.draft.path())?, &mut file).map(drop)
         });
         copied.and_then(|()| file.sync_all()).map_err(|source| draft.error(source))?;
-        // The hash of the parts' hashes, and how many they are, as S3 has it.
+        // The hash of the parts' hashes, and the number of parts, in S3's format.
         let sha256 = format!("{}-{}", BASE64_STANDARD.encode(hashes.finalize()), self.parts.len());
         let content_type = self.content_type;
         let object = NewObject { key: self.key, size, sha256: sha256.clone(), content_type };
