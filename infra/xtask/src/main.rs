@@ -25,7 +25,7 @@ const CHORES: [[&str; 3]; 9] = [
     ["mutants", "[ARGUMENT …]", "mutants of the lines that differ from origin/main"],
     ["lambda", "[--arm64 | --x86-64]", "builds the functions for Lambda"],
     ["template", "[--check]", "assembles template.yaml"],
-    ["bench", "NAME [ARGUMENT …]", "a benchmark: reads, large, handlers, deployed"],
+    ["bench", "NAME [ARGUMENT …]", "a benchmark: reads, pushes, large, handlers, deployed"],
 ];
 
 /// Packages that are workspaces of their own.
@@ -105,7 +105,7 @@ fn proof() -> bool {
 
 fn bench(arguments: &[&str]) -> bool {
     let Some((name, rest)) = arguments.split_first() else {
-        eprintln!("name the benchmark: reads, large, handlers or deployed");
+        eprintln!("name the benchmark: reads, pushes, large, handlers or deployed");
         return false;
     };
     let bench = ["bench", "--package", "nuthatch-tests", "--bench", name];

@@ -1,5 +1,7 @@
 //! `DynamoDB` in this process: dynoxide behind the SDK's HTTP client.
 
+mod transactions;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,12 +13,18 @@ use dynoxide::{Database, DynoxideError};
 use protocol::BoxError;
 
 use super::Wait;
+use transactions::Transactions;
 
 /// A database that answers the SDK. Clones share it.
 #[derive(Clone)]
 pub struct DynamoDb {
-    database: Arc<Database>,
+    engine: Arc<Engine>,
     wait: Wait,
+}
+
+struct Engine {
+    database: Database,
+    transactions: Transactions,
 }
 
 impl DynamoDb {
@@ -27,7 +35,11 @@ impl DynamoDb {
     /// The file cannot be opened, or is not a database.
     pub fn open(path: &Path, wait: Wait) -> Result<Self, BoxError> {
         let path = path.to_str().ok_or("the path is not UTF-8")?;
-        Ok(Self { database: Arc::new(Database::new(path)?), wait })
+        let database = Database::new(path)?;
+        Ok(Self {
+            engine: Arc::new(Engine { database, transactions: Transactions::default() }),
+            wait,
+        })
     }
 
     /// Removes expired items, as AWS does by itself.
@@ -35,7 +47,7 @@ impl DynamoDb {
     /// # Errors
     /// The database cannot be written.
     pub fn sweep(&self) -> Result<usize, BoxError> {
-        Ok(self.database.sweep_ttl()?)
+        Ok(self.engine.database.sweep_ttl()?)
     }
 }
 
@@ -47,13 +59,13 @@ impl std::fmt::Debug for DynamoDb {
 
 impl HttpConnector for DynamoDb {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (database, wait) = (Arc::clone(&self.database), self.wait);
+        let (engine, wait) = (Arc::clone(&self.engine), self.wait);
         HttpConnectorFuture::new(async move {
             let operation = request.headers().get("x-amz-target").unwrap_or_default();
             let operation = operation.rsplit('.').next().unwrap_or_default().to_owned();
             let body = request.body().bytes().unwrap_or_default().to_vec();
             let answer = wait
-                .on(move || dispatch(&database, &operation, &body))
+                .on(move || engine.dispatch(&operation, &body))
                 .await
                 .map_err(|panic| ConnectorError::other(panic.into(), None))?;
             let (status, json) = match answer {
@@ -71,30 +83,32 @@ impl HttpConnector for DynamoDb {
     }
 }
 
-/// Runs one operation on the database.
-fn dispatch(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
-    macro_rules! operations {
+impl Engine {
+    /// Runs one operation.
+    fn dispatch(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+        macro_rules! operations {
         ($($name:literal => $method:ident),+ $(,)?) => {
             match operation {
-                $($name => json(&database.$method(request(body)?)?),)+
+                "TransactWriteItems" => self.transactions.write(&self.database, body),
+                $($name => json(&self.database.$method(request(body)?)?),)+
                 _ => Err(DynoxideError::ValidationException(format!(
                     "the embedded engine has no operation '{operation}'"
                 ))),
             }
         };
     }
-    operations! {
-        "BatchGetItem" => batch_get_item,
-        "CreateTable" => create_table,
-        "DeleteItem" => delete_item,
-        "DescribeTable" => describe_table,
-        "GetItem" => get_item,
-        "PutItem" => put_item,
-        "Query" => query,
-        "Scan" => scan,
-        "TransactWriteItems" => transact_write_items,
-        "UpdateItem" => update_item,
-        "UpdateTimeToLive" => update_time_to_live,
+        operations! {
+            "BatchGetItem" => batch_get_item,
+            "CreateTable" => create_table,
+            "DeleteItem" => delete_item,
+            "DescribeTable" => describe_table,
+            "GetItem" => get_item,
+            "PutItem" => put_item,
+            "Query" => query,
+            "Scan" => scan,
+            "UpdateItem" => update_item,
+            "UpdateTimeToLive" => update_time_to_live,
+        }
     }
 }
 
