@@ -108,6 +108,7 @@ impl TestFeed {
                 Delivery::Stream
             },
             asks_again: true,
+            ..Hosting::default()
         };
         let calls = Recorder::default();
         let recorded =

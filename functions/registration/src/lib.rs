@@ -108,7 +108,7 @@ impl Registration {
                 protocol::json(&documents.entry(find(&releases, &id, version)?))
             }
         };
-        Ok(store::stamped(reply, package.stamp))
+        Ok(store::stamped(reply, &package))
     }
 }
 

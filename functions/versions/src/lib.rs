@@ -52,19 +52,17 @@ impl Versions {
             return Err(Refusal::NoSuchPackage(id));
         };
         let reply = protocol::stream(Body::from(list.value.clone()), "application/json");
-        Ok(store::stamped(reply, list.stamp))
+        Ok(store::stamped(reply, &list))
     }
 
     /// The list; empty bytes if all versions were deleted.
     async fn read(&self, id: &PackageId) -> Result<Option<Stamped<Bytes>>, TableError> {
-        let Some(Stamped { stamp, value }) = self.table.versions(id).await? else {
-            return Ok(None);
-        };
-        let versions: Vec<String> = value.iter().map(Version::key).collect();
+        let Some(package) = self.table.versions(id).await? else { return Ok(None) };
+        let versions: Vec<String> = package.value.iter().map(Version::key).collect();
         let list = match versions.as_slice() {
             [] => Bytes::new(),
             versions => json!({ "versions": versions }).to_string().into(),
         };
-        Ok(Some(Stamped { stamp, value: list }))
+        Ok(Some(package.with(list)))
     }
 }

@@ -13,7 +13,7 @@ use feed::{
     Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, PublicBucket, ReadAccess,
 };
 use protocol::{BaseUrl, Environment};
-use store::{Aws, BucketName, Parts, Spooling, Table, TableName};
+use store::{Aws, BucketName, Parts, Spooling, Table, TableName, Visibility};
 use tokio::net::TcpListener;
 
 use crate::command::ServeOptions;
@@ -117,6 +117,7 @@ async fn on_this_machine(
             client: engines.s3_at(&base_url),
             mount: base_url.split().1.to_owned(),
         }),
+        visibility: Visibility::AtOnce,
         ..hosting(options, Spooling::Folder(folder.spool()?), Parts::default())
     };
     let table = Table::new(aws.dynamodb.clone(), TableName::default());
@@ -198,6 +199,7 @@ fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting 
         delivery: Delivery::Stream,
         public_bucket: None,
         asks_again: true,
+        visibility: Visibility::OneByOne,
     }
 }
 

@@ -3,9 +3,10 @@
 use std::io::Read;
 
 use flate2::read::GzDecoder;
-use http::{Method, StatusCode};
-use nuthatch_tests::{Client, TestFeed};
+use http::{Method, Request, StatusCode};
+use nuthatch_tests::{Answer, Client, TestFeed};
 
+use crate::served::Served;
 use crate::{described, package};
 
 /// Every document and file of a version of Acme.
@@ -87,6 +88,36 @@ async fn a_tag_changes_with_what_it_stands_for() {
     feed.settle().await;
     for (path, tag) in paths.iter().zip(&tags) {
         assert_ne!(owner.get(path).await.header("etag"), tag, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_remembers_a_package_as_soon_as_it_was_changed() {
+    let feed = Served::start(&[]);
+    let key = &feed.owner;
+    let ask = async |request: http::request::Builder, known: &str| -> Answer {
+        let request = request.header("x-nuget-apikey", key).header("if-none-match", known);
+        feed.server.send(request, "").await
+    };
+    let paths = ["/v3/package/acme/index.json", "/v3/registration/acme/index.json"];
+    let mut known = [String::new(), String::new()];
+    // Its table shows a change whole or not at all, so no minute has to pass.
+    for round in 0..6 {
+        if round % 2 == 0 {
+            let bytes = package("Acme", &format!("{round}.0.0"), "x");
+            feed.push(&bytes).await.expect(StatusCode::CREATED);
+        } else {
+            let path = format!("/api/v2/package/Acme/{}.0.0", round - 1);
+            let answer = ask(Request::delete(path), "").await;
+            assert_eq!(answer.status, StatusCode::NO_CONTENT);
+        }
+        for (path, known) in paths.iter().zip(&mut known) {
+            let answer = ask(Request::get(*path), known).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path} {round}");
+            *known = answer.header("etag").to_owned();
+            let again = ask(Request::get(*path), known).await;
+            assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{path} {round}");
+        }
     }
 }
 

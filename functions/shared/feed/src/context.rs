@@ -40,7 +40,8 @@ impl Context {
     /// The setting that names it is missing.
     pub fn table(&self) -> Result<Table, ConfigError> {
         let name = self.environment.required(TableName::SETTING)?;
-        Ok(Table::new(self.aws()?.dynamodb.clone(), name))
+        let table = Table::new(self.aws()?.dynamodb.clone(), name);
+        Ok(table.with(self.hosting.visibility))
     }
 
     /// The feed's bucket. It stores large packages in parts as the host says, or else in

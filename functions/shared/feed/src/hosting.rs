@@ -1,6 +1,6 @@
 //! The differences between a function and a server.
 
-use store::{Parts, RedirectLifetime, Spooling};
+use store::{Parts, RedirectLifetime, Spooling, Visibility};
 
 use crate::Permits;
 
@@ -20,6 +20,8 @@ pub struct Hosting {
     /// Whether a push checks its key once more before it commits. A function has no more
     /// than 28 seconds, and no permission to read keys.
     pub asks_again: bool,
+    /// How the table's transactions become visible.
+    pub visibility: Visibility,
 }
 
 impl Default for Hosting {
@@ -32,6 +34,7 @@ impl Default for Hosting {
             delivery: Delivery::Redirect(RedirectLifetime::default()),
             public_bucket: None,
             asks_again: false,
+            visibility: Visibility::OneByOne,
         }
     }
 }

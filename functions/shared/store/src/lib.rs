@@ -28,5 +28,5 @@ pub use releases::Releases;
 pub use table::{
     Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Listing,
     LoggedChange, Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, Table, TableError,
-    Verdict, VersionRow, VersionState, timestamp,
+    Verdict, VersionRow, VersionState, Visibility, timestamp,
 };

@@ -17,7 +17,7 @@ const READS: usize = 2;
 
 /// Packages that were read before; those in demand are kept. An answer from memory takes
 /// one small read of the table, which says whether the package is still the same. A package
-/// that was changed within the last minute is not remembered.
+/// that was read before its last change had settled is not remembered.
 ///
 /// All requests for a package share a read that began after they asked, so a crowd costs
 /// two reads: the one under way, and the next.
@@ -109,7 +109,7 @@ impl<T> Memory<T> {
         let _turn = self.turns.acquire().await;
         let began = Instant::now();
         let package = read().await?.map(Arc::new);
-        if let Some(package) = package.as_ref().filter(|package| package.stamp.is_settled()) {
+        if let Some(package) = package.as_ref().filter(|package| package.is_settled) {
             self.known.insert(key, (Arc::clone(package), weigh(&package.value)));
         }
         *last = Some(Done { began, package: package.clone() });
@@ -138,14 +138,14 @@ mod tests {
         let memory: Memory<()> = Memory::of(100_000, 1_000);
         let stamp = crate::Stamp::read("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
         for id in 0..1_000 {
-            let package = Arc::new(Stamped { stamp, value: () });
+            let package = Arc::new(Stamped { stamp, is_settled: true, value: () });
             memory.known.insert(id.to_string(), (package, 1_000));
         }
         assert!(memory.known.weight() <= 100_000);
         // Their bytes, their ids, and what the maps around them take.
         assert!(memory.known.weight() >= memory.known.len() as u64 * 1_201);
         assert!(memory.known.len() > 10);
-        let package = Arc::new(Stamped { stamp, value: () });
+        let package = Arc::new(Stamped { stamp, is_settled: true, value: () });
         memory.known.insert("large".to_owned(), (package, 60_000));
         assert!(memory.known.get("large").is_some());
     }

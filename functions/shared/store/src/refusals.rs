@@ -2,7 +2,7 @@
 
 use protocol::{Lifetime, Refusal, Reply, tagged};
 
-use crate::{ObjectError, Stamp, TableError};
+use crate::{ObjectError, Stamped, TableError};
 
 impl From<TableError> for Refusal {
     fn from(error: TableError) -> Self {
@@ -22,9 +22,9 @@ impl From<ObjectError> for Refusal {
     }
 }
 
-/// `reply`, which describes a package at `stamp`, tagged with it. There is no tag within a
-/// minute of the change, because the reply may not include all of the change yet.
+/// `reply`, which describes `package`, tagged with its stamp. There is no tag until the last
+/// change has settled, because the reply may not include all of it yet.
 #[must_use]
-pub fn stamped(reply: Reply, stamp: Stamp) -> Reply {
-    if stamp.is_settled() { tagged(reply, &stamp, Lifetime::Checked) } else { reply }
+pub fn stamped<T>(reply: Reply, package: &Stamped<T>) -> Reply {
+    if package.is_settled { tagged(reply, &package.stamp, Lifetime::Checked) } else { reply }
 }

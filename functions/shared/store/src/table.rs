@@ -29,6 +29,18 @@ use protocol::BoxError;
 pub struct Table {
     client: aws_sdk_dynamodb::Client,
     name: TableName,
+    visibility: Visibility,
+}
+
+/// How the rows of a transaction become visible to readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Visibility {
+    /// One after the other, as on AWS: a query during a transaction may see a part of it
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>).
+    #[default]
+    OneByOne,
+    /// All at once, as in the embedded table, whose transactions are those of `SQLite`.
+    AtOnce,
 }
 
 /// The table did not do what it was asked to.
@@ -57,7 +69,13 @@ impl Table {
     /// The table called `name`.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, name: TableName) -> Self {
-        Self { client, name }
+        Self { client, name, visibility: Visibility::default() }
+    }
+
+    /// The same table, whose transactions become visible like this.
+    #[must_use]
+    pub fn with(self, visibility: Visibility) -> Self {
+        Self { visibility, ..self }
     }
 
     /// The item at a key, as the last finished write left it. One call.

@@ -12,8 +12,8 @@ use super::rows::{
     version_key,
 };
 use super::{
-    Item, Metadata, Release, Stamp, Table, TableError, VersionRow, VersionState, at_key, end_of,
-    from_item, text, unavailable, unreadable,
+    Item, Metadata, Release, Stamp, Table, TableError, VersionRow, VersionState, Visibility,
+    at_key, end_of, from_item, text, unavailable, unreadable,
 };
 
 /// A value read from a package, and the package's stamp at that time. The value is valid as
@@ -22,8 +22,18 @@ use super::{
 pub struct Stamped<T> {
     /// The stamp.
     pub stamp: Stamp,
+    /// Whether everything that was changed with the stamp is in the value.
+    pub is_settled: bool,
     /// The value.
     pub value: T,
+}
+
+impl<T> Stamped<T> {
+    /// The same package with a value made of this one.
+    #[must_use]
+    pub fn with<U>(&self, value: U) -> Stamped<U> {
+        Stamped { stamp: self.stamp, is_settled: self.is_settled, value }
+    }
 }
 
 impl Table {
@@ -64,7 +74,15 @@ impl Table {
         self.each_item("list versions", &pk, (range.0, &range.1), &attributes, take).await?;
         let Some(stamp) = stamp else { return Ok(None) };
         versions.sort_unstable();
-        Ok(Some(Stamped { stamp, value: versions }))
+        Ok(Some(self.stamped(stamp, versions)))
+    }
+
+    fn stamped<T>(&self, stamp: Stamp, value: T) -> Stamped<T> {
+        let is_settled = match self.visibility {
+            Visibility::OneByOne => stamp.is_settled(),
+            Visibility::AtOnce => true,
+        };
+        Stamped { stamp, is_settled, value }
     }
 
     /// The visible versions of a package with their metadata, ascending, listed
@@ -84,7 +102,8 @@ impl Table {
             let take = |item| found.take(item);
             self.each_item("list releases", &pk, (METADATA, &last), &[], take).await?;
             if found.is_whole() {
-                return found.releases();
+                let releases = found.releases()?;
+                return Ok(releases.map(|(stamp, releases)| self.stamped(stamp, releases)));
             }
         }
         Err(unreadable("a version without its metadata"))
@@ -198,7 +217,7 @@ impl Found {
         self.rows.keys().all(|version| self.metadata.contains_key(version))
     }
 
-    fn releases(self) -> Result<Option<Stamped<Vec<Release>>>, TableError> {
+    fn releases(self) -> Result<Option<(Stamp, Vec<Release>)>, TableError> {
         let Self { stamp, rows, mut metadata } = self;
         let Some(stamp) = stamp else { return Ok(None) };
         let mut releases = Vec::with_capacity(rows.len());
@@ -208,7 +227,7 @@ impl Found {
             releases.push(Release { version, row, metadata });
         }
         releases.sort_unstable_by(|left, right| left.version.cmp(&right.version));
-        Ok(Some(Stamped { stamp, value: releases }))
+        Ok(Some((stamp, releases)))
     }
 }
 
