@@ -188,7 +188,7 @@ impl Here {
         let context = Context::new(self.environment.clone(), Hosting::default(), self.aws.clone());
         let verb = verb(function, &context);
         let event = lambda_http::request::from_str(&event.to_string()).unwrap();
-        let answer = lambda::answer(verb.name, event, |request| verb.handle(request), |_| ()).await;
+        let answer = lambda::answer(verb.name, event, |request| verb.handle(request)).await;
         let (parts, body) = answer.unwrap().into_response().await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }

@@ -151,6 +151,8 @@ impl Function {
         Alarms: !If [IsGradual, [{alarms}], [!Ref AWS::NoValue]]
       LoggingConfig:
         LogFormat: JSON
+        # Lambda's own lines about each request would be half of the log.
+        SystemLogLevel: WARN
         LogGroup: !Ref {name}Log
 {properties}{events}
   {name}Role:
@@ -178,9 +180,36 @@ impl Function {
     DeletionPolicy: Delete
     UpdateReplacePolicy: Delete
     Properties:
+      LogGroupClass: !Ref LogClass
       RetentionInDays: !Ref LogRetentionDays
-{more}"#,
+{count}{more}"#,
             events = self.events(),
+            count = self.count(),
+        )
+    }
+
+    /// The count of a verb's requests by outcome, out of its log: it costs nothing where there
+    /// is no dashboard.
+    fn count(&self) -> String {
+        if !self.is_verb() {
+            return String::new();
+        }
+        let Self { name, .. } = self;
+        format!(
+            r#"
+  {name}Requests:
+    Type: AWS::Logs::MetricFilter
+    Condition: HasDashboard
+    Properties:
+      LogGroupName: !Ref {name}Log
+      FilterPattern: '{{ $.fields.outcome = "*" }}'
+      MetricTransformations:
+        - MetricNamespace: !Sub "Nuthatch/${{AWS::StackName}}"
+          MetricName: {name}
+          MetricValue: "1"
+          Unit: Count
+          Dimensions: [{{Key: Outcome, Value: $.fields.outcome}}]
+"#
         )
     }
 

@@ -1,10 +1,7 @@
 //! The start of every function: logging, then a handler behind the Lambda
 //! runtime and API Gateway.
 
-mod metrics;
-
 use std::collections::HashMap;
-use std::io::Write;
 use std::pin::Pin;
 
 use feed::{AnyVerb, Context, Hosting, Verb};
@@ -13,12 +10,11 @@ use http_body_util::BodyExt;
 use lambda_http::request::RequestContext;
 use lambda_http::{IntoResponse, RequestExt, lambda_runtime, service_fn, tracing};
 use protocol::{
-    BaseUrl, Body, Caller, ConfigError, Environment, Observation, Observed, PathParameters, Peer,
-    Refusal, Reply, Request, RequestedShape,
+    BaseUrl, Body, Caller, ConfigError, Environment, Observation, PathParameters, Peer, Refusal,
+    Reply, Request, RequestedShape,
 };
 use serde::{Deserialize, Serialize};
 use store::Aws;
-use time::OffsetDateTime;
 
 /// An error that ends a function before or while it runs.
 pub use lambda_http::Error;
@@ -53,15 +49,8 @@ pub async fn run_made(
 }
 
 async fn serve(verb: &AnyVerb) -> Result<(), Error> {
-    // One of Lambda's own variables, not a setting.
-    let function = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
-    let count = |observed: &Observed| {
-        let metrics = metrics::of(observed, &function, OffsetDateTime::now_utc());
-        // If the log cannot be written, there is nowhere to report it.
-        let _ = writeln!(std::io::stdout(), "{metrics}");
-    };
     let handle = |request| verb.handle(request);
-    lambda_http::run(service_fn(|event| answer(verb.name, event, handle, count))).await
+    lambda_http::run(service_fn(|event| answer(verb.name, event, handle))).await
 }
 
 /// A function that answers events which are not requests: the authorizer's, a schedule's.
@@ -105,7 +94,7 @@ async fn start() -> Context {
     Context::new(Environment::of_process(), Hosting::default(), aws)
 }
 
-/// Answers one REST API event with `handle`, and reports it to `count`.
+/// Answers one REST API event with `handle`, and logs it.
 ///
 /// # Errors
 /// The reply's body cannot be read.
@@ -113,7 +102,6 @@ pub fn answer<F>(
     verb: &'static str,
     event: lambda_http::Request,
     handle: impl Fn(Request) -> F,
-    count: impl Fn(&Observed),
 ) -> impl Future<Output = Result<Answer, Error>>
 where
     F: Future<Output = Reply> + Send,
@@ -124,9 +112,7 @@ where
     let reply = handle(request);
     async move {
         let reply = reply.await;
-        let observed = observation.end(&reply);
-        observed.log();
-        count(&observed);
+        observation.end(&reply).log();
         Answer::of(asked.shape(reply).await).await
     }
 }

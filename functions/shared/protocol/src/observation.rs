@@ -108,7 +108,9 @@ impl Observed {
         tracing::info!(
             verb = self.verb,
             http.status = self.status.as_u16(),
+            outcome = self.outcome(),
             duration_ms = self.milliseconds,
+            search.behind = self.is_behind.then_some(true),
             key.name = self.key,
             client.address = self.client.map(|client| tracing::field::display(client.0)),
             package.id = id.as_ref().map(PackageId::as_str),
@@ -189,12 +191,26 @@ mod tests {
     }
 
     #[test]
+    fn a_status_is_done_refused_or_failed() {
+        for (status, outcome) in [(201, "done"), (302, "done"), (409, "refused"), (503, "failed")] {
+            let reply = crate::status(StatusCode::from_u16(status).unwrap());
+            assert_eq!(observed("push", &request(&[]), &reply).outcome(), outcome);
+        }
+    }
+
+    #[test]
     fn a_line_of_the_log_has_its_facts_as_fields() {
         let pushed = request(&[("proxy", "Acme/1.0")]);
         let line = crate::logged(|| {
             observed("push", &pushed, &crate::status(StatusCode::CREATED)).log();
         });
-        for fact in ["verb=\"push\"", "http.status=201", "duration_ms=1.5", "package.id=\"Acme\""] {
+        for fact in [
+            "verb=\"push\"",
+            "http.status=201",
+            "outcome=\"done\"",
+            "duration_ms=1.5",
+            "package.id=\"Acme\"",
+        ] {
             assert!(line.contains(fact), "{line}");
         }
         assert!(line.contains("push Acme 1.0.0 by anonymous: 201 in 1.5 ms"), "{line}");
