@@ -75,10 +75,9 @@ impl<'b> FirstFile<'b> {
         let mut parts = Multipart::new(framing, text);
         let mut next = parts.next_field().await?;
         while let Some(mut part) = next {
-            let names_a_file = !names_a_field(&part);
-            let beginning =
-                if names_a_file { Bytes::new() } else { first_bytes(&mut part).await? };
-            if names_a_file || beginning.starts_with(ZIP) {
+            let may_be_field = names_a_field(&part);
+            let beginning = if may_be_field { first_bytes(&mut part).await? } else { Bytes::new() };
+            if !may_be_field || beginning.starts_with(ZIP) {
                 return Ok(Self { parts, file: Some(part), beginning, budget });
             }
             pass_over(part).await?;
