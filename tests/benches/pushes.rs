@@ -47,7 +47,8 @@ fn report(done: &[(Instant, Duration)]) {
     let mut rates = Vec::new();
     for (at, tenth) in done.chunks(done.len().div_ceil(TENTHS)).enumerate() {
         let (Some((first, _)), Some((last, _))) = (tenth.first(), tenth.last()) else { continue };
-        let rate = tenth.len() as f64 / (*last - *first).as_secs_f64();
+        let count = f64::from(u32::try_from(tenth.len()).unwrap());
+        let rate = count / (*last - *first).as_secs_f64();
         let mut times: Vec<Duration> = tenth.iter().map(|(_, time)| *time).collect();
         times.sort_unstable();
         let milliseconds = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e3;

@@ -22,7 +22,7 @@ struct Seen {
 
 /// Asserts that zip reads the same entries with the same bytes out of a package that
 /// `nupkg::inspect` accepts. Inflates all of it, unless the package says that it is larger
-/// than [`MOST`].
+/// than 64 MiB.
 ///
 /// # Errors
 /// zip refuses the package or its headers. It asks for more than .NET does: time stamps that

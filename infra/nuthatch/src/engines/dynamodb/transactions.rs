@@ -14,7 +14,7 @@ use dynoxide::{Database, DynoxideError};
 use sha2::{Digest, Sha256};
 
 /// How long an answer is remembered. The SDK gives up on a call after ten seconds.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// The SHA-256 of a request, with its token.
 type RequestHash = [u8; 32];
@@ -111,7 +111,7 @@ mod tests {
             answers.by_request.insert([request; 32], String::new());
             answers.given.push_back((Instant::now(), [request; 32]));
         }
-        answers.forget_older_than(Duration::from_secs(60));
+        answers.forget_older_than(Duration::from_mins(1));
         assert_eq!(answers.by_request.len(), 3);
         std::thread::sleep(Duration::from_millis(2));
         answers.forget_older_than(Duration::from_millis(1));
