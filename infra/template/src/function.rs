@@ -151,7 +151,7 @@ impl Function {
         Alarms: !If [IsGradual, [{alarms}], [!Ref AWS::NoValue]]
       LoggingConfig:
         LogFormat: JSON
-        # Lambda's own lines about each request would be half of the log.
+        # Lambda's own lines about a request are nearly as long as the verb's.
         SystemLogLevel: WARN
         LogGroup: !Ref {name}Log
 {properties}{events}

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         "check" => check(),
         "test" => cargo(&[&["test", "--workspace"], rest.as_slice()]),
         "proof" if rest == ["--tenth"] => prove("tenth"),
-        "proof" => proof(),
+        "proof" if rest.is_empty() => proof(),
         "fuzz" => run("tests/fuzz/run", &rest),
         "patches" => patches::all_are_caught(&rest),
         "mutants" => mutants(&rest),

@@ -28,7 +28,7 @@ pub async fn run<V: Verb>() -> Result<(), Error> {
 }
 
 /// The same for a verb that needs neither table nor bucket. It does without the SDK, which
-/// is half of a function's size and start time.
+/// is more than half of a function's size and start time.
 ///
 /// # Errors
 /// A setting is wrong or missing, or the Lambda runtime cannot be reached.

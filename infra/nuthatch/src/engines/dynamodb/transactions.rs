@@ -2,8 +2,8 @@
 //!
 //! The SDK gives each transaction a token and sends the same request again where no answer
 //! came. dynoxide remembers tokens, too, but for ten minutes, and walks through all of them at
-//! each transaction (3.2.0, `evict_expired` in its lib.rs): after 80,000 pushes a push took
-//! more than twice as long. So the token is taken out of the request, and remembered here.
+//! each transaction (3.2.0, `evict_expired` in its lib.rs), so pushes slow each other down as
+//! they add up. Here, the token is taken out of the request, and the request is remembered.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
