@@ -4,7 +4,9 @@
 mod corpus;
 mod package;
 mod second_opinion;
+mod symbols;
 
 pub use corpus::{CorpusPackage, corpus};
 pub use package::{Entry, PackageBuilder, nuspec};
 pub use second_opinion::assert_read_alike;
+pub use symbols::{AssemblyBuilder, Pdb, SymbolsPair, code_view, symbols, symbols_corpus};

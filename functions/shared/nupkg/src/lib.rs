@@ -8,11 +8,13 @@
 //! format that no other server makes.
 
 mod archive;
+mod contents;
 mod id;
 mod limits;
 mod nuspec;
 mod range;
 mod source;
+mod symbols;
 mod version;
 
 pub use archive::{ArchiveError, Attached, Package, PackageError, inspect};
@@ -24,4 +26,9 @@ pub use nuspec::{
 };
 pub use range::{VersionRange, VersionRangeError};
 pub use source::Source;
+pub use symbols::{
+    Algorithm, Assembly, Beside, CodeView, MatchedPdb, PDB_HEAD, PdbChecksum, PdbContents,
+    PdbEntry, PdbError, PdbId, PdbIdentity, PdbReadError, SymbolsError, SymbolsPackage,
+    inspect_symbols, locate_id, match_symbols,
+};
 pub use version::{MAX_VERSION_LENGTH, Version, VersionError};

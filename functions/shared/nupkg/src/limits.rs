@@ -38,6 +38,15 @@ pub struct Limits {
     pub deflated_nuspec_bytes: u64,
     /// Bytes of a readme, icon or license file. Default 1 MiB, nuget.org's.
     pub attached_file_bytes: u64,
+    /// PDBs of a symbols package. Default 1,000.
+    pub pdbs: usize,
+    /// Bytes of a PDB. Default 64 MiB; those of large assemblies have some 10.
+    pub pdb_bytes: u64,
+    /// Bytes of all PDBs of a symbols package. Default 256 MiB.
+    pub pdbs_bytes: u64,
+    /// Bytes that are inflated of a package to find the assemblies of its PDBs. Default
+    /// 256 MiB.
+    pub assembly_bytes: u64,
     /// How far ahead of the clock an entry's date may be, in hours. Default 24,
     /// nuget.org's.
     pub hours_ahead: u32,
@@ -94,6 +103,10 @@ impl Default for Limits {
             nuspec_namespaces: 512,
             deflated_nuspec_bytes: 384 * KIB,
             attached_file_bytes: MIB,
+            pdbs: 1_000,
+            pdb_bytes: 64 * MIB,
+            pdbs_bytes: 256 * MIB,
+            assembly_bytes: 256 * MIB,
             hours_ahead: 24,
             version: MAX_VERSION_LENGTH,
             identity: 240,

@@ -123,6 +123,22 @@ impl Nuspec {
     /// # Errors
     /// The first rule for pushed packages that it breaks.
     pub fn parse(xml: &[u8], limits: &Limits) -> Result<Self, NuspecError> {
+        let nuspec = Self::read(xml, limits)?;
+        check::is_of_a_package(&nuspec)?;
+        Ok(nuspec)
+    }
+
+    /// The nuspec of a symbols package that `xml` holds.
+    ///
+    /// # Errors
+    /// The first rule for symbols packages that it breaks.
+    pub fn parse_symbols(xml: &[u8], limits: &Limits) -> Result<Self, NuspecError> {
+        let nuspec = Self::read(xml, limits)?;
+        check::is_of_symbols(&nuspec)?;
+        Ok(nuspec)
+    }
+
+    fn read(xml: &[u8], limits: &Limits) -> Result<Self, NuspecError> {
         let text = text::decode(xml)?;
         shape::check(&text, limits)?;
         let nuspec = read::read(&text, limits)?;

@@ -26,6 +26,9 @@ pub trait Source {
     fn announce(&self, _parts: &[Range<u64>]) -> io::Result<()> {
         Ok(())
     }
+
+    /// Learns which part is not read again soon, so that a remote source need not hold it.
+    fn forget(&self, _part: Range<u64>) {}
 }
 
 impl Source for [u8] {
@@ -49,6 +52,10 @@ impl<S: Source + ?Sized> Source for &S {
 
     fn announce(&self, parts: &[Range<u64>]) -> io::Result<()> {
         (**self).announce(parts)
+    }
+
+    fn forget(&self, part: Range<u64>) {
+        (**self).forget(part);
     }
 }
 

@@ -286,7 +286,9 @@ fn reason_of_key(problem: KeyProblem, scope: Scope) -> &'static str {
 impl From<PackageError> for Refusal {
     fn from(error: PackageError) -> Self {
         match error {
-            PackageError::Archive(_) | PackageError::Nuspec(_) => Self::InvalidPackage(error),
+            PackageError::Archive(_) | PackageError::Nuspec(_) | PackageError::Symbols(_) => {
+                Self::InvalidPackage(error)
+            }
             PackageError::Unreadable(_) => Self::Unavailable(error.into()),
         }
     }

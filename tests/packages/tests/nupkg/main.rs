@@ -5,6 +5,7 @@ mod archive;
 mod edges;
 mod laws;
 mod nuspec;
+mod symbols;
 mod versions;
 
 use nupkg::{Limits, Package, PackageError, inspect};

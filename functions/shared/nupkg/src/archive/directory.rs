@@ -49,7 +49,7 @@ pub(super) struct Entry {
 
 /// The entries of an archive that matches its own declarations.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     entries: Vec<Entry>,
 }
 
@@ -99,6 +99,12 @@ impl Directory {
             )),
             _ => Err(ArchiveError::NoNuspec),
         }
+    }
+
+    /// The place, the name and the inflated size of every file.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (usize, &str, u64)> {
+        let files = self.entries.iter().enumerate().filter(|(_, entry)| !entry.name.is_folder());
+        files.map(|(place, entry)| (place, entry.name.written.as_str(), entry.inflated))
     }
 
     /// The file at `path`. Case counts, as it does for clients on Linux.

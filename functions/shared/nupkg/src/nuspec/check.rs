@@ -90,13 +90,30 @@ fn check_addresses(nuspec: &Nuspec) -> Result<(), NuspecError> {
     Ok(())
 }
 
+/// Checks that the nuspec is not a symbols package's.
+pub(super) fn is_of_a_package(nuspec: &Nuspec) -> Result<(), NuspecError> {
+    if nuspec.package_types.iter().any(is_symbols) {
+        return Err(NuspecError::SymbolsPackage);
+    }
+    Ok(())
+}
+
+/// Checks that the nuspec is a symbols package's.
+pub(super) fn is_of_symbols(nuspec: &Nuspec) -> Result<(), NuspecError> {
+    match nuspec.package_types.as_slice() {
+        [only] if is_symbols(only) => Ok(()),
+        _ => Err(NuspecError::NotSymbols),
+    }
+}
+
+fn is_symbols(package_type: &PackageType) -> bool {
+    package_type.name.eq_ignore_ascii_case("SymbolsPackage")
+}
+
 fn check_package_type(package_type: &PackageType) -> Result<(), NuspecError> {
     let PackageType { name, version } = package_type;
     if PackageId::parse(name).is_err() {
         return Err(NuspecError::PackageTypeName(name.clone()));
-    }
-    if name.eq_ignore_ascii_case("SymbolsPackage") {
-        return Err(NuspecError::SymbolsPackage);
     }
     match version {
         Some(version) if !is_system_version(version) => {

@@ -125,9 +125,14 @@ pub enum NuspecError {
     },
     /// A symbols package on the package endpoint.
     #[error(
-        "this is a symbols package (.snupkg), which this feed does not take; push the .nupkg with --no-symbols"
+        "this is a symbols package (.snupkg); push it to the feed's SymbolPackagePublish address, as 'dotnet nuget push' does"
     )]
     SymbolsPackage,
+    /// A package on the endpoint of symbols packages.
+    #[error(
+        "this is not a symbols package (its only package type would be SymbolsPackage); push a .nupkg to the feed's PackagePublish address, and a .snupkg of 'dotnet pack --include-symbols -p:SymbolPackageFormat=snupkg' here"
+    )]
+    NotSymbols,
     /// A dependency id that NuGet could not read.
     #[error("the nuspec names the dependency '{0}', which is not a package id; correct it")]
     DependencyId(String),
