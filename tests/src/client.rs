@@ -168,6 +168,13 @@ impl Client {
         self.send(request, body).await
     }
 
+    /// Pushes symbols as NuGet clients do.
+    pub async fn push_symbols(&self, symbols: &[u8]) -> Answer {
+        let (content_type, body) = framed(symbols);
+        let request = request(Method::PUT, "/api/v2/symbolpackage/");
+        self.send(request.header("content-type", content_type), body).await
+    }
+
     /// The package's versions; none where the feed has none.
     pub async fn versions(&self, id: &str) -> Vec<String> {
         let answer = self.get(&format!("/v3/package/{id}/index.json")).await;

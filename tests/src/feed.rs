@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use access::{IdGlob, Scope};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use feed::{Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, ReadAccess};
+use feed::{
+    Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, ReadAccess, SymbolAccess,
+};
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::Gateway;
 use protocol::{BaseUrl, Environment};
@@ -20,6 +22,8 @@ use crate::{Actor, Client, Faults, Loader, Recorder, commit};
 pub struct FeedOptions {
     /// The callers that may read.
     pub read_access: ReadAccess,
+    /// The callers that get symbols without a key.
+    pub symbol_access: SymbolAccess,
     /// The effect of DELETE.
     pub delete_behavior: DeleteBehavior,
     /// The largest package taken.
@@ -41,6 +45,7 @@ impl Default for FeedOptions {
     fn default() -> Self {
         Self {
             read_access: ReadAccess::Keys,
+            symbol_access: SymbolAccess::Keys,
             delete_behavior: DeleteBehavior::Unlist,
             package_bytes: PackageBytes::default().0,
             redirect: false,
@@ -89,6 +94,7 @@ impl TestFeed {
         let engines = data.start(RecyclePeriod::default()).await.unwrap();
         let environment = Environment::new(move |name| match name {
             ReadAccess::SETTING => Some(options.read_access.to_string()),
+            SymbolAccess::SETTING => Some(options.symbol_access.to_string()),
             DeleteBehavior::SETTING => Some(options.delete_behavior.to_string()),
             PackageBytes::SETTING => Some(options.package_bytes.to_string()),
             name => names(name),

@@ -28,7 +28,10 @@ pub use idle::Idle;
 pub use lambda::{LambdaGateway, rest_event, verb};
 pub use large::{noise, write_large_package};
 pub use loader::{Loader, commit};
-pub use packages::{CorpusPackage, Entry, PackageBuilder, corpus, nuspec};
+pub use packages::{
+    AssemblyBuilder, CorpusPackage, Entry, PackageBuilder, Pdb, SymbolsPair, corpus, nuspec,
+    symbols, symbols_corpus,
+};
 pub use recorder::{Meter, Recorder};
 pub use sandboxes::{
     FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions, variables_of,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use access::KeyProblem;
 use feed::Context;
-use feed::ReadAccess;
+use feed::{ReadAccess, SymbolAccess};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda::EventFunction;
 use protocol::{Access, Caller, ConfigError};
@@ -58,6 +58,7 @@ impl EventFunction for Authorize {
         Ok(Self {
             keys: context.keys()?,
             read_access: context.environment.or_default(ReadAccess::SETTING)?,
+            symbol_access: context.environment.or_default(SymbolAccess::SETTING)?,
         })
     }
 
@@ -75,10 +76,10 @@ impl EventFunction for Authorize {
             .collect();
         let method = event.http_method.parse::<Method>()?;
         let route = registry::route(&method, &event.resource).map(|(_, route, _)| route.access);
-        let Some(Access::Key(scope)) = route else {
+        let Some(access @ (Access::Key(_) | Access::ReadOrChecksum)) = route else {
             return Err("asked about a route that needs no key, or of another release".into());
         };
-        match self.decide(scope, &headers).await? {
+        match self.decide(access, &headers).await? {
             Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
             Decision::Refuse(KeyProblem::Missing) => Err("Unauthorized".into()),
             // Only a denial can carry a message to a client: a function's answer has no

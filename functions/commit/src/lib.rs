@@ -19,7 +19,7 @@
 use access::{KeyName, Scope};
 use feed::{Context, KeyCache, Verb};
 use http::HeaderMap;
-use ingest::{Accepted, Arrival, Bytes, Declaration, Ingest};
+use ingest::{Accepted, Arrival, Bytes, Declaration, Ingest, UploadKind};
 use nupkg::{Limits, Package};
 use protocol::{
     Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
@@ -73,7 +73,7 @@ struct Named {
 impl Named {
     /// The key of the package once it is committed.
     fn object(&self) -> ObjectKey {
-        ObjectKey::of(&self.declared.id, &self.declared.version, self.upload)
+        self.declared.object(self.upload)
     }
 }
 
@@ -83,7 +83,7 @@ impl Commit {
         let name = PathParameters::of(&request).get("upload").to_owned();
         let upload: Ulid = name.parse().map_err(|_| Refusal::NoSuchAddress)?;
         let (parts, body) = request.into_parts();
-        let declared = Declaration::read(body).await?;
+        let declared = Declaration::read(body).await?.of_kind(UploadKind::Package)?;
         *subject = Subject::new(&declared.id, &declared.version);
         let pushed_by = caller.key_for(&declared.id, Scope::Push)?.clone();
         let session = ingest::session(&parts.headers);
@@ -155,13 +155,7 @@ impl Commit {
         let _turn = turn.map_err(|closed| Refusal::Broken(closed.into()))?;
         let remote = RemoteObject::new(objects, object.clone(), declared.stored.size);
         let package = self.ingest.inspect(remote).await?;
-        let nuspec = &package.nuspec;
-        if nuspec.id != declared.id || nuspec.version != declared.version {
-            return Err(Refusal::NotAsDeclared {
-                declared: format!("{} {}", declared.id, declared.version),
-                found: format!("{} {}", nuspec.id, nuspec.version),
-            });
-        }
+        declared.is_of(&package.nuspec.id, &package.nuspec.version)?;
         Ok(package)
     }
 }

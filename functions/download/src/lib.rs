@@ -1,26 +1,25 @@
-//! GET of a version's files: the nupkg, the nuspec, and what the nuspec names.
+//! GET of a version's files: the nupkg, its symbols, the nuspec, and what the nuspec names.
 //!
 //! | answer | when |
 //! |---|---|
-//! | 302 | the nupkg, at a presigned address of the bucket |
-//! | 200 | nuspec, readme, icon, license; the nupkg, where the feed streams it itself |
-//! | 206, 416 | the part of a streamed nupkg that was asked for; there is no such part |
+//! | 302 | nupkg and snupkg, at a presigned address of the bucket |
+//! | 200 | nuspec, readme, icon, license; nupkg and snupkg, where the feed streams them |
+//! | 206, 416 | the part of a streamed file that was asked for; there is no such part |
 //! | 401 | reading needs a key |
 //! | 404 | there is no such version or file, or the key is not good for it |
 //!
 //! One AWS call, and one more for a file that the feed itself reads from the bucket.
 
-use std::ops::Range;
 use std::str::FromStr;
 
 use access::Scope;
-use feed::{Context, Delivery, Verb};
+use feed::{Context, Delivery, StoredFile, Verb};
 use nupkg::{PackageId, Version};
 use protocol::{
-    Access, AskedRange, Body, Caller, ConfigError, Lifetime, PathParameters, Refusal, Reply,
-    Request, Route, paths,
+    Access, Body, Caller, ConfigError, Lifetime, PathParameters, Refusal, Reply, Request, Route,
+    paths,
 };
-use store::{AttachedFile, ObjectError, ObjectKey, Objects, Table, VersionRow, VersionState};
+use store::{AttachedFile, ObjectError, Objects, Table, VersionRow, VersionState};
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -36,6 +35,7 @@ pub struct Download {
 /// A file of a version, by its name.
 enum File {
     Nupkg,
+    Snupkg,
     Nuspec,
     Readme,
     Icon,
@@ -68,8 +68,10 @@ impl Download {
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
         }
-        if let File::Nuspec = file {
-            return self.nuspec(id, version).await;
+        match file {
+            File::Nuspec => return self.nuspec(id, version).await,
+            File::Snupkg => return self.snupkg(request, id, version).await,
+            _ => {}
         }
         let row = match self.table.version(&id, &version).await? {
             Some(row) if row.state == VersionState::Visible => row,
@@ -77,7 +79,7 @@ impl Download {
         };
         let has = |file| row.files.contains(&file).then_some(file);
         let attached = match file {
-            File::Nupkg | File::Nuspec => return self.nupkg(request, &row).await,
+            File::Nupkg | File::Snupkg | File::Nuspec => return self.nupkg(request, &row).await,
             File::Readme => has(AttachedFile::Readme),
             File::License => has(AttachedFile::License),
             File::Icon => row.icon(),
@@ -89,61 +91,62 @@ impl Download {
     }
 
     async fn nupkg(&self, request: &Request, row: &VersionRow) -> Result<Reply, Refusal> {
-        let name = row.object.file_name();
-        let lifetime = match self.delivery {
-            Delivery::Redirect(lifetime) => lifetime,
-            Delivery::Stream => return self.streamed(request, row, &name).await,
+        let file = StoredFile {
+            object: &row.object,
+            name: &row.object.file_name(),
+            size: row.size,
+            tag: row.object.ulid(),
         };
-        Ok(protocol::redirect(&self.objects.address(&row.object, &name, lifetime).await?))
+        match self.delivery.deliver(&self.objects, request, file).await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(self.without(row, error).await?),
+        }
     }
 
-    async fn streamed(
+    async fn snupkg(
         &self,
         request: &Request,
-        row: &VersionRow,
-        name: &str,
+        id: PackageId,
+        version: Version,
     ) -> Result<Reply, Refusal> {
-        // A strong tag: these bytes never change, whoever asks.
-        let tag = format!("\"{}\"", row.object.ulid());
-        let part = match AskedRange::of(request, row.size, &tag) {
-            AskedRange::Whole => None,
-            AskedRange::Part(part) => Some(part),
-            AskedRange::Nowhere => return Ok(protocol::nowhere(row.size)),
+        let Some(row) = self.table.symbols(&id, &version).await? else {
+            return Err(Refusal::NoSuchFile { id, version });
         };
-        let body = self.open(row, &row.object, part.clone()).await?;
-        let reply = protocol::stream(body, "application/octet-stream");
-        let mut reply = protocol::tagged(reply, &tag, Lifetime::Unchanging);
-        protocol::describe(&mut reply, (name, &tag), part, row.size)
-            .map_err(|error| Refusal::Broken(error.into()))?;
-        Ok(reply)
+        let (object, tag) = (row.object(&id, &version), row.push.to_string());
+        let file =
+            StoredFile { object: &object, name: &object.file_name(), size: row.size, tag: &tag };
+        match self.delivery.deliver(&self.objects, request, file).await {
+            // They may have been replaced or deleted since the row was read.
+            Err(ObjectError::Missing(_))
+                if self.table.symbols(&id, &version).await?.as_ref() != Some(&row) =>
+            {
+                Err(Refusal::NoSuchFile { id, version })
+            }
+            delivered => Ok(delivered?),
+        }
     }
 
     async fn attached(&self, row: &VersionRow, file: AttachedFile) -> Result<Reply, Refusal> {
-        let body = self.open(row, &row.object.attached(file), None).await?;
+        let body = match self.objects.get(&row.object.attached(file), None).await {
+            Ok(body) => body,
+            Err(error) => return Err(self.without(row, error).await?),
+        };
         let reply = protocol::contained(protocol::stream(body, file.content_type()));
         Ok(protocol::tagged(reply, &row.object.ulid(), Lifetime::Unchanging))
     }
 
-    /// An object of the version that was read as `row`.
-    async fn open(
-        &self,
-        row: &VersionRow,
-        object: &ObjectKey,
-        part: Option<Range<u64>>,
-    ) -> Result<Body, Refusal> {
-        let missing = match self.objects.get(object, part).await {
-            Err(missing @ ObjectError::Missing(_)) => missing,
-            got => return Ok(got?),
-        };
-        // The object may have been deleted since its row was read.
+    /// The refusal where an object of the version that was read as `row` cannot be given
+    /// out: it may have been deleted since then.
+    async fn without(&self, row: &VersionRow, error: ObjectError) -> Result<Refusal, Refusal> {
         let (Ok(id), Ok(version)) = (PackageId::parse(&row.id), row.version.parse()) else {
-            return Err(missing.into());
+            return Ok(error.into());
         };
+        let ObjectError::Missing(_) = error else { return Ok(error.into()) };
         match self.table.version(&id, &version).await? {
             Some(now) if now.state == VersionState::Visible && now.object == row.object => {
-                Err(missing.into())
+                Ok(error.into())
             }
-            _ => Err(Refusal::NoSuchVersion { id, version }),
+            _ => Ok(Refusal::NoSuchVersion { id, version }),
         }
     }
 
@@ -160,8 +163,8 @@ impl Download {
 }
 
 impl File {
-    /// The file called `name`: `<id>.<version>.nupkg` or `<id>.nuspec`, the
-    /// version in any spelling; `readme`, `icon` or `license`.
+    /// The file called `name`: `<id>.<version>.nupkg` or `.snupkg`, the version in any
+    /// spelling; `<id>.nuspec`; `readme`, `icon` or `license`.
     fn of(name: &str, id: &PackageId, version: &Version) -> Result<Self, Refusal> {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
@@ -174,12 +177,14 @@ impl File {
         if rest == ".nuspec" {
             return Ok(Self::Nuspec);
         }
-        let written = rest
-            .strip_prefix('.')
-            .and_then(|rest| rest.strip_suffix(".nupkg"))
-            .ok_or(Refusal::NoSuchAddress)?;
+        let rest = rest.strip_prefix('.').ok_or(Refusal::NoSuchAddress)?;
+        let (written, file) = match (rest.strip_suffix(".nupkg"), rest.strip_suffix(".snupkg")) {
+            (Some(written), _) => (written, Self::Nupkg),
+            (None, Some(written)) => (written, Self::Snupkg),
+            (None, None) => return Err(Refusal::NoSuchAddress),
+        };
         match Version::from_str(written) {
-            Ok(written) if written == *version => Ok(Self::Nupkg),
+            Ok(written) if written == *version => Ok(file),
             _ => Err(Refusal::NoSuchAddress),
         }
     }

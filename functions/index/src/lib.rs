@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 const RESOURCES: &[(&str, &[&str])] = &[
     (paths::FLAT_CONTAINER, &["PackageBaseAddress/3.0.0", "PackageBaseAddress/Versioned"]),
     (paths::PACKAGES, &["PackagePublish/2.0.0", "PackagePublish/Versioned"]),
+    // A client that sees it pushes the .snupkg beside each .nupkg.
+    (paths::SYMBOL_PACKAGES, &["SymbolPackagePublish/4.9.0"]),
     // Our own: where `nuthatch push` declares its uploads.
     (paths::UPLOADS, &["NuthatchUpload/1.0.0"]),
     (
@@ -93,7 +95,8 @@ fn service_index(base: &str, push: &str) -> Value {
         .iter()
         .flat_map(|(path, types)| types.iter().map(move |name| (path, *name)))
         .map(|(path, name)| {
-            let address = format!("{}{path}", if *path == paths::PACKAGES { push } else { base });
+            let is_push = [paths::PACKAGES, paths::SYMBOL_PACKAGES].contains(path);
+            let address = format!("{}{path}", if is_push { push } else { base });
             if name == VERSIONED_REGISTRATION {
                 json!({ "@id": address, "@type": name, "clientVersion": FIRST_WITH_SEMVER2 })
             } else {

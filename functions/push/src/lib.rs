@@ -16,7 +16,7 @@
 //! file, which are kept beside the package. A push that loses a race makes one more to
 //! remove each object.
 
-use access::{KeyProblem, Scope};
+use access::Scope;
 use feed::{Context, KeyCache, PackageBytes, Permits, Verb};
 use ingest::{Accepted, Arrival, Bytes, Ingest};
 use nupkg::{Limits, Package};
@@ -84,16 +84,13 @@ impl Push {
     /// Pushes the package; returns a warning for the client, if there is one.
     async fn push(&self, request: Request, subject: &mut Subject) -> Result<Accepted, Refusal> {
         let caller = Caller::of(&request);
-        let Caller::Key { name, .. } = &caller else {
-            let (problem, scope) = (KeyProblem::Missing, Scope::Push);
-            return Err(Refusal::Key { problem, scope });
-        };
+        let key = caller.key(Scope::Push)?;
         // Clients push to the address plus a slash, which matches the route with the
         // variable part. Nothing may follow the slash.
         if !PathParameters::of(&request).get("proxy").is_empty() {
             return Err(Refusal::NoSuchAddress);
         }
-        let _permit = self.permits.take(name).await.ok_or(Refusal::Full)?;
+        let _permit = self.permits.take(key).await.ok_or(Refusal::Full)?;
         let (parts, body) = request.into_parts();
         let limit = self.package_bytes.0;
         let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;

@@ -9,7 +9,8 @@
 //!
 //! One AWS call to unlist. Four to delete: look up the object, write a mark beside it for a
 //! rebuild from the bucket alone, run the transaction, and delete the object, whose bytes
-//! the bucket keeps for its recycle period. One more for each file beside it.
+//! the bucket keeps for its recycle period. One more for each file beside it and for each
+//! object of its symbols, and one for the rows of their PDBs.
 
 use access::{KeyName, Scope};
 use feed::{Context, DeleteBehavior, Verb};
@@ -75,7 +76,8 @@ impl Unlist {
         version: Version,
         key: &KeyName,
     ) -> Result<(), Refusal> {
-        let mut found = self.table.version(&id, &version).await?.map(Box::new);
+        let found = self.table.version_with_symbols(&id, &version).await?;
+        let (mut found, symbols) = (found.version.map(Box::new), found.symbols);
         let row = loop {
             let Some(row) = found else { return Err(Refusal::NoSuchVersion { id, version }) };
             if row.state == VersionState::Deleted {
@@ -89,6 +91,13 @@ impl Unlist {
         };
         for object in row.objects() {
             objects.delete(&object).await?;
+        }
+        // They are gone with their version; this only frees their place.
+        if let Some(symbols) = symbols {
+            for object in symbols.objects(&id, &version) {
+                objects.discard(&object).await;
+            }
+            self.table.forget_pdbs(&symbols).await?;
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! POST of a declaration: the first step of a push that goes straight to the
-//! bucket, for packages that no function could carry.
+//! bucket, for packages and symbols that no function could carry.
 //!
 //! | step | who | what |
 //! |---|---|---|
 //! | 1 | this verb | judges the declared id, version, size and SHA-256; gives an address |
 //! | 2 | the bucket | takes a PUT of exactly those bytes, once, for a quarter of an hour |
-//! | 3 | `commit` | inspects what has been stored, and makes it visible |
+//! | 3 | `commit`, `push-symbols` | inspects what has been stored, and makes it visible |
 //!
 //! | answer | when |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | 201 | the version is in, from an earlier try of this push |
 //! | 400 | the declaration cannot be read |
 //! | 401, 403 | there is no key, or it is not good for the id |
+//! | 404 | the version that symbols belong to is not there |
 //! | 409 | the version exists, or did |
 //! | 413 | the package is too large |
 //!
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 use access::{KeyName, Scope};
 use feed::{Context, PackageBytes, Verb};
 use http::StatusCode;
-use ingest::Declaration;
+use ingest::{Declaration, UploadKind};
 use protocol::{Access, Caller, ConfigError, Refusal, Reply, Request, Route, Subject, paths};
 use serde::Serialize;
 use store::{ObjectKey, Objects, Stored, Table, UploadLifetime, Verdict};
@@ -88,16 +89,52 @@ impl Upload {
         if declared.stored.size > limit {
             return Err(Refusal::TooLarge { limit });
         }
-        if let Some(found) = self.table.version(&declared.id, &declared.version).await? {
-            let verdict = declared.verdict(&found, (key, session.as_deref()), None);
-            if !(verdict == Verdict::Restorable && caller.may(Scope::Unlist)) {
-                ingest::refuse_taken(verdict, &found, &declared.id, &declared.version)?;
-                return Ok(protocol::status(StatusCode::CREATED));
+        let is_in = match declared.kind {
+            UploadKind::Package => {
+                let attempt = (key, session.as_deref(), caller.may(Scope::Unlist));
+                self.is_package_in(&declared, attempt).await?
             }
+            UploadKind::Symbols => self.are_symbols_in(&declared).await?,
+        };
+        if is_in {
+            return Ok(protocol::status(StatusCode::CREATED));
         }
         let upload = Ulid::new();
-        let object = ObjectKey::of(&declared.id, &declared.version, upload).upload();
+        let object = declared.object(upload).upload();
         self.invitation(upload, &object, declared.stored, key).await
+    }
+
+    /// Whether the package is in, from an earlier try of this push.
+    ///
+    /// # Errors
+    /// Another push has its number.
+    async fn is_package_in(
+        &self,
+        declared: &Declaration,
+        (key, session, may_restore): (&KeyName, Option<&str>, bool),
+    ) -> Result<bool, Refusal> {
+        let found = self.table.version(&declared.id, &declared.version).await?;
+        let Some(found) = found else { return Ok(false) };
+        let verdict = declared.verdict(&found, (key, session), None);
+        if verdict == Verdict::Restorable && may_restore {
+            return Ok(false);
+        }
+        ingest::refuse_taken(verdict, &found, &declared.id, &declared.version)?;
+        Ok(true)
+    }
+
+    /// Whether the version has these symbols.
+    ///
+    /// # Errors
+    /// The version is not there.
+    async fn are_symbols_in(&self, declared: &Declaration) -> Result<bool, Refusal> {
+        let (id, version) = (&declared.id, &declared.version);
+        let found = self.table.version_with_symbols(id, version).await?;
+        if found.visible().is_none() {
+            let (id, version) = (id.clone(), version.clone());
+            return Err(Refusal::NoVersionForSymbols { id, version });
+        }
+        Ok(found.symbols.is_some_and(|known| known.sha256 == declared.sha256()))
     }
 
     async fn invitation(

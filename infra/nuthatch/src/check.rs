@@ -5,6 +5,7 @@ mod bucket;
 mod findings;
 mod rebuild;
 mod rows;
+mod symbols;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -78,10 +79,12 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
     let mut findings = Findings::default();
     if options.rebuild {
         rebuild::rebuild(&checked, &mut findings).await?;
+        rebuild::symbols(&checked, &mut findings).await?;
     }
     let rows = rows::read(&checked, &mut findings).await?;
     bucket::check_versions(&checked, &rows, &mut findings).await?;
     let older_than = options.repair.then_some(options.older_than.0);
+    symbols::check(&checked, &rows, older_than, &mut findings).await?;
     bucket::check_objects(&checked, &rows, older_than, &mut findings).await?;
     let text = if options.json { findings.to_json() } else { findings.to_string() };
     writeln!(io::stdout(), "{}", text.trim_end())?;

@@ -10,7 +10,7 @@ use protocol::{BaseUrl, paths};
 use serde::Deserialize;
 
 pub use answer::Answer;
-pub use upload::{PackageFile, PackageFileError};
+pub use upload::{PackageFile, PackageFileError, inspect};
 
 /// How many times a request is tried if it may succeed later.
 const TRIES: u32 = 3;
@@ -135,6 +135,14 @@ impl Feed {
     #[must_use]
     pub fn index(&self) -> &serde_json::Value {
         &self.index
+    }
+
+    /// Whether it takes symbols.
+    #[must_use]
+    pub fn takes_symbols(&self) -> bool {
+        let resources = self.index.get("resources").and_then(serde_json::Value::as_array);
+        let mut kinds = resources.into_iter().flatten().filter_map(|of| of.get("@type")?.as_str());
+        kinds.any(|kind| kind.starts_with("SymbolPackagePublish/"))
     }
 
     /// Sends a request to a path of the feed, without retries, and returns the answer as a

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use access::{IdGlob, KeyName, Scope};
 use clap::{Args, Parser, Subcommand};
-use feed::{DeleteBehavior, PackageBytes, ReadAccess};
+use feed::{DeleteBehavior, PackageBytes, ReadAccess, SymbolAccess};
 use protocol::BaseUrl;
 use store::{BucketName, TableName};
 
@@ -53,6 +53,9 @@ pub struct ServeOptions {
     /// Access to packages: keys or anonymous
     #[arg(long, value_name = "WHO", default_value_t)]
     pub read_access: ReadAccess,
+    /// Who gets PDBs without a key: keys (nobody) or checksum (whoever has the assembly)
+    #[arg(long, value_name = "WHO", default_value_t)]
+    pub symbol_access: SymbolAccess,
     /// Effect of DELETE on a version: unlist or delete
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub delete_behavior: DeleteBehavior,
@@ -105,7 +108,8 @@ pub struct Target {
 /// The options of a push.
 #[derive(Debug, Args)]
 pub struct PushOptions {
-    /// The packages: files, or patterns like 'out/**/*.nupkg'
+    /// The packages: files, or patterns like 'out/**/*.nupkg'. The .snupkg beside a .nupkg is
+    /// pushed, too
     #[arg(required = true, value_name = "PACKAGE")]
     pub packages: Vec<String>,
     /// The feed.
@@ -117,6 +121,9 @@ pub struct PushOptions {
     /// Skip versions that the feed already has
     #[arg(long)]
     pub skip_duplicate: bool,
+    /// Do not push the .snupkg beside each .nupkg
+    #[arg(long)]
+    pub no_symbols: bool,
     /// How many packages are pushed at once
     #[arg(long, value_name = "N", default_value = "4")]
     pub parallel: NonZeroUsize,

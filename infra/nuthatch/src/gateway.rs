@@ -130,10 +130,7 @@ impl Gateway {
             self.verbs.iter().flat_map(|verb| verb.routes.iter().map(move |route| (verb, route)));
         let found = protocol::closest(routes, request.method(), request.uri().path());
         let (verb, route, parameters) = found.ok_or(Refusal::NoSuchAddress)?;
-        let caller = match route.access {
-            Access::Open => Caller::Anonymous,
-            Access::Key(scope) => self.authorize(scope, request).await?,
-        };
+        let caller = self.authorize(route.access, request).await?;
         let extensions = request.extensions_mut();
         extensions.insert(parameters);
         extensions.insert(caller);
@@ -141,10 +138,13 @@ impl Gateway {
         Ok((verb.clone(), route.work))
     }
 
-    async fn authorize(&self, scope: Scope, request: &Request) -> Result<Caller, Refusal> {
-        match self.authorize.decide(scope, request.headers()).await? {
+    async fn authorize(&self, access: Access, request: &Request) -> Result<Caller, Refusal> {
+        match self.authorize.decide(access, request.headers()).await? {
             Decision::Allow(caller) => Ok(caller),
-            Decision::Refuse(problem) => Err(Refusal::Key { problem, scope }),
+            Decision::Refuse(problem) => {
+                let scope = access.scope().unwrap_or(Scope::Read);
+                Err(Refusal::Key { problem, scope })
+            }
         }
     }
 

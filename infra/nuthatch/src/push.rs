@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ingest::UploadKind;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use ulid::Ulid;
@@ -72,6 +73,7 @@ pub async fn run(options: PushOptions) -> Result<(), PushError> {
     let files = files(&options.packages)?;
     let insecure = options.target.allow_insecure_connections;
     let feed = Feed::at(Source { address: &source.address, insecure }).await?;
+    let batches = batches(&files, !options.no_symbols && feed.takes_symbols());
     let pusher = Pusher {
         feed,
         key,
@@ -82,20 +84,21 @@ pub async fn run(options: PushOptions) -> Result<(), PushError> {
             ProgressDrawTarget::hidden()
         }),
     };
-    let (all, mut failed) = (files.len(), 0);
+    let (all, mut failed) = (batches.iter().map(Vec::len).sum(), 0);
     let report = Report::new(options.json, pusher.bars.clone());
     let (turns, mut pushing) = (Arc::new(Semaphore::new(options.parallel.get())), JoinSet::new());
-    for file in files {
+    for files in batches {
         let (pusher, turns) = (pusher.clone(), Arc::clone(&turns));
         pushing.spawn(async move {
             let _turn = turns.acquire_owned().await;
-            pusher.push(&file).await
+            pusher.push_in_order(&files).await
         });
     }
-    while let Some(outcome) = pushing.join_next().await {
-        let outcome = outcome.map_err(io::Error::other)?;
-        failed += usize::from(outcome.is_failure());
-        report.tell(&outcome)?;
+    while let Some(outcomes) = pushing.join_next().await {
+        for outcome in outcomes.map_err(io::Error::other)? {
+            failed += usize::from(outcome.is_failure());
+            report.tell(&outcome)?;
+        }
     }
     if failed > 0 { Err(PushError::NotAll { failed, all }) } else { Ok(()) }
 }
@@ -128,6 +131,28 @@ fn files(patterns: &[String]) -> Result<BTreeSet<PathBuf>, PushError> {
     Ok(files)
 }
 
+/// The files to push one after the other: a package, and then its symbols. Those beside a
+/// package are added, unless they are not wanted.
+fn batches(files: &BTreeSet<PathBuf>, with_symbols: bool) -> Vec<Vec<PathBuf>> {
+    let symbols_of =
+        |file: &PathBuf| (kind(file) == UploadKind::Package).then(|| file.with_extension("snupkg"));
+    let of_packages: BTreeSet<PathBuf> = files.iter().filter_map(symbols_of).collect();
+    let first = files.iter().filter(|file| !of_packages.contains(*file));
+    first
+        .map(|file| {
+            let symbols = symbols_of(file)
+                .filter(|symbols| files.contains(symbols) || with_symbols && symbols.is_file());
+            std::iter::once(file.clone()).chain(symbols).collect()
+        })
+        .collect()
+}
+
+/// What a file is, by its extension.
+fn kind(file: &Path) -> UploadKind {
+    let extension = file.extension().unwrap_or_default();
+    if extension.eq_ignore_ascii_case("snupkg") { UploadKind::Symbols } else { UploadKind::Package }
+}
+
 /// Pushes one package after another. Clones share its connections.
 #[derive(Debug, Clone)]
 struct Pusher {
@@ -138,11 +163,27 @@ struct Pusher {
 }
 
 impl Pusher {
+    /// Pushes files until one fails: symbols follow their package.
+    async fn push_in_order(&self, files: &[PathBuf]) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        let mut has_failed = false;
+        for file in files {
+            outcomes.push(if has_failed {
+                Outcome::of(file).failed("its package was not pushed".to_owned())
+            } else {
+                self.push(file).await
+            });
+            has_failed = outcomes.last().is_some_and(Outcome::is_failure);
+        }
+        outcomes
+    }
+
     async fn push(&self, file: &Path) -> Outcome {
         let start = Instant::now();
         let mut outcome = Outcome::of(file);
         let path = file.to_owned();
-        let opened = tokio::task::spawn_blocking(move || PackageFile::open(&path)).await;
+        let kind = kind(file);
+        let opened = tokio::task::spawn_blocking(move || PackageFile::open(&path, kind)).await;
         let package = match opened {
             Ok(Ok(package)) => package,
             Ok(Err(error)) => return outcome.failed(error.to_string()),

@@ -9,23 +9,23 @@ use std::sync::Arc;
 use feed::PackageBytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode};
-use ingest::Declaration;
-use nupkg::Limits;
+use ingest::UploadKind;
 use protocol::{BaseUrl, Body, Refusal, Reply, Request, Words, paths};
 use serde_json::Value;
 use store::{Content, Spooling, Stored};
-use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
-use crate::client::{ClientError, Feed, PackageFile, Source};
+use crate::client::{ClientError, Feed, PackageFile, Source, inspect};
 use crate::command::RelayOptions;
 use crate::gateway::shown;
 use crate::push::{PushError, source};
 use crate::socket::{Connections, Hosts, Listening, Service, Timeouts, accept, told_to_stop};
 
-/// Where stock clients push to.
-const PUBLISH: &str = paths::PACKAGES;
-const PUBLISH_WITH_SLASH: &str = "/api/v2/package/";
+/// The resources that stock clients push to, and where.
+const PUBLISH: [(&str, &str, UploadKind); 2] = [
+    ("PackagePublish/", paths::PACKAGES, UploadKind::Package),
+    ("SymbolPackagePublish/", paths::SYMBOL_PACKAGES, UploadKind::Symbols),
+];
 /// The headers that carry a client's credentials to the feed.
 const CREDENTIALS: [HeaderName; 3] = [
     AUTHORIZATION,
@@ -119,9 +119,12 @@ struct Relay {
 impl Service for Relay {
     async fn answer(&self, request: Request) -> Reply {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answered = match (&method, path.as_str()) {
-            (&Method::PUT, PUBLISH | PUBLISH_WITH_SLASH) => self.push(request).await,
-            (&Method::GET, paths::INDEX) => Ok(protocol::json(&self.index())),
+        // Clients add a slash to the address that they push to.
+        let pushed =
+            PUBLISH.iter().find(|(_, at, _)| path.strip_suffix('/').unwrap_or(&path) == *at);
+        let answered = match (&method, path.as_str(), pushed) {
+            (&Method::PUT, _, Some((.., kind))) => self.push(request, *kind).await,
+            (&Method::GET, paths::INDEX, _) => Ok(protocol::json(&self.index())),
             _ => self.forward(request).await,
         };
         let mut reply = answered.unwrap_or_else(Reply::from);
@@ -132,22 +135,23 @@ impl Service for Relay {
 }
 
 impl Relay {
-    /// The feed's own service index, except for the address to push to.
+    /// The feed's own service index, except for the addresses to push to.
     fn index(&self) -> Value {
         let mut index = self.feed.index().clone();
         let resources = index.get_mut("resources").and_then(Value::as_array_mut);
         for resource in resources.into_iter().flatten() {
             let kind = resource.get("@type").and_then(Value::as_str).unwrap_or_default();
-            if kind.starts_with("PackagePublish/")
+            let at = PUBLISH.iter().find(|(name, ..)| kind.starts_with(name)).map(|(_, at, _)| at);
+            if let Some(at) = at
                 && let Some(address) = resource.get_mut("@id")
             {
-                *address = Value::String(format!("{}{PUBLISH}", self.base_url.0));
+                *address = Value::String(format!("{}{at}", self.base_url.0));
             }
         }
         index
     }
 
-    async fn push(&self, request: Request) -> Result<Reply, Refusal> {
+    async fn push(&self, request: Request, kind: UploadKind) -> Result<Reply, Refusal> {
         let (parts, body) = request.into_parts();
         let headers: HeaderMap = CREDENTIALS
             .into_iter()
@@ -161,17 +165,15 @@ impl Relay {
         let limit = self.package_bytes.0;
         let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
         let content = received.content.clone();
-        let inspected = tokio::task::spawn_blocking(move || {
-            nupkg::inspect(content, &Limits::default(), OffsetDateTime::now_utc())
-        });
-        let inspected = inspected.await.map_err(|panic| Refusal::Broken(panic.into()))??;
-        let Content::File { file, size } = received.content else {
+        let stored = Stored { size: content.size(), sha256: received.sha256 };
+        let declared = tokio::task::spawn_blocking(move || inspect(content, kind, stored));
+        let declared = declared.await.map_err(|panic| Refusal::Broken(panic.into()))?;
+        let declaration = declared.map_err(|error| match kind {
+            UploadKind::Symbols => Refusal::InvalidSymbols(error),
+            UploadKind::Package => error.into(),
+        })?;
+        let Content::File { file, .. } = received.content else {
             return Err(Refusal::Broken("a package that is in no file".into()));
-        };
-        let declaration = Declaration {
-            id: inspected.nuspec.id,
-            version: inspected.nuspec.version,
-            stored: Stored { size, sha256: received.sha256 },
         };
         let package = PackageFile::declared(declaration, Arc::clone(&file));
         let answer = self.feed.push(&package, &headers, |_| {}).await.map_err(unreachable)?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use access::{IdGlob, KeyName, Scope};
 use feed::{
     Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, PublicBucket, ReadAccess,
+    SymbolAccess,
 };
 use protocol::{BaseUrl, Environment};
 use store::{Aws, BucketName, Parts, Spooling, Table, TableName, Visibility};
@@ -178,12 +179,14 @@ fn serve_metrics(gateway: &Gateway, disk: &Disk, listener: Option<TcpListener>) 
 /// The settings that verbs read, taken from the options.
 fn environment(options: &ServeOptions, (table, bucket): (TableName, BucketName)) -> Environment {
     let read_access = options.read_access.to_string();
+    let symbol_access = options.symbol_access.to_string();
     let delete_behavior = options.delete_behavior.to_string();
     let package_bytes = options.max_package_bytes.unwrap_or_default().0.to_string();
     Environment::new(move |name| match name {
         TableName::SETTING => Some(table.as_str().to_owned()),
         BucketName::SETTING => Some(bucket.as_str().to_owned()),
         ReadAccess::SETTING => Some(read_access.clone()),
+        SymbolAccess::SETTING => Some(symbol_access.clone()),
         DeleteBehavior::SETTING => Some(delete_behavior.clone()),
         PackageBytes::SETTING => Some(package_bytes.clone()),
         _ => None,

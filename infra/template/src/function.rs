@@ -119,7 +119,7 @@ impl Function {
     /// Whether its routes change the feed.
     pub(crate) fn writes(&self) -> bool {
         self.routes.iter().any(|route| match route.access {
-            Access::Open | Access::Key(Scope::Read) => false,
+            Access::Open | Access::Key(Scope::Read) | Access::ReadOrChecksum => false,
             Access::Key(_) => true,
         })
     }
@@ -222,7 +222,7 @@ impl Function {
                 let name = camel_case(&method.as_str().to_lowercase()) + &words(route.path);
                 let auth = match route.access {
                     Access::Open => "            Auth:\n              Authorizer: NONE\n",
-                    Access::Key(_) => "",
+                    Access::Key(_) | Access::ReadOrChecksum => "",
                 };
                 format!(
                     "        {name}:\n          Type: Api\n          Properties:\n            \

@@ -4,6 +4,7 @@
 
 mod publish;
 mod read;
+mod symbols;
 mod upload;
 
 use http::Method;
@@ -51,6 +52,9 @@ on_every_host! {
     read::reading_needs_a_key,
     read::what_a_client_has_is_not_sent_again_and_heads_have_no_body,
     read::what_is_not_there_is_not_found,
+    symbols::symbols_are_pushed_after_their_package_and_found_in_every_casing,
+    symbols::uploaded_symbols_are_found_once_they_are_committed,
+    symbols::symbols_need_their_package_and_its_build,
     upload::an_upload_is_visible_once_it_is_committed,
     upload::an_upload_of_a_taken_number_is_refused_before_a_byte_is_sent,
     upload::an_address_takes_the_declared_bytes_and_no_others,

@@ -14,12 +14,12 @@ use crate::{package, push, versions};
 
 const UPLOAD: &str = "/api/v2/upload";
 
-fn declaration(id: &str, version: &str, bytes: &[u8]) -> Value {
+pub(crate) fn declaration(id: &str, version: &str, bytes: &[u8]) -> Value {
     let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
     json!({ "id": id, "version": version, "size": bytes.len(), "sha256": sha256 })
 }
 
-async fn declare(host: &Host, key: &str, declaration: &Value) -> Answer {
+pub(crate) async fn declare(host: &Host, key: &str, declaration: &Value) -> Answer {
     host.send((Method::POST, UPLOAD), key, &[], declaration.to_string()).await
 }
 
@@ -28,14 +28,19 @@ async fn commit(host: &Host, key: &str, upload: &str, declaration: &Value) -> An
     host.send((Method::POST, &path), key, &[], declaration.to_string()).await
 }
 
-/// The address, the headers and the name of an upload.
-struct Invitation {
-    url: String,
-    headers: Vec<(String, String)>,
-    upload: String,
+pub(crate) async fn commit_symbols(host: &Host, upload: &str, declaration: &Value) -> Answer {
+    let path = format!("{UPLOAD}/{upload}/commit-symbols");
+    host.send((Method::POST, &path), &host.owner, &[], declaration.to_string()).await
 }
 
-async fn invitation(host: &Host, declaration: &Value) -> Invitation {
+/// The address, the headers and the name of an upload.
+pub(crate) struct Invitation {
+    url: String,
+    headers: Vec<(String, String)>,
+    pub(crate) upload: String,
+}
+
+pub(crate) async fn invitation(host: &Host, declaration: &Value) -> Invitation {
     let answer = declare(host, &host.owner, declaration).await.expect(StatusCode::OK).json();
     assert_eq!(answer["method"], "PUT");
     let headers: BTreeMap<String, String> =
@@ -45,7 +50,7 @@ async fn invitation(host: &Host, declaration: &Value) -> Invitation {
 }
 
 impl Invitation {
-    async fn put(&self, host: &Host, body: &[u8]) -> StatusCode {
+    pub(crate) async fn put(&self, host: &Host, body: &[u8]) -> StatusCode {
         host.follow(Method::PUT, &self.url, &self.headers, body.to_vec()).await.status
     }
 

@@ -2,7 +2,9 @@
 
 use feed::DeleteBehavior;
 use http::StatusCode;
-use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, nuspec};
+use nuthatch_tests::{
+    AssemblyBuilder, Client, FeedOptions, PackageBuilder, Pdb, TestFeed, nuspec, symbols,
+};
 
 use crate::package;
 
@@ -88,10 +90,48 @@ async fn delete_makes_four_calls_and_two_when_tried_again() {
     let delete_behavior = DeleteBehavior::Delete;
     let (feed, owner) = feed_with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
     owner.delete("Acme/1.0.0").await;
-    let calls = ["GetItem", "PUT object", "TransactWriteItems", "DELETE object"];
+    let calls = ["BatchGetItem", "PUT object", "TransactWriteItems", "DELETE object"];
     assert_eq!(feed.calls.take(), calls);
     owner.delete("Acme/1.0.0").await;
-    assert_eq!(feed.calls.take(), ["GetItem", "DELETE object"]);
+    assert_eq!(feed.calls.take(), ["BatchGetItem", "DELETE object"]);
+}
+
+#[tokio::test]
+async fn symbols_take_four_calls_and_one_for_each_pdb() {
+    let (feed, owner) = feed().await;
+    let pdb = Pdb::new(b"one");
+    let assembly = AssemblyBuilder::of(&pdb).build();
+    let nupkg = PackageBuilder::new("Sym", "1.0.0").file("lib/A.dll", &assembly).build();
+    let of = |version: &str| symbols("Sym", version).file("lib/A.pdb", &pdb.bytes);
+    owner.push(&nupkg).await.expect(StatusCode::CREATED);
+    feed.calls.forget();
+    owner.push_symbols(&of("1.0.0").build()).await.expect(StatusCode::CREATED);
+    let first = ["BatchGetItem", "GET object", "PUT object", "PUT object", "TransactWriteItems"];
+    assert_eq!(feed.calls.take(), first);
+    // In place of others: both objects of those, and their rows.
+    owner.push_symbols(&of("1.0.0").file("LICENSE", b"x").build()).await;
+    let more = ["DELETE object", "DELETE object", "TransactWriteItems"];
+    assert_eq!(feed.calls.take(), [first.as_slice(), &more].concat());
+    owner.push_symbols(&of("2.0.0").build()).await.expect(StatusCode::NOT_FOUND);
+    assert_eq!(feed.calls.take(), ["BatchGetItem"]);
+    owner.get(&pdb.path("a.pdb")).await.expect(StatusCode::OK);
+    assert_eq!(feed.calls.take(), ["Query", "BatchGetItem", "GET object"]);
+    owner.get(&Pdb::new(b"other").path("a.pdb")).await.expect(StatusCode::NOT_FOUND);
+    assert_eq!(feed.calls.take(), ["Query"]);
+    owner.get("/v3/package/sym/1.0.0/sym.1.0.0.snupkg").await.expect(StatusCode::OK);
+    assert_eq!(feed.calls.take(), ["GetItem", "GET object"]);
+}
+
+#[tokio::test]
+async fn a_fetch_from_the_symbol_server_makes_two_calls_of_a_function() {
+    let (feed, owner) = feed_with(FeedOptions { redirect: true, ..FeedOptions::default() }).await;
+    let pdb = Pdb::new(b"one");
+    let assembly = AssemblyBuilder::of(&pdb).build();
+    owner.push(&PackageBuilder::new("Sym", "1.0.0").file("A.dll", &assembly).build()).await;
+    owner.push_symbols(&symbols("Sym", "1.0.0").file("A.pdb", &pdb.bytes).build()).await;
+    feed.calls.forget();
+    owner.get(&pdb.path("a.pdb")).await.expect(StatusCode::FOUND);
+    assert_eq!(feed.calls.take(), ["Query", "BatchGetItem"]);
 }
 
 #[tokio::test]

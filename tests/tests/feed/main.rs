@@ -20,6 +20,7 @@ mod served;
 mod server;
 mod sockets;
 mod strangers;
+mod symbols;
 mod views;
 mod web;
 

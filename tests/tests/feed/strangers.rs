@@ -297,6 +297,9 @@ async fn what_the_sdk_sends_is_taken_as_it_is() {
     assert_eq!(send("sdk-10.0.401-index.http"), "HTTP/1.1 200");
     assert_eq!(send("sdk-10.0.401-push-nupkg.http"), "HTTP/1.1 201");
     assert_eq!(send("sdk-10.0.401-push-nupkg.http"), "HTTP/1.1 201", "a try of the same session");
+    assert_eq!(send("sdk-10.0.401-push-snupkg.http"), "HTTP/1.1 201");
+    assert_eq!(send("sdk-10.0.401-push-snupkg.http"), "HTTP/1.1 201", "the same symbols again");
+    assert_eq!(send("dotnet-dump-10.0.7-symbol.http"), "HTTP/1.1 401", "a debugger without a key");
     let beta = package("Sym.Portable", "1.0.0-Beta.1+x.y", "x");
     assert_eq!(feed.push(&beta).await.status, StatusCode::CREATED);
     assert_eq!(send("sdk-10.0.401-delete.http"), "HTTP/1.1 204");

@@ -142,7 +142,7 @@ fn the_push_host_starts_as_the_command_can() {
 
 #[test]
 fn the_push_host_may_do_what_its_verbs_do() {
-    let verbs = ["authorize", "push", "unlist", "relist"];
+    let verbs = ["authorize", "push", "push-symbols", "unlist", "relist"];
     let all = actions();
     let mut of_verbs: BTreeSet<String> =
         verbs.iter().flat_map(|verb| all[*verb].iter().cloned()).collect();

@@ -11,8 +11,8 @@ use feed::{Context, Hosting};
 use http::{HeaderMap, Method, StatusCode};
 use lambda::EventFunction;
 use nuthatch_tests::{
-    Answer, EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TemplateRoute, TestFeed, Use,
-    framed, functions, nuspec, send_to, variables_of, verb,
+    Answer, AssemblyBuilder, EngineServer, LambdaGateway, PackageBuilder, Pdb, Sandboxes,
+    TemplateRoute, TestFeed, Use, framed, functions, nuspec, send_to, symbols, variables_of, verb,
 };
 use protocol::{Access, Environment};
 use saphyr::{LoadableYamlNode, Yaml};
@@ -123,11 +123,22 @@ impl Watched {
         send_to(host, http::Request::get(format!("/{path}")), "").await.expect(StatusCode::OK)
     }
 
+    async fn push_symbols(&self, symbols: &[u8]) -> StatusCode {
+        let (kind, body) = framed(symbols);
+        self.send(Method::PUT, "/api/v2/symbolpackage/", kind, body).await.status
+    }
+
     /// Declares, uploads and commits; returns the status of the commit.
     async fn upload(&self, id: &str, bytes: &[u8]) -> StatusCode {
+        self.upload_of((id, "package", "commit"), bytes).await
+    }
+
+    async fn upload_of(&self, (id, kind, commit): (&str, &str, &str), bytes: &[u8]) -> StatusCode {
         let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
-        let declaration =
-            json!({ "id": id, "version": "1.0.0", "size": bytes.len(), "sha256": sha256 });
+        let size = bytes.len();
+        let declaration = json!({
+            "kind": kind, "id": id, "version": "1.0.0", "size": size, "sha256": sha256
+        });
         let declaration = declaration.to_string();
         let declared =
             self.send(Method::POST, "/api/v2/upload", "application/json", declaration.clone());
@@ -139,7 +150,8 @@ impl Watched {
             put = put.header(name, value.as_str().unwrap());
         }
         send_to(host, put, bytes.to_vec()).await.expect(StatusCode::OK);
-        let path = format!("/api/v2/upload/{}/commit", invitation["upload"].as_str().unwrap());
+        let upload = invitation["upload"].as_str().unwrap();
+        let path = format!("/api/v2/upload/{upload}/{commit}");
         self.send(Method::POST, &path, "application/json", declaration).await.status
     }
 }
@@ -156,6 +168,36 @@ fn package(id: &str, content: &str) -> Vec<u8> {
         .build()
 }
 
+/// A package, the PDB of its assembly, and its symbols, which are named by `file`.
+fn pair(id: &str) -> (Vec<u8>, Pdb, impl Fn(&str) -> Vec<u8>) {
+    let pdb = Pdb::new(id.as_bytes());
+    let assembly = AssemblyBuilder::of(&pdb).build();
+    let nupkg = PackageBuilder::new(id, "1.0.0").file("lib/A.dll", &assembly).build();
+    let (id, bytes) = (id.to_owned(), pdb.bytes.clone());
+    let of_file = move |file: &str| symbols(&id, "1.0.0").file(file, &bytes).build();
+    (nupkg, pdb, of_file)
+}
+
+/// Pushes symbols in both ways, replaces and reads them.
+async fn live_with_symbols(watched: &Watched) {
+    let (nupkg, pdb, symbols) = pair("Sym");
+    assert_eq!(watched.push(&nupkg).await, StatusCode::CREATED);
+    assert_eq!(watched.push_symbols(&symbols("A.pdb")).await, StatusCode::CREATED);
+    let of_symbols = ("Sym", "symbols", "commit-symbols");
+    let uploaded = symbols("lib/A.pdb");
+    assert_eq!(watched.upload_of(of_symbols, &uploaded).await, StatusCode::CREATED);
+    let commit = format!("/api/v2/upload/{}/commit-symbols", ulid::Ulid::new());
+    let declaration = json!({
+        "kind": "symbols", "id": "Sym", "version": "1.0.0", "size": uploaded.len(),
+        "sha256": BASE64_STANDARD.encode(Sha256::digest(&uploaded)),
+    });
+    let again = watched.send(Method::POST, &commit, "application/json", declaration.to_string());
+    assert_eq!(again.await.status, StatusCode::CREATED);
+    for path in [pdb.path("a.pdb"), "/v3/package/sym/1.0.0/sym.1.0.0.snupkg".to_owned()] {
+        assert_eq!(watched.get(&path).await.status, StatusCode::OK, "{path}");
+    }
+}
+
 /// Makes every kind of request that a feed can answer.
 async fn live(feed: &TestFeed, watched: &Watched) {
     let acme = package("Acme", "x");
@@ -168,6 +210,7 @@ async fn live(feed: &TestFeed, watched: &Watched) {
         let answer = watched.send(method, "/api/v2/package/Acme/1.0.0", "text/plain", "").await;
         assert_eq!(answer.status, status);
     }
+    live_with_symbols(watched).await;
     // Only settled changes are remembered.
     feed.settle().await;
     for path in [
@@ -234,9 +277,10 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
     let deleting = sandboxes("delete").with("NUTHATCH_BUCKET", "nuthatch");
     let deleting = LambdaGateway::before_sandboxes(deleting);
     let watched = Watched { gateway: deleting, key };
-    let path = "/api/v2/package/Acme/1.0.0";
-    let deleted = watched.send(Method::DELETE, path, "text/plain", "").await;
-    assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    for path in ["/api/v2/package/Acme/1.0.0", "/api/v2/package/Sym/1.0.0"] {
+        let deleted = watched.send(Method::DELETE, path, "text/plain", "").await;
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+    }
     for (function, server) in &servers {
         let (allowed, used) = (allowed(function), server.uses());
         for does in &used {

@@ -2,7 +2,7 @@
 
 use store::{Parts, RedirectLifetime, Spooling, Visibility};
 
-use crate::Permits;
+use crate::{Delivery, Permits};
 
 /// How verbs are hosted. By default, as functions.
 #[derive(Debug, Clone)]
@@ -37,15 +37,6 @@ impl Default for Hosting {
             visibility: Visibility::OneByOne,
         }
     }
-}
-
-/// How a nupkg reaches the client.
-#[derive(Debug, Clone, Copy)]
-pub enum Delivery {
-    /// By a redirect to the bucket, so that no function has to carry the bytes.
-    Redirect(RedirectLifetime),
-    /// Through this process.
-    Stream,
 }
 
 /// The bucket as clients reach it.

@@ -2,6 +2,7 @@
 //! its settings, and the memory of keys.
 
 mod context;
+mod delivery;
 mod hosting;
 mod key_cache;
 mod permits;
@@ -9,8 +10,9 @@ mod settings;
 mod verb;
 
 pub use context::Context;
-pub use hosting::{Delivery, Hosting, PublicBucket};
+pub use delivery::{Delivery, StoredFile};
+pub use hosting::{Hosting, PublicBucket};
 pub use key_cache::{KeyCache, KeyCacheError};
 pub use permits::{Permit, Permits};
-pub use settings::{DeleteBehavior, PackageBytes, ReadAccess};
+pub use settings::{DeleteBehavior, PackageBytes, ReadAccess, SymbolAccess};
 pub use verb::{AnyVerb, Verb};

@@ -52,6 +52,17 @@ choice!(
     Anonymous = "anonymous"
 );
 choice!(
+    /// The callers that get symbols without a key, where reading needs one.
+    SymbolAccess,
+    "NUTHATCH_SYMBOL_ACCESS",
+    "'keys' or 'checksum'",
+    /// None.
+    #[default]
+    Keys = "keys",
+    /// Who knows the checksum of the PDB: everybody who has its assembly.
+    Checksum = "checksum"
+);
+choice!(
     /// The effect of DELETE on a version.
     DeleteBehavior,
     "NUTHATCH_DELETE_BEHAVIOR",

@@ -1,4 +1,4 @@
-//! A client's declaration of a package before it sends it.
+//! A client's declaration of a package, or of its symbols, before it sends them.
 
 use std::time::Duration;
 
@@ -10,10 +10,24 @@ use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
 use protocol::{Body, Refusal};
 use serde::{Deserialize, Serialize};
 use store::{Attempt, ObjectKey, Stored, Verdict, VersionRow};
+use ulid::Ulid;
 
-/// A package that is to be uploaded.
+/// What an upload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UploadKind {
+    /// A package.
+    #[default]
+    Package,
+    /// The symbols of a package.
+    Symbols,
+}
+
+/// A package, or its symbols, that are to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declaration {
+    /// What they are.
+    pub kind: UploadKind,
     /// Its id.
     pub id: PackageId,
     /// Its version.
@@ -25,6 +39,8 @@ pub struct Declaration {
 /// The declaration as JSON has it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Document {
+    #[serde(default)]
+    kind: UploadKind,
     id: String,
     version: String,
     /// In bytes.
@@ -62,6 +78,7 @@ impl Declaration {
             return Err("its version is longer than any can be".to_owned());
         }
         Ok(Self {
+            kind: document.kind,
             id: PackageId::parse(&document.id).map_err(|error| error.to_string())?,
             version: document.version.parse().map_err(|error| format!("{error}"))?,
             stored: Stored { size: document.size, sha256 },
@@ -72,12 +89,48 @@ impl Declaration {
     #[must_use]
     pub fn to_json(&self) -> String {
         let document = Document {
+            kind: self.kind,
             id: self.id.to_string(),
             version: self.version.full(),
             size: self.stored.size,
             sha256: self.sha256(),
         };
         serde_json::json!(document).to_string()
+    }
+
+    /// The same declaration, if it is of this kind.
+    ///
+    /// # Errors
+    /// It is of another kind, which is committed elsewhere.
+    pub fn of_kind(self, kind: UploadKind) -> Result<Self, Refusal> {
+        if self.kind == kind {
+            return Ok(self);
+        }
+        let said = "packages and symbols are committed at addresses of their own";
+        Err(Refusal::UnreadableDeclaration(said.to_owned()))
+    }
+
+    /// Checks that the upload holds this id and this version, as declared.
+    ///
+    /// # Errors
+    /// It holds another one.
+    pub fn is_of(&self, id: &PackageId, version: &Version) -> Result<(), Refusal> {
+        if self.id == *id && self.version == *version {
+            return Ok(());
+        }
+        Err(Refusal::NotAsDeclared {
+            declared: format!("{} {}", self.id, self.version),
+            found: format!("{id} {version}"),
+        })
+    }
+
+    /// The key of its object in the push called `push`.
+    #[must_use]
+    pub fn object(&self, push: Ulid) -> ObjectKey {
+        match self.kind {
+            UploadKind::Package => ObjectKey::of(&self.id, &self.version, push),
+            UploadKind::Symbols => ObjectKey::symbols(&self.id, &self.version, push),
+        }
     }
 
     /// The verdict on an upload whose version number `found` already has.
@@ -91,7 +144,9 @@ impl Declaration {
         found.judge(&Attempt { key, session, sha256: &self.sha256(), object })
     }
 
-    fn sha256(&self) -> String {
+    /// Its SHA-256, Base64.
+    #[must_use]
+    pub fn sha256(&self) -> String {
         BASE64_STANDARD.encode(self.stored.sha256)
     }
 }
@@ -105,6 +160,7 @@ mod tests {
     #[test]
     fn a_declaration_survives_json() {
         let declared = Declaration {
+            kind: UploadKind::Symbols,
             id: PackageId::parse("Acme.Core").unwrap(),
             version: "1.0.0-RC.1+build".parse().unwrap(),
             stored: Stored { size: 1 << 40, sha256: [7; 32] },
@@ -126,6 +182,7 @@ mod tests {
             (r#"{"id":"A","version":"1.0","sha256":""}"#, "size"),
             (whole, "32 bytes"),
             (&long, "longer"),
+            (r#"{"kind":"pdb","id":"A","version":"1.0","size":1,"sha256":""}"#, "pdb"),
         ] {
             let error = Declaration::parse(json.as_bytes()).unwrap_err();
             assert!(error.contains(said), "{json}: {error}");

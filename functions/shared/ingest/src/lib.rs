@@ -8,6 +8,7 @@
 
 mod declaration;
 mod receive;
+mod symbols;
 
 use access::KeyName;
 use base64::Engine;
@@ -22,8 +23,9 @@ use store::{
 };
 use time::OffsetDateTime;
 
-pub use declaration::Declaration;
+pub use declaration::{Declaration, UploadKind};
 pub use receive::{Received, receive};
+pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake};
 
 /// The intake of packages.
 #[derive(Debug, Clone)]
@@ -64,6 +66,34 @@ pub enum Bytes {
     Uploaded(Stored),
     /// At its object's key already.
     InPlace(Stored),
+}
+
+impl Bytes {
+    /// Their size and hash.
+    fn stored(&self) -> Stored {
+        match self {
+            Self::Received(received) => {
+                Stored { size: received.content.size(), sha256: received.sha256 }
+            }
+            Self::Uploaded(stored) | Self::InPlace(stored) => *stored,
+        }
+    }
+
+    /// Stores them as `object`, from `upload` if they were uploaded.
+    async fn put(
+        &self,
+        objects: &Objects,
+        object: &ObjectKey,
+        upload: &ObjectKey,
+    ) -> Result<(), ObjectError> {
+        match self {
+            Self::Received(received) => {
+                objects.put(object, &received.content, &received.sha256).await
+            }
+            Self::Uploaded(stored) => objects.adopt(upload, object, stored.size).await,
+            Self::InPlace(_) => Ok(()),
+        }
+    }
 }
 
 impl Ingest {
@@ -168,15 +198,7 @@ impl Ingest {
     }
 
     async fn put(&self, row: &VersionRow, bytes: &Bytes) -> Result<(), ObjectError> {
-        match bytes {
-            Bytes::Received(received) => {
-                self.objects.put(&row.object, &received.content, &received.sha256).await
-            }
-            Bytes::Uploaded(stored) => {
-                self.objects.adopt(&row.object.upload(), &row.object, stored.size).await
-            }
-            Bytes::InPlace(_) => Ok(()),
-        }
+        bytes.put(&self.objects, &row.object, &row.object.upload()).await
     }
 
     async fn put_attached(&self, row: &VersionRow, attached: Attached) -> Result<(), ObjectError> {
@@ -273,12 +295,7 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         attached.license.as_ref().map(|_| AttachedFile::License),
         attached.icon.as_deref().and_then(AttachedFile::icon),
     ];
-    let Stored { size, sha256 } = match &arrival.bytes {
-        Bytes::Received(received) => {
-            Stored { size: received.content.size(), sha256: received.sha256 }
-        }
-        Bytes::Uploaded(stored) | Bytes::InPlace(stored) => *stored,
-    };
+    let Stored { size, sha256 } = arrival.bytes.stored();
     VersionRow {
         id: nuspec.id.to_string(),
         version: nuspec.version.full(),

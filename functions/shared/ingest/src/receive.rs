@@ -101,7 +101,7 @@ struct Intake {
 }
 
 /// The part of a package that is written and hashed so far.
-struct Written {
+pub(crate) struct Written {
     spool: Spool,
     sha256: Sha256,
 }
@@ -114,7 +114,7 @@ enum Progress {
 
 impl Intake {
     fn new(spool: Spool, limit: u64) -> Self {
-        let progress = Progress::Done(Written { spool, sha256: Sha256::new() });
+        let progress = Progress::Done(Written::to(spool));
         Self { gathered: Vec::new(), bytes: 0, size: 0, limit, progress: Some(progress) }
     }
 
@@ -148,18 +148,37 @@ impl Intake {
     async fn finish(mut self) -> io::Result<Received> {
         self.work().await?;
         let Some(progress) = self.progress else { return Err(io::ErrorKind::Other.into()) };
-        let Written { spool, sha256 } = progress.done().await?;
-        Ok(Received { content: spool.finish(), sha256: sha256.finalize().into() })
+        Ok(progress.done().await?.finish())
     }
 }
 
 impl Written {
+    pub(crate) fn to(spool: Spool) -> Self {
+        Self { spool, sha256: Sha256::new() }
+    }
+
+    pub(crate) fn finish(self) -> Received {
+        Received { content: self.spool.finish(), sha256: self.sha256.finalize().into() }
+    }
+
     fn and(mut self, pieces: Vec<Bytes>) -> io::Result<Self> {
         for piece in pieces {
             self.sha256.update(&piece);
             self.spool.append(&piece)?;
         }
         Ok(self)
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.sha256.update(piece);
+        self.spool.append(&Bytes::copy_from_slice(piece))?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -191,7 +210,7 @@ fn broken_off(error: BoxError, limit: u64) -> Refusal {
 }
 
 /// The spool cannot take more.
-fn unavailable(error: io::Error) -> Refusal {
+pub(crate) fn unavailable(error: io::Error) -> Refusal {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Refusal::DiskFull(error.into())

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rawzip::ReaderAt;
 
@@ -42,6 +43,24 @@ impl Source for [u8] {
 }
 
 impl<S: Source + ?Sized> Source for &S {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        (**self).read_at(buffer, offset)
+    }
+
+    fn announce(&self, parts: &[Range<u64>]) -> io::Result<()> {
+        (**self).announce(parts)
+    }
+
+    fn forget(&self, part: Range<u64>) {
+        (**self).forget(part);
+    }
+}
+
+impl<S: Source + ?Sized> Source for Arc<S> {
     fn size(&self) -> u64 {
         (**self).size()
     }

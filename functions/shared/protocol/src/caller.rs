@@ -91,18 +91,28 @@ impl Caller {
         request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)
     }
 
+    /// The caller's key, whatever ids it is good for, for a request that needs a key with
+    /// this scope.
+    ///
+    /// # Errors
+    /// The caller has none.
+    pub fn key(&self, scope: Scope) -> Result<&KeyName, Refusal> {
+        match self {
+            Self::Anonymous => Err(Refusal::Key { problem: KeyProblem::Missing, scope }),
+            Self::Key { name, .. } => Ok(name),
+        }
+    }
+
     /// The caller's key, for a request that needs a key with this scope.
     ///
     /// # Errors
     /// The caller has none, or it is not good for `id`.
     pub fn key_for(&self, id: &PackageId, scope: Scope) -> Result<&KeyName, Refusal> {
-        match self {
-            Self::Anonymous => Err(Refusal::Key { problem: KeyProblem::Missing, scope }),
-            Self::Key { name, .. } if self.covers(id) => Ok(name),
-            Self::Key { name, .. } => {
-                Err(Refusal::NotYourPackage { key: name.clone(), id: id.clone() })
-            }
+        let name = self.key(scope)?;
+        if self.covers(id) {
+            return Ok(name);
         }
+        Err(Refusal::NotYourPackage { key: name.clone(), id: id.clone() })
     }
 }
 

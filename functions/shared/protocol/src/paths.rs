@@ -10,6 +10,17 @@ pub const UPLOADS: &str = "/api/v2/upload";
 /// The address to commit an upload at.
 pub const COMMIT: &str = "/api/v2/upload/{upload}/commit";
 
+/// The address to push symbols packages to.
+pub const SYMBOL_PACKAGES: &str = "/api/v2/symbolpackage";
+/// The address that clients push symbols packages to, with a slash.
+pub const SYMBOL_PACKAGES_WITH_SLASH: &str = "/api/v2/symbolpackage/{proxy+}";
+/// The address to commit an upload of symbols at.
+pub const COMMIT_SYMBOLS: &str = "/api/v2/upload/{upload}/commit-symbols";
+/// The symbol server, as debuggers are told it.
+pub const SYMBOLS: &str = "/symbols";
+/// A file of the symbol server.
+pub const SYMBOL_FILE: &str = "/symbols/{proxy+}";
+
 /// The service index.
 pub const INDEX: &str = "/v3/index.json";
 /// The path prefix of the flat container.

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use http::StatusCode;
-use nupkg::{PackageError, PackageId, Version};
+use nupkg::{PackageError, PackageId, SymbolsError, Version};
 
 use access::{KeyName, KeyProblem, Scope};
 
@@ -42,6 +42,33 @@ pub enum Refusal {
     /// The package breaks a rule.
     #[error("{0}")]
     InvalidPackage(#[source] PackageError),
+    /// The symbols package breaks a rule, or its PDBs belong to another build.
+    #[error("{0} (the .nupkg is not affected, and a .snupkg can be pushed alone)")]
+    InvalidSymbols(#[source] PackageError),
+    /// The version has symbols, and the pushed ones belong to another build.
+    #[error("the package '{id}' {version} has symbols, and these are not its own: {error}")]
+    SymbolsOfAnotherBuild {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+        /// Why they are not.
+        #[source]
+        error: Box<SymbolsError>,
+    },
+    /// The version that symbols are for is not there.
+    #[error(
+        "the feed has no package '{id}' {version} that these symbols could belong to; push its .nupkg first"
+    )]
+    NoVersionForSymbols {
+        /// The package.
+        id: PackageId,
+        /// The version.
+        version: Version,
+    },
+    /// The symbol server has no such file.
+    #[error("there is no such file; debuggers get the PDBs of this feed's symbols packages here")]
+    NoSuchSymbols,
     /// The request's key is not good for the request.
     #[error("{}", words_of_key(*.problem, *.scope))]
     Key {
@@ -150,6 +177,7 @@ impl Refusal {
             | Self::UnreadableDeclaration(_)
             | Self::NotAsDeclared { .. }
             | Self::InvalidPackage(_)
+            | Self::InvalidSymbols(_)
             | Self::AnswerTooLarge => StatusCode::BAD_REQUEST,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             // For a reading client, 403 is no better than 401, and only 401 makes it ask
@@ -164,8 +192,15 @@ impl Refusal {
             | Self::NoSuchPackage(_)
             | Self::NoSuchVersion { .. }
             | Self::NoSuchUpload(_)
+            | Self::NoVersionForSymbols { .. }
+            // Debuggers give up on a server for the session after any other refusal.
+            | Self::NoSuchSymbols
             | Self::NoSuchFile { .. } => StatusCode::NOT_FOUND,
-            Self::VersionExists { .. } | Self::VersionDeleted { .. } => StatusCode::CONFLICT,
+            // Clients before NuGet 6.1 push the symbols of a skipped version again, and
+            // only this status lets --skip-duplicate go on.
+            Self::SymbolsOfAnotherBuild { .. }
+            | Self::VersionExists { .. }
+            | Self::VersionDeleted { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Full | Self::Crowded | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
@@ -199,6 +234,16 @@ impl Refusal {
             Self::NoSuchUpload(_) => "There is no such upload: begin it again",
             Self::NotAsDeclared { .. } => "The upload is not the declared package",
             Self::InvalidPackage(_) => "The package breaks a rule: see the warning for which",
+            Self::InvalidSymbols(_) => {
+                "The symbols package breaks a rule: see the warning for which"
+            }
+            Self::SymbolsOfAnotherBuild { .. } => {
+                "The version has symbols, and these are of another build"
+            }
+            Self::NoVersionForSymbols { .. } => {
+                "The feed lacks their package: push its .nupkg first"
+            }
+            Self::NoSuchSymbols => "There is no such symbol file",
             Self::Key { problem, scope } => reason_of_key(*problem, *scope),
             Self::NotYourPackage { .. } => {
                 "The ids of the API key do not cover this package: use another key"
@@ -330,6 +375,18 @@ mod tests {
             },
             Refusal::Full,
             Refusal::InvalidPackage(nupkg::ArchiveError::NoNuspec.into()),
+            Refusal::InvalidSymbols(SymbolsError::NoPdb.into()),
+            Refusal::SymbolsOfAnotherBuild {
+                id: id(),
+                version: version(),
+                error: Box::new(SymbolsError::OtherChecksum {
+                    path: "lib/A.pdb".to_owned(),
+                    id: nupkg::PdbId::new([0; 16], 1),
+                    assembly: "lib/A.dll".to_owned(),
+                }),
+            },
+            Refusal::NoVersionForSymbols { id: id(), version: version() },
+            Refusal::NoSuchSymbols,
             Refusal::Key { problem: KeyProblem::Missing, scope: Scope::Read },
             Refusal::Key { problem: KeyProblem::Missing, scope: Scope::Push },
             Refusal::Key { problem: KeyProblem::Unknown, scope: Scope::Read },

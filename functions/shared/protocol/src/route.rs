@@ -25,6 +25,9 @@ pub enum Access {
     Open,
     /// A key with this scope. Where reading is open to all, `read` needs none.
     Key(Scope),
+    /// A key with the scope `read`. Where symbols are given out by checksum, a caller without
+    /// a key gets as far as the verb, which asks for the checksum.
+    ReadOrChecksum,
 }
 
 /// The work of an answer. It decides how many are made at once on one machine.
@@ -36,6 +39,18 @@ pub enum Work {
     Document,
     /// A search.
     Search,
+}
+
+impl Access {
+    /// The scope of the key that a caller sends; `None` where none is looked at.
+    #[must_use]
+    pub fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Open => None,
+            Self::Key(scope) => Some(scope),
+            Self::ReadOrChecksum => Some(Scope::Read),
+        }
+    }
 }
 
 impl Route {

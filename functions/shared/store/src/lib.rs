@@ -20,13 +20,14 @@ pub use files::AttachedFile;
 pub use memory::Memory;
 pub use names::{BucketName, TableName};
 pub use objects::{
-    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage, Objects, Parts,
-    Place, RedirectLifetime, RemoteObject, Stored, UploadAddress, UploadLifetime,
+    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage, Objects, OpenObject,
+    Parts, Place, RedirectLifetime, RemoteObject, Stored, UploadAddress, UploadLifetime,
 };
 pub use refusals::stamped;
 pub use releases::Releases;
 pub use table::{
     Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Listing,
-    LoggedChange, Metadata, Release, Row, RowPosition, Rows, Stamp, Stamped, Table, TableError,
-    Verdict, VersionRow, VersionState, Visibility, timestamp,
+    LoggedChange, Metadata, PdbRow, Release, Row, RowPosition, Rows, Stamp, Stamped,
+    SymbolsOutcome, SymbolsRow, Table, TableError, Verdict, VersionRow, VersionState,
+    VersionWithSymbols, Visibility, timestamp,
 };

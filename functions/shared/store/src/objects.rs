@@ -2,6 +2,7 @@
 
 mod list;
 mod marks;
+mod open;
 mod parts;
 mod remote;
 mod uploads;
@@ -26,12 +27,14 @@ use crate::{AttachedFile, BucketName, Content};
 use protocol::{Body, BoxError};
 
 pub use list::{ListedObject, ObjectKind, ObjectName, ObjectPage, Place};
+pub use open::OpenObject;
 pub use parts::Parts;
 pub use remote::RemoteObject;
 pub use uploads::{Stored, UploadAddress, UploadLifetime};
 
-/// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg`, and below
-/// `uploads/` while it is not known whether it is a package. No other push can have it.
+/// The key of one push's object: `packages/<id>/<version>/<ULID>.nupkg` or
+/// `symbols/<id>/<version>/<ULID>.snupkg`, and below `uploads/` while it is not known
+/// whether it is a package. No other push can have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectKey(String);
 
@@ -48,6 +51,19 @@ impl ObjectKey {
         Self(format!("{PACKAGES}{}/{}/{ulid}.nupkg", id.key(), version.key()))
     }
 
+    /// The key of the symbols package of the push that is called `ulid`.
+    #[must_use]
+    pub fn symbols(id: &PackageId, version: &Version, ulid: Ulid) -> Self {
+        Self(format!("{SYMBOLS}{}/{}/{ulid}.{SNUPKG}", id.key(), version.key()))
+    }
+
+    /// The key of a PDB out of the symbols package of this key, by its number.
+    #[must_use]
+    pub fn pdb(&self, number: usize) -> Self {
+        let stem = self.0.strip_suffix(SNUPKG).unwrap_or(&self.0).trim_end_matches('.');
+        Self(format!("{stem}/{number}.{PDB}"))
+    }
+
     /// The key of a file out of the package, which stands beside it.
     #[must_use]
     pub fn attached(&self, file: AttachedFile) -> Self {
@@ -62,7 +78,8 @@ impl ObjectKey {
     /// Where the package of this key is uploaded to.
     #[must_use]
     pub fn upload(&self) -> Self {
-        let place = self.0.strip_prefix(PACKAGES).unwrap_or(&self.0);
+        let place = self.0.strip_prefix(PACKAGES).or_else(|| self.0.strip_prefix(SYMBOLS));
+        let place = place.unwrap_or(&self.0);
         Self(format!("{UPLOADS}{place}"))
     }
 
@@ -73,12 +90,13 @@ impl ObjectKey {
         name.split('.').next().unwrap_or_default()
     }
 
-    /// The package's file name: `<id>.<version>.nupkg`.
+    /// The package's file name: `<id>.<version>.nupkg`, or `.snupkg`.
     #[must_use]
     pub fn file_name(&self) -> String {
         let mut segments = self.0.split('/').skip(1);
         let mut segment = || segments.next().unwrap_or_default();
-        format!("{}.{}.nupkg", segment(), segment())
+        let extension = self.0.rsplit('.').next().unwrap_or_default();
+        format!("{}.{}.{extension}", segment(), segment())
     }
 
     /// The key as S3 takes it.
@@ -96,6 +114,11 @@ impl fmt::Display for ObjectKey {
 
 /// The key prefix of packages, and of the marks that say which of them were committed.
 pub(crate) const PACKAGES: &str = "packages/";
+/// The key prefix of symbols packages and their PDBs.
+pub(crate) const SYMBOLS: &str = "symbols/";
+/// The extensions of symbols packages and PDBs.
+pub(crate) const SNUPKG: &str = "snupkg";
+pub(crate) const PDB: &str = "pdb";
 /// The key prefix of uploads that are not committed yet. The bucket removes them after a
 /// day (template.yaml; a server's own sweep).
 pub(crate) const UPLOADS: &str = "uploads/";
@@ -337,5 +360,10 @@ mod tests {
         assert_eq!(key.upload().as_str(), format!("uploads/acme.core/1.0.0-rc/{push}.nupkg"));
         let readme = key.attached(AttachedFile::Readme);
         assert_eq!(readme.as_str(), format!("packages/acme.core/1.0.0-rc/{push}.readme"));
+        let symbols = ObjectKey::symbols(&id, &version, Ulid::nil());
+        assert_eq!(symbols.as_str(), format!("symbols/acme.core/1.0.0-rc/{push}.snupkg"));
+        assert_eq!(symbols.file_name(), "acme.core.1.0.0-rc.snupkg");
+        assert_eq!(symbols.pdb(3).as_str(), format!("symbols/acme.core/1.0.0-rc/{push}/3.pdb"));
+        assert_eq!(symbols.upload().as_str(), format!("uploads/acme.core/1.0.0-rc/{push}.snupkg"));
     }
 }

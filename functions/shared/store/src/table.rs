@@ -5,6 +5,7 @@ mod changes;
 mod keys;
 mod packages;
 mod rows;
+mod symbols;
 mod versions;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -19,6 +20,7 @@ pub use rows::{
     Attempt, Change, Dependency, DependencyGroup, Metadata, Release, Stamp, Verdict, VersionRow,
     VersionState, timestamp,
 };
+pub use symbols::{PdbRow, SymbolsOutcome, SymbolsRow, VersionWithSymbols};
 pub use versions::{CommitOutcome, Deletion, Listing};
 
 use crate::TableName;

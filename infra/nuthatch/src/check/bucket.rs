@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::findings::{Orphan, Problem, Unmarked};
 use super::rows::{Versions, current};
-use super::{AT_ONCE, CheckError, Checked, Findings};
+use super::{AT_ONCE, CheckError, Checked, Findings, symbols};
 
 /// Checks the objects of all visible versions, several at once.
 pub(super) async fn check_versions(
@@ -115,10 +115,14 @@ pub(super) async fn check_objects(
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
     let visible = || versions.all.values().filter(|row| row.state == VersionState::Visible);
-    let known: HashSet<String> =
-        visible().flat_map(VersionRow::objects).map(|object| object.to_string()).collect();
+    let of_symbols = versions.symbols.iter().flat_map(symbols::objects);
+    let known: HashSet<String> = visible()
+        .flat_map(VersionRow::objects)
+        .chain(of_symbols)
+        .map(|key| key.to_string())
+        .collect();
     let mut marked = HashSet::new();
-    for place in [Place::Packages, Place::Uploads] {
+    for place in [Place::Packages, Place::Symbols, Place::Uploads] {
         let mut position = None;
         loop {
             let page = checked.objects.list(place, position).await?;
@@ -163,12 +167,13 @@ async fn check_orphan(
 ) -> Result<Option<Orphan>, CheckError> {
     let name = ObjectName::parse(&object.key);
     // It may have been committed since the rows were read.
-    if let Some(name) = &name
-        && let Some(row) = checked.table.version(&name.id, &name.version).await?
-        && row.state == VersionState::Visible
-        && row.objects().any(|known| known.as_str() == object.key)
-    {
-        return Ok(None);
+    if let Some(ObjectName { id, version, .. }) = &name {
+        let now = checked.table.version_with_symbols(id, version).await?;
+        let of_version = now.visible().into_iter().flat_map(VersionRow::objects);
+        let of_symbols = now.symbols.iter().flat_map(|row| row.objects(id, version));
+        if of_version.chain(of_symbols).any(|known| known.as_str() == object.key) {
+            return Ok(None);
+        }
     }
     let now = OffsetDateTime::now_utc();
     let made = name.map(|name| OffsetDateTime::from(name.push.datetime()));

@@ -26,6 +26,8 @@ pub(crate) enum Problem {
     StrayRow { package: String, row: &'static str },
     #[error("{package}: its last change, {change}, is not in the log")]
     GapInLog { package: String, change: String },
+    #[error("{package}: the row of its PDB {guid} is missing")]
+    MissingPdb { package: String, guid: String },
     #[error("the key '{name}' points to no key")]
     MissingKey { name: String },
     #[error("{object} cannot be brought back: {reason}")]
@@ -38,6 +40,16 @@ pub(crate) enum Problem {
 pub(crate) struct Orphan {
     pub(crate) object: String,
     pub(crate) bytes: u64,
+    pub(crate) age_seconds: i64,
+    pub(crate) removed: bool,
+}
+
+/// The row of a PDB that no version has, left by a push of symbols that crashed, or by one
+/// that was replaced. It is of no effect.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub(crate) struct StrayPdb {
+    pub(crate) guid: String,
+    pub(crate) package: String,
     pub(crate) age_seconds: i64,
     pub(crate) removed: bool,
 }
@@ -55,11 +67,14 @@ pub(crate) struct Unmarked {
 pub(crate) struct Findings {
     pub(crate) versions: u64,
     pub(crate) deleted: u64,
+    pub(crate) symbols: u64,
     pub(crate) objects: u64,
     pub(crate) changes: u64,
     pub(crate) keys: u64,
     pub(crate) problems: Vec<Problem>,
     pub(crate) orphans: Vec<Orphan>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) stray_pdbs: Vec<StrayPdb>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) unmarked: Vec<Unmarked>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,19 +115,25 @@ impl fmt::Display for Findings {
                 age.whole_hours()
             )?;
         }
+        for StrayPdb { guid, package, age_seconds, removed } in &self.stray_pdbs {
+            let hours = Duration::seconds(*age_seconds).whole_hours();
+            let state = if *removed { "removed" } else { "nothing uses" };
+            writeln!(f, "{state} the row of the PDB {guid} of {package}, {hours} hours old")?;
+        }
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }
         writeln!(
             f,
-            "{} versions, {} deleted, {} objects, {} changes, {} keys: {} problems, {} orphans",
+            "{} versions, {} deleted, {} with symbols, {} objects, {} changes, {} keys: {} problems, {} orphans",
             self.versions,
             self.deleted,
+            self.symbols,
             self.objects,
             self.changes,
             self.keys,
             self.problems.len(),
-            self.orphans.len()
+            self.orphans.len() + self.stray_pdbs.len()
         )
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use access::KeyName;
-use ingest::{Arrival, Bytes, Ingest};
+use ingest::{AnySource, Arrival, Bytes, Ingest, SymbolsArrival, SymbolsIntake};
 use nupkg::Limits;
 use protocol::Refusal;
-use store::{ObjectKind, ObjectName, Place, RemoteObject, Stored, VersionRow};
+use store::{ObjectKind, ObjectName, Place, RemoteObject, Spooling, Stored, VersionRow};
 use ulid::Ulid;
 
 use super::bucket::measure;
@@ -129,7 +129,7 @@ async fn candidates(checked: &Checked) -> Result<ById<Candidate>, CheckError> {
                 ObjectKind::Deleted => {
                     candidate.deleted.insert(name.push);
                 }
-                ObjectKind::Attached => {}
+                ObjectKind::Attached | ObjectKind::Symbols | ObjectKind::Pdb => {}
             }
         }
         position = page.next;
@@ -137,6 +137,83 @@ async fn candidates(checked: &Checked) -> Result<ById<Candidate>, CheckError> {
             return Ok(candidates);
         }
     }
+}
+
+/// Restores the symbols of every version that has none: the newest that belong to it. They are
+/// stored only after that was found, so no mark is needed to trust them.
+pub(super) async fn symbols(checked: &Checked, findings: &mut Findings) -> Result<(), CheckError> {
+    let pushed_by: KeyName = REBUILDER.parse().map_err(std::io::Error::other)?;
+    let intake = SymbolsIntake {
+        table: checked.table.clone(),
+        objects: checked.objects.clone(),
+        limits: Limits::default(),
+        spooling: Spooling::Folder(std::env::temp_dir()),
+    };
+    let mut pushed: ById<Vec<ObjectName>> = BTreeMap::new();
+    let mut position = None;
+    loop {
+        let page = checked.objects.list(Place::Symbols, position).await?;
+        let names = page.objects.iter().filter_map(|object| ObjectName::parse(&object.key));
+        for name in names.filter(|name| name.kind == ObjectKind::Symbols) {
+            pushed.entry((name.id.key(), name.version.key())).or_default().push(name);
+        }
+        position = page.next;
+        if position.is_none() {
+            break;
+        }
+    }
+    for ((id, version), mut names) in pushed {
+        names.sort_by_key(|name| std::cmp::Reverse(name.push));
+        for name in names {
+            match bring_back_symbols(checked, &intake, &name, &pushed_by).await {
+                Ok(true) => findings.rebuilt.push(format!("the symbols of {id} {version}")),
+                Ok(false) => {}
+                Err(CheckError::Refused(refusal)) if refusal.status().is_client_error() => {
+                    let object = name.symbols();
+                    findings.unknown.push(format!("{object} is left out: {refusal}"));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Commits symbols again, unless their version has some or is not there; returns whether they
+/// were committed.
+async fn bring_back_symbols(
+    checked: &Checked,
+    intake: &SymbolsIntake,
+    name: &ObjectName,
+    pushed_by: &KeyName,
+) -> Result<bool, CheckError> {
+    let found = checked.table.version_with_symbols(&name.id, &name.version).await?;
+    if found.visible().is_none() || found.symbols.is_some() {
+        return Ok(false);
+    }
+    let object = name.symbols();
+    let Some((size, sha256)) = measure(checked, &object).await? else { return Ok(false) };
+    let source = AnySource::new(checked.objects.open(&object, size).await?);
+    let package = intake.inspect(&source).await?;
+    if package.id != name.id || package.version != name.version {
+        let declared = format!("{} {}", name.id, name.version);
+        let found = format!("{} {}", package.id, package.version);
+        return Err(Refusal::NotAsDeclared { declared, found }.into());
+    }
+    let arrival = SymbolsArrival {
+        package,
+        source,
+        bytes: Bytes::InPlace(Stored { size, sha256 }),
+        upload: None,
+        push: name.push,
+        pushed_by: pushed_by.clone(),
+        session: None,
+        published: Some(VersionRow::published_by(name.push)),
+    };
+    Box::pin(intake.store(&arrival)).await?;
+    Ok(true)
 }
 
 async fn bring_back(

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use store::{Row, VersionRow, VersionState};
+use store::{PdbRow, Row, SymbolsRow, VersionRow, VersionState};
 use ulid::Ulid;
 
 use super::findings::Problem;
@@ -13,6 +13,9 @@ use super::{ById, CheckError, Checked, Findings};
 #[derive(Debug, Default)]
 pub(super) struct Versions {
     pub(super) all: ById<VersionRow>,
+    pub(super) symbols: ById<SymbolsRow>,
+    /// The rows of PDBs, by their GUIDs.
+    pub(super) pdbs: Vec<(String, PdbRow)>,
 }
 
 /// The other rows, until all are read.
@@ -46,6 +49,7 @@ pub(super) async fn read(
     let is_visible = |row: &&VersionRow| row.state == VersionState::Visible;
     findings.versions = versions.all.values().filter(is_visible).count() as u64;
     findings.deleted = versions.all.len() as u64 - findings.versions;
+    findings.symbols = versions.symbols.len() as u64;
     findings.changes = others.changes.len() as u64;
     findings.keys = others.keys.len() as u64;
     // A version may have changed while the rows were read, so its row is read again.
@@ -69,6 +73,10 @@ fn sort(row: Row, versions: &mut Versions, others: &mut Others, findings: &mut F
         Row::Stamp { id, change } => {
             others.stamps.insert(id, change);
         }
+        Row::Symbols { id, version, row } => {
+            versions.symbols.insert((id, version), row);
+        }
+        Row::Pdb { guid, row } => versions.pdbs.push((guid, row)),
         Row::Change(change) => {
             others.changes.insert(change);
         }

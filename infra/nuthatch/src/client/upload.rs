@@ -10,15 +10,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
-use ingest::Declaration;
+use ingest::{Declaration, UploadKind};
 use nupkg::{Limits, PackageError};
+use protocol::paths;
 use serde::Deserialize;
 use store::{Content, FileBody, Stored};
 use time::OffsetDateTime;
 
 use super::{Answer, ClientError, Feed, TRIES, UPLOAD, may_work_later};
 
-/// A package on this machine, ready to be sent.
+/// A package on this machine, or its symbols, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct PackageFile {
     /// The package.
@@ -38,25 +39,20 @@ pub enum PackageFileError {
 }
 
 impl PackageFile {
-    /// The package in the file at `path`: reads all of it. Blocks.
+    /// The package of this kind in the file at `path`: reads all of it. Blocks.
     ///
     /// # Errors
     /// It cannot be read, or is not a valid package.
-    pub fn open(path: &Path) -> Result<Self, PackageFileError> {
+    pub fn open(path: &Path, kind: UploadKind) -> Result<Self, PackageFileError> {
         let file = Arc::new(File::open(path)?);
         let size = file.metadata()?.len();
         let content = Content::File { file: Arc::clone(&file), size };
-        let inspected =
-            nupkg::inspect(content.clone(), &Limits::default(), OffsetDateTime::now_utc());
-        let nuspec = match inspected {
-            Ok(package) => package.nuspec,
-            Err(PackageError::Unreadable(error)) => return Err(error.into()),
-            Err(error) => return Err(PackageFileError::Invalid(error)),
-        };
         let sha256 = content.sha256(0..size)?;
-        let stored = Stored { size, sha256 };
-        let declaration = Declaration { id: nuspec.id, version: nuspec.version, stored };
-        Ok(Self { declaration, file })
+        match inspect(content, kind, Stored { size, sha256 }) {
+            Ok(declaration) => Ok(Self { declaration, file }),
+            Err(PackageError::Unreadable(error)) => Err(error.into()),
+            Err(error) => Err(PackageFileError::Invalid(error)),
+        }
     }
 
     /// The package in `file`, which must match `declaration`.
@@ -64,6 +60,29 @@ impl PackageFile {
     pub fn declared(declaration: Declaration, file: Arc<File>) -> Self {
         Self { declaration, file }
     }
+}
+
+/// The declaration of the package of this kind in `content`. Blocks.
+///
+/// # Errors
+/// It breaks a rule, or cannot be read.
+pub fn inspect(
+    content: Content,
+    kind: UploadKind,
+    stored: Stored,
+) -> Result<Declaration, PackageError> {
+    let (limits, now) = (Limits::default(), OffsetDateTime::now_utc());
+    let (id, version) = match kind {
+        UploadKind::Package => {
+            let nuspec = nupkg::inspect(content, &limits, now)?.nuspec;
+            (nuspec.id, nuspec.version)
+        }
+        UploadKind::Symbols => {
+            let symbols = nupkg::inspect_symbols(content, &limits, now)?;
+            (symbols.id, symbols.version)
+        }
+    };
+    Ok(Declaration { kind, id, version, stored })
 }
 
 /// The feed's answer about the next step.
@@ -102,7 +121,11 @@ impl Feed {
                 }
                 put => {
                     put?;
-                    let path = format!("{UPLOAD}/{}/commit", invitation.upload);
+                    let path = match package.declaration.kind {
+                        UploadKind::Package => paths::COMMIT,
+                        UploadKind::Symbols => paths::COMMIT_SYMBOLS,
+                    };
+                    let path = paths::fill(path, &[&invitation.upload]);
                     return self.post(&path, headers, &declaration).await;
                 }
             }

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use http::StatusCode;
 use indicatif::{HumanBytes, MultiProgress};
-use ingest::Declaration;
+use ingest::{Declaration, UploadKind};
 use serde::Serialize;
 
 /// The outcome for a file. In JSON a line of its own.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
     file: String,
+    /// Only for symbols.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<UploadKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +46,7 @@ impl Outcome {
     pub(super) fn of(file: &Path) -> Self {
         Self {
             file: file.display().to_string(),
+            kind: None,
             id: None,
             version: None,
             size: None,
@@ -54,6 +58,7 @@ impl Outcome {
     }
 
     pub(super) fn name(&mut self, declaration: &Declaration) {
+        self.kind = Some(declaration.kind).filter(|kind| *kind == UploadKind::Symbols);
         self.id = Some(declaration.id.to_string());
         self.version = Some(declaration.version.full());
         self.size = Some(declaration.stored.size);
@@ -83,6 +88,9 @@ impl Outcome {
 
     fn line(&self) -> String {
         let name = match (&self.id, &self.version) {
+            (Some(id), Some(version)) if self.kind.is_some() => {
+                format!("{id} {version}, symbols")
+            }
             (Some(id), Some(version)) => format!("{id} {version}"),
             _ => self.file.clone(),
         };

@@ -2,6 +2,7 @@
 //!
 //! The format: Microsoft's PE format, and `PE-COFF.md` of dotnet/runtime.
 
+use std::fmt;
 use std::io;
 use std::ops::Range;
 
@@ -81,6 +82,14 @@ impl Algorithm {
             Self::Sha384 => "SHA384",
             Self::Sha512 => "SHA512",
         }
+    }
+}
+
+/// As debuggers write it: `SHA256:` and hexadecimal digits, here in lower case.
+impl fmt::Display for PdbChecksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.algorithm.name())?;
+        self.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -4,7 +4,9 @@ use nupkg::{PackageId, Version};
 use ulid::Ulid;
 
 use super::marks::Mark;
-use super::{ObjectError, ObjectKey, Objects, PACKAGES, UPLOADS, unavailable};
+use super::{
+    ObjectError, ObjectKey, Objects, PACKAGES, PDB, SNUPKG, SYMBOLS, UPLOADS, unavailable,
+};
 
 /// An object of a package, as the bucket lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,10 @@ pub enum ObjectKind {
     Package,
     /// A file out of it.
     Attached,
+    /// Its symbols package.
+    Symbols,
+    /// A PDB out of its symbols package.
+    Pdb,
     /// The mark of its commit.
     Committed,
     /// The mark of its deletion.
@@ -55,6 +61,8 @@ pub enum ObjectKind {
 pub enum Place {
     /// Packages that pushes have stored.
     Packages,
+    /// Symbols packages, and their PDBs.
+    Symbols,
     /// Uploads that may still be committed.
     Uploads,
 }
@@ -63,19 +71,24 @@ impl ObjectName {
     /// The parts of `key`; none where no push makes such keys.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
-        let place = key.strip_prefix(PACKAGES).or_else(|| key.strip_prefix(UPLOADS))?;
+        let place =
+            [PACKAGES, SYMBOLS, UPLOADS].iter().find_map(|place| key.strip_prefix(place))?;
         let mut segments = place.split('/');
         let (id, version, file) = (segments.next()?, segments.next()?, segments.next()?);
-        if segments.next().is_some() {
-            return None;
-        }
-        let (push, extension) = file.split_once('.')?;
+        let (push, extension) = match (segments.next(), segments.next()) {
+            (None, _) => file.split_once('.')?,
+            // A PDB stands in the folder of its push.
+            (Some(pdb), None) => (file, pdb.split_once('.')?.1),
+            _ => return None,
+        };
         Some(Self {
             id: PackageId::parse(id).ok()?,
             version: version.parse().ok()?,
             push: Ulid::from_string(push).ok()?,
             kind: match extension {
                 "nupkg" => ObjectKind::Package,
+                SNUPKG => ObjectKind::Symbols,
+                PDB => ObjectKind::Pdb,
                 _ if extension == Mark::Committed.extension() => ObjectKind::Committed,
                 _ if extension == Mark::Deleted.extension() => ObjectKind::Deleted,
                 _ => ObjectKind::Attached,
@@ -87,6 +100,12 @@ impl ObjectName {
     #[must_use]
     pub fn package(&self) -> ObjectKey {
         ObjectKey::of(&self.id, &self.version, self.push)
+    }
+
+    /// The key of the symbols package.
+    #[must_use]
+    pub fn symbols(&self) -> ObjectKey {
+        ObjectKey::symbols(&self.id, &self.version, self.push)
     }
 }
 
@@ -106,6 +125,7 @@ impl Objects {
             .bucket(self.bucket.as_str())
             .prefix(match place {
                 Place::Packages => PACKAGES,
+                Place::Symbols => SYMBOLS,
                 Place::Uploads => UPLOADS,
             })
             .set_continuation_token(position)
@@ -148,6 +168,12 @@ mod tests {
             assert_eq!(ObjectName::parse(&key).unwrap().kind, kind);
         }
         assert!(ObjectName::parse(&key.replace("packages", "uploads")).is_some());
+        let symbols = "symbols/acme.core/1.0.0/01ARZ3NDEKTSV4RRFFQ69G5FAV.snupkg";
+        let pdb = "symbols/acme.core/1.0.0/01ARZ3NDEKTSV4RRFFQ69G5FAV/0.pdb";
+        for (key, kind) in [(symbols, ObjectKind::Symbols), (pdb, ObjectKind::Pdb)] {
+            let name = ObjectName::parse(key).unwrap();
+            assert_eq!((name.kind, name.symbols().as_str()), (kind, symbols));
+        }
         for key in ["search/snapshot", "packages/a/1.0.0/x.nupkg", "packages/a/b", "packages/"] {
             assert_eq!(ObjectName::parse(key), None, "{key}");
         }

@@ -120,6 +120,14 @@ impl Source for RemoteObject {
         });
         self.fetch(few_requests(&missing.collect::<Vec<_>>()))
     }
+
+    fn forget(&self, part: Range<u64>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|start, bytes| {
+            let end = start + bytes.len() as u64;
+            *start < part.start || end > part.end
+        });
+    }
 }
 
 /// One ranged GET, and the parts of it that are wanted.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ulid::Ulid;
 
 use super::rows::{NuspecRow, VersionRow};
-use super::{Item, Metadata, Table, TableError, from_item, text, unavailable};
+use super::{Item, Metadata, PdbRow, SymbolsRow, Table, TableError, from_item, text, unavailable};
 use access::KeyHash;
 
 /// A row of the table, by what its key says it is. Ids and versions are as in the key.
@@ -41,6 +41,22 @@ pub enum Row {
         id: String,
         /// The change that wrote it.
         change: Ulid,
+    },
+    /// The symbols of a version.
+    Symbols {
+        /// The package.
+        id: String,
+        /// The version.
+        version: String,
+        /// The row.
+        row: SymbolsRow,
+    },
+    /// A PDB of a version's symbols.
+    Pdb {
+        /// Its GUID.
+        guid: String,
+        /// The row.
+        row: PdbRow,
     },
     /// A change, in the log.
     Change(Ulid),
@@ -135,6 +151,10 @@ fn read_as(pk: &str, sk: &str, item: Item) -> Result<Row, String> {
             from_item::<NuspecRow>(item).map_err(wrong)?;
             Ok(Row::Nuspec { id, version: name })
         }
+        ("SYMBOLS", _) => {
+            Ok(Row::Symbols { id, version: sk.to_owned(), row: from_item(item).map_err(wrong)? })
+        }
+        ("PDB", _) => Ok(Row::Pdb { guid: id, row: from_item(item).map_err(wrong)? }),
         ("CHANGES", _) => {
             for attribute in ["id", "version", "change", "by", "at"] {
                 text(&item, attribute).map_err(wrong)?;

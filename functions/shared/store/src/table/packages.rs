@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// The items at `keys`, in any order, as the last finished writes left them.
-    async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, TableError> {
+    pub(super) async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, TableError> {
         let action = "give out versions";
         let mut items = Vec::with_capacity(keys.len());
         while !keys.is_empty() {

@@ -346,6 +346,8 @@ pub enum Change {
     Relisted,
     /// It was deleted.
     Deleted,
+    /// It got symbols, or other ones.
+    Symbols,
 }
 
 /// A change, in the log that search and catalog follow. Stored at `CHANGES#<yyyy-mm>`,
@@ -419,6 +421,16 @@ pub(super) fn metadata_key(id: &PackageId, version: &Version) -> (String, String
 
 pub(super) fn nuspec_key(id: &PackageId, version: &Version) -> (String, String) {
     (package_key(id), format!("XML#{}", version.key()))
+}
+
+/// The symbols of a version have a partition of their own, so that no query for versions
+/// reads them.
+pub(super) fn symbols_key(id: &PackageId, version: &Version) -> (String, String) {
+    (format!("SYMBOLS#{}", id.key()), version.key())
+}
+
+pub(super) fn pdb_key(guid: &str) -> String {
+    format!("PDB#{guid}")
 }
 
 pub(super) fn key_key(hash: &KeyHash) -> (String, String) {

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use ulid::Ulid;
 
 use super::rows::{
-    ChangeRow, NuspecRow, changes_key, metadata_key, nuspec_key, stamp_key, time_of, version_key,
+    ChangeRow, NuspecRow, changes_key, metadata_key, nuspec_key, stamp_key, symbols_key, time_of,
+    version_key,
 };
 use super::{
     Change, Item, Metadata, Table, TableError, VersionRow, VersionState, at_key, from_item,
@@ -174,6 +175,8 @@ impl Table {
             update_item(update)?,
             self.removal(metadata_key(id, version))?,
             self.removal(nuspec_key(id, version))?,
+            // Its PDBs are gone with this row, which only a new push of symbols brings back.
+            self.removal(symbols_key(id, version))?,
         ];
         let change = ChangeRow::new(ulid, (id, version), Change::Deleted, by);
         let writes = self.with_change(writes, ulid, id, &change)?;
@@ -185,7 +188,7 @@ impl Table {
         }
     }
 
-    fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    pub(super) fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
         Put::builder().table_name(self.name.as_str()).set_item(Some(item))
     }
 
@@ -205,7 +208,10 @@ impl Table {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    fn removal(&self, (pk, sk): (String, String)) -> Result<TransactWriteItem, TableError> {
+    pub(super) fn removal(
+        &self,
+        (pk, sk): (String, String),
+    ) -> Result<TransactWriteItem, TableError> {
         let delete = Delete::builder()
             .table_name(self.name.as_str())
             .key("pk", AttributeValue::S(pk))
@@ -224,12 +230,21 @@ impl Table {
         id: &PackageId,
         change: &ChangeRow,
     ) -> Result<Vec<TransactWriteItem>, TableError> {
-        let key = (changes_key(time_of(ulid)), ulid.to_string());
         let stamp = AttributeValue::S(ulid.to_string());
         let stamp = at_key(stamp_key(id), Item::from([("stamp".to_owned(), stamp)]));
-        writes.push(put(self.put(to_item(key, change)?))?);
+        writes.push(self.logged(ulid, change)?);
         writes.push(put(self.put(stamp))?);
         Ok(writes)
+    }
+
+    /// The write of a row of the log.
+    pub(super) fn logged(
+        &self,
+        ulid: Ulid,
+        change: &ChangeRow,
+    ) -> Result<TransactWriteItem, TableError> {
+        let key = (changes_key(time_of(ulid)), ulid.to_string());
+        put(self.put(to_item(key, change)?))
     }
 
     /// Writes all or nothing: one condition that does not hold refuses it all.
@@ -294,7 +309,7 @@ fn is(reason: &CancellationReason, code: &str) -> bool {
     reason.code() == Some(code)
 }
 
-fn put(
+pub(super) fn put(
     put: aws_sdk_dynamodb::types::builders::PutBuilder,
 ) -> Result<TransactWriteItem, TableError> {
     Ok(TransactWriteItem::builder().put(put.build().map_err(unreadable)?).build())
