@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{Request, StatusCode};
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod};
-use nuthatch_tests::{PackageBuilder, Server, framed, is_mark, nuspec, run};
+use nuthatch_tests::{
+    AssemblyBuilder, PackageBuilder, Pdb, Server, framed, is_mark, nuspec, run, symbols,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::Aws;
@@ -85,7 +87,7 @@ async fn put_row(aws: &Aws, pk: &str, sk: &str) {
     put.item("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
 }
 
-async fn put_object(aws: &Aws, key: &str, bytes: &'static [u8]) {
+async fn put_object(aws: &Aws, key: &str, bytes: &[u8]) {
     let sha256 = BASE64_STANDARD.encode(Sha256::digest(bytes));
     let put = aws.s3.put_object().bucket(NAME).key(key).checksum_sha256(sha256);
     put.body(bytes.to_vec().into()).send().await.unwrap();
@@ -104,7 +106,7 @@ async fn a_sound_feed_has_no_problems() {
     let said = String::from_utf8_lossy(&table.stdout).into_owned();
     assert_eq!(
         said,
-        "3 versions, 0 deleted, 6 objects, 3 changes, 1 keys: 0 problems, 0 orphans\n"
+        "3 versions, 0 deleted, 0 with symbols, 6 objects, 3 changes, 1 keys: 0 problems, 0 orphans\n"
     );
 }
 
@@ -253,6 +255,102 @@ async fn a_lost_table_comes_back_out_of_the_bucket() {
     assert_eq!(nupkg.body, package("Acme", "2.0.0"));
     assert_eq!(get("/v3/package/acme/2.0.0/readme").await.body, "# Acme");
     assert_eq!(get("/v3/search?q=acme").await.json()["totalHits"], 1);
+}
+
+/// A stopped feed whose first version has symbols, and the PDB in them.
+async fn feed_with_symbols() -> (Stopped, Pdb) {
+    let feed = Stopped::feed().await;
+    let mut server = Server::start(feed.data.path(), &[]);
+    let pdb = Pdb::new(b"one");
+    let assembly = AssemblyBuilder::of(&pdb).build();
+    let nupkg = PackageBuilder::new("Sym", "1.0.0").file("A.dll", &assembly).build();
+    let snupkg = symbols("Sym", "1.0.0").file("A.pdb", &pdb.bytes).build();
+    for (path, bytes) in [("package", nupkg), ("symbolpackage", snupkg)] {
+        let (content_type, body) = framed(&bytes);
+        let push = Request::put(format!("/api/v2/{path}/")).header("content-type", content_type);
+        let answer = server.send(push.header("x-nuget-apikey", &feed.owner), body).await;
+        answer.expect(StatusCode::CREATED);
+    }
+    server.signal("TERM");
+    assert!(server.wait().success());
+    (feed, pdb)
+}
+
+#[tokio::test]
+async fn damaged_symbols_are_found() {
+    let (feed, pdb) = feed_with_symbols().await;
+    assert_eq!(feed.problems(&["--read"]), [""; 0]);
+    assert_eq!(feed.check(&[]).1["symbols"], 1);
+    let aws = feed.engines().await.aws();
+    let keys = object_keys(&aws).await;
+    let object = |end: &str| keys.iter().find(|key| key.ends_with(end)).unwrap().clone();
+    let mut flipped = pdb.bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    put_object(&aws, &object(".pdb"), &flipped).await;
+    drop(aws);
+    assert_eq!(feed.problems(&[]), [""; 0]);
+    assert_eq!(feed.problems(&["--read"]), ["wrong-hash"]);
+    let aws = feed.engines().await.aws();
+    aws.s3.delete_object().bucket(NAME).key(object(".pdb")).send().await.unwrap();
+    put_object(&aws, &object(".snupkg"), b"x").await;
+    drop(aws);
+    let mut problems = feed.problems(&[]);
+    problems.sort();
+    assert_eq!(problems, ["missing-object", "wrong-size"]);
+    let aws = feed.engines().await.aws();
+    let rows = aws.dynamodb.scan().table_name(NAME).send().await.unwrap();
+    let of_pdb = |row: &&std::collections::HashMap<String, AttributeValue>| {
+        row["pk"].as_s().unwrap().starts_with("PDB#")
+    };
+    let row = rows.items().iter().find(of_pdb).unwrap();
+    delete_row(&aws, row["pk"].as_s().unwrap(), row["sk"].as_s().unwrap()).await;
+    delete_row(&aws, "PACKAGE#sym", "VERSION#1.0.0").await;
+    drop(aws);
+    let problems = feed.problems(&[]);
+    assert!(problems.contains(&"missing-pdb".to_owned()), "{problems:?}");
+    // Of metadata, nuspec and symbols.
+    assert_eq!(problems.iter().filter(|problem| *problem == "stray-row").count(), 3);
+}
+
+#[tokio::test]
+async fn what_is_left_of_symbols_is_removed_once_it_is_old() {
+    let (feed, _) = feed_with_symbols().await;
+    let aws = feed.engines().await.aws();
+    delete_row(&aws, "SYMBOLS#sym", "1.0.0").await;
+    drop(aws);
+    let left = |more: &[&str]| {
+        let (content, found) = feed.check(more);
+        assert!(content, "they do no harm");
+        let pdbs = found["stray_pdbs"].as_array().map_or(0, Vec::len);
+        (pdbs, found["orphans"].as_array().unwrap().len())
+    };
+    assert_eq!(left(&[]), (1, 2));
+    assert_eq!(left(&["--repair"]), (1, 2));
+    assert_eq!(left(&["--repair", "--older-than", "0h"]), (1, 2));
+    assert_eq!(left(&[]), (0, 0));
+}
+
+#[tokio::test]
+async fn lost_symbols_come_back_out_of_the_bucket() {
+    let (feed, pdb) = feed_with_symbols().await;
+    // Those of another build, and older ones, are left out.
+    let aws = feed.engines().await.aws();
+    let foreign = format!("symbols/sym/1.0.0/{}.snupkg", ulid::Ulid::new());
+    let other = symbols("Sym", "1.0.0").file("A.pdb", &Pdb::new(b"other").bytes).build();
+    put_object(&aws, &foreign, &other).await;
+    drop(aws);
+    for file in ["table.db", "table.db-wal", "table.db-shm"] {
+        let _ = std::fs::remove_file(feed.data.path().join(file));
+    }
+    let (content, found) = feed.check(&["--rebuild", "--read"]);
+    assert!(content, "{found}");
+    assert_eq!(found["rebuilt"].as_array().unwrap().len(), 5);
+    assert!(found["unknown"].to_string().contains(&foreign), "{found}");
+    assert!(feed.check(&["--rebuild"]).0);
+    let server = Server::start(feed.data.path(), &[]);
+    let owner = server.owner.clone().unwrap();
+    let get = Request::get(pdb.path("a.pdb")).header("x-nuget-apikey", &owner);
+    assert_eq!(server.send(get, "").await.expect(StatusCode::OK).body, pdb.bytes);
 }
 
 #[tokio::test]

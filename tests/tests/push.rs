@@ -7,7 +7,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nuthatch_tests::{PackageBuilder, Server, noise, nuthatch};
+use nuthatch_tests::{AssemblyBuilder, PackageBuilder, Pdb, Server, noise, nuthatch, symbols};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -223,4 +223,54 @@ fn what_cannot_be_done_says_what_to_do() {
     assert_eq!(work.run("k", &[]).status.code(), Some(2));
     let help = text(&work.run("nuthatch_secret", &["--help"]).stdout);
     assert!(help.contains("NUGET_API_KEY") && !help.contains("nuthatch_secret"), "{help}");
+}
+
+impl Work {
+    /// Packs a package and the symbols beside it, of the same build or of another one.
+    fn pack_pair(&self, id: &str, pdb: &Pdb, of_symbols: &Pdb) {
+        let assembly = AssemblyBuilder::of(pdb).build();
+        let nupkg = PackageBuilder::new(id, "1.0.0").file("A.dll", &assembly).build();
+        let snupkg = symbols(id, "1.0.0").file("A.pdb", &of_symbols.bytes).build();
+        std::fs::write(self.path(&format!("{id}.1.0.0.nupkg")), nupkg).unwrap();
+        std::fs::write(self.path(&format!("{id}.1.0.0.snupkg")), snupkg).unwrap();
+    }
+}
+
+#[test]
+fn the_symbols_beside_a_package_are_pushed_after_it() {
+    let work = Work::start();
+    let pdb = Pdb::new(b"one");
+    work.pack_pair("Acme", &pdb, &pdb);
+    let pushed = work.push(&["Acme.1.0.0.nupkg"]);
+    assert!(pushed.status.success(), "{}", text(&pushed.stderr));
+    let lines: Vec<String> = text(&pushed.stdout).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[1].starts_with("Acme 1.0.0, symbols: pushed"), "{lines:?}");
+    // The package is there, and its symbols are welcome all the same.
+    let again = work.push(&["*.nupkg", "*.snupkg", "--skip-duplicate", "--json"]);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let results: Vec<Value> =
+        text(&again.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.len(), 2, "each file once");
+    assert_eq!((&results[0]["result"], &results[0]["kind"]), (&"skipped".into(), &Value::Null));
+    assert_eq!((&results[1]["result"], &results[1]["kind"]), (&"pushed".into(), &"symbols".into()));
+    let alone = work.push(&["Acme.1.0.0.snupkg"]);
+    assert!(alone.status.success(), "{}", text(&alone.stderr));
+}
+
+#[test]
+fn symbols_are_pushed_only_where_they_are_wanted_and_after_their_package() {
+    let work = Work::start();
+    let (pdb, other) = (Pdb::new(b"one"), Pdb::new(b"other"));
+    work.pack_pair("Acme", &pdb, &other);
+    let pushed = work.push(&["Acme.1.0.0.nupkg", "--no-symbols"]);
+    assert!(pushed.status.success() && text(&pushed.stdout).lines().count() == 1);
+    // The package is refused, so its symbols are not sent.
+    let refused = work.push(&["Acme.1.0.0.nupkg"]);
+    let said = text(&refused.stderr);
+    assert!(said.contains("Acme.1.0.0.snupkg: its package was not pushed"), "{said}");
+    assert!(said.contains("2 of 2 packages were not pushed"), "{said}");
+    let refused = work.push(&["Acme.1.0.0.nupkg", "--skip-duplicate"]);
+    let said = text(&refused.stderr);
+    assert!(said.contains("Acme 1.0.0, symbols: refused with 400: no assembly"), "{said}");
 }

@@ -113,15 +113,10 @@ impl PushSymbols {
         caller.key_for(&declared.id, Scope::Push)?;
         let object = declared.object(upload).upload();
         let committed = self.commit_stored(&object, &declared, &caller, &parts.headers).await;
-        let is_settled = match &committed {
-            Ok(()) => true,
-            Err(refusal) => refusal.status().is_client_error(),
-        };
-        if is_settled {
-            // Nothing points to it, so it does no harm until the bucket removes it.
-            self.intake.objects.discard(&object).await;
-        } else if self.intake.objects.stored(&object).await?.is_none() {
-            // The same upload was committed meanwhile.
+        // The same upload may have been committed meanwhile, and be gone for that reason.
+        if committed.as_ref().is_err_and(|refusal| !refusal.status().is_client_error())
+            && self.intake.objects.stored(&object).await?.is_none()
+        {
             return self.gone(&declared, &object).await;
         }
         committed
@@ -141,7 +136,13 @@ impl PushSymbols {
         let source = AnySource::new(objects.open(object, declared.stored.size).await?);
         let bytes = Bytes::Uploaded(declared.stored);
         let arriving = Arriving { source, bytes, upload: Some(object.clone()) };
-        self.store(arriving, caller, headers, &mut Subject::default(), Some(declared)).await
+        let mut subject = Subject::default();
+        let stored = self.store(arriving, caller, headers, &mut subject, Some(declared)).await;
+        // It is done with, unless another try may succeed.
+        if stored.as_ref().err().is_none_or(|refusal| refusal.status().is_client_error()) {
+            objects.discard(object).await;
+        }
+        stored
     }
 
     /// The answer about a missing upload: it may be gone because it was committed.

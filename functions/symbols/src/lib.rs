@@ -26,6 +26,9 @@ use asked::{AskedPdb, Checksums};
 /// The most versions that are looked at in one call (AWS quota).
 const AT_ONCE: usize = 100;
 
+/// How often a PDB is looked up that is gone when it is read.
+const TRIES: usize = 3;
+
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
 pub struct Symbols {
@@ -78,27 +81,40 @@ impl Symbols {
         if checksums.is_empty() && self.must_prove(&caller) {
             return Err(Refusal::NoSuchSymbols);
         }
+        let mut missing = None;
+        for _ in 0..TRIES {
+            let found = self.find(&asked, &checksums, &caller).await?;
+            let Found { row, id, version } = found.ok_or(Refusal::NoSuchSymbols)?;
+            *subject = Subject::new(&id, &version);
+            let object = ObjectKey::symbols(&id, &version, row.push).pdb(row.number);
+            let file = StoredFile {
+                object: &object,
+                name: &asked.file_name(),
+                size: row.size,
+                tag: &format!("{}-{}", row.push, row.number),
+            };
+            match self.delivery.deliver(&self.objects, request, file).await {
+                // The symbols may have been replaced or deleted since they were looked up.
+                Err(error @ ObjectError::Missing(_)) => missing = Some(error),
+                delivered => return Ok(delivered?),
+            }
+        }
+        Err(missing.map_or(Refusal::NoSuchSymbols, Refusal::from))
+    }
+
+    /// The PDB that is asked for, if a version has one that the caller may read.
+    async fn find(
+        &self,
+        asked: &AskedPdb,
+        checksums: &Checksums,
+        caller: &Caller,
+    ) -> Result<Option<Found>, TableError> {
         let mut rows = self.table.pdbs(&asked.guid).await?;
         rows.retain(|row| row.names.contains(&asked.name) && checksums.allow(&row.checksums));
         // Of several PDBs with one id, those come first that nobody else can have made, and
         // then the oldest.
         rows.sort_by_key(|row| !row.self_certified);
-        let found = self.current(rows, &caller).await?.ok_or(Refusal::NoSuchSymbols)?;
-        *subject = Subject::new(&found.id, &found.version);
-        let Found { row, id, version } = &found;
-        let object = ObjectKey::symbols(id, version, row.push).pdb(row.number);
-        let tag = format!("{}-{}", row.push, row.number);
-        let name = asked.file_name();
-        let file = StoredFile { object: &object, name: &name, size: row.size, tag: &tag };
-        match self.delivery.deliver(&self.objects, request, file).await {
-            // The symbols may have been replaced or deleted since they were looked up.
-            Err(ObjectError::Missing(_))
-                if self.current(vec![row.clone()], &caller).await?.is_none() =>
-            {
-                Err(Refusal::NoSuchSymbols)
-            }
-            delivered => Ok(delivered?),
-        }
+        self.current(rows, caller).await
     }
 
     /// Whether the caller has to know the checksum.

@@ -6,7 +6,7 @@ use ulid::Ulid;
 
 use crate::extent::{Dice, share};
 use crate::verb::Verb;
-use crate::world::{Seen, check_files, check_marks, look};
+use crate::world::{Seen, check_files, check_marks, look, look_at_symbols};
 
 /// Cases that share a feed, each with a package of its own.
 const SHARED: usize = 64;
@@ -71,6 +71,15 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
         // The outcome is unknown, but it must be one of these two.
         _ => assert!([verb.before(), verb.after()].contains(&seen), "{case}: {seen:?}"),
     }
+    let (before, after) = (verb.symbols_before(), verb.symbols_after());
+    if before.is_some() || after.is_some() {
+        let seen = look_at_symbols(&feed, &owner, &id).await;
+        match told {
+            Some(told) if told.is_success => assert_eq!(seen, after, "{case}"),
+            Some(told) if told.status.is_client_error() => assert_eq!(seen, before, "{case}"),
+            _ => assert!([before, after].contains(&seen), "{case}: {seen:?}"),
+        }
+    }
     if told.is_some_and(|told| told.is_success) && verb.after() != Seen::Absent {
         check_marks(&feed, &id).await;
     }
@@ -78,7 +87,7 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
         assert!(told.is_success || !told.status.is_success(), "{case}: untrue");
         // The client did nothing wrong, so it must not be refused. The exception: a bucket
         // that denies a request answers as if the object did not exist.
-        let commits = matches!(verb, Verb::Commit | Verb::CommitWithFiles);
+        let commits = matches!(verb, Verb::Commit | Verb::CommitWithFiles | Verb::CommitSymbols);
         let may_be_refused = commits && faults.has_bucket_denied();
         let is_refusal = may_be_refused && told.status.is_client_error();
         assert!(told.is_success || told.status.is_server_error() || is_refusal, "{case}");
@@ -87,6 +96,9 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     assert!(again.is_success && again.is_true, "{case}, then {again:?}");
     let (seen, _) = look(&feed, &owner, &id, &[&deed.bytes]).await;
     assert_eq!(seen, verb.after(), "{case}, again");
+    if before.is_some() || after.is_some() {
+        assert_eq!(look_at_symbols(&feed, &owner, &id).await, after, "{case}, again");
+    }
     let changes = feed.changes_of(&id.to_lowercase(), since).await;
     let mut changes: Vec<&str> = changes.values().map(String::as_str).collect();
     let mut expected = verb.changes().to_vec();
@@ -157,5 +169,6 @@ every_fault! {
     pairs_of_faults_of_a_push_are_made_up_for: in_pairs [Verb::Push];
     pairs_of_faults_of_a_commit_are_made_up_for: in_pairs [Verb::Commit];
     pairs_of_faults_of_a_restore_are_made_up_for: in_pairs [Verb::Restore];
+    pairs_of_faults_of_symbols_are_made_up_for: in_pairs [Verb::ReplaceSymbols];
     pairs_of_faults_of_listings_are_made_up_for: in_pairs [Verb::Unlist, Verb::Relist, Verb::Delete];
 }

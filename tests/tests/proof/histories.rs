@@ -9,7 +9,9 @@ use crate::extent::{seed, share};
 use access::Scope;
 use feed::DeleteBehavior;
 use http::StatusCode;
-use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed};
+use nuthatch_tests::{
+    AssemblyBuilder, Client, FeedOptions, PackageBuilder, Pdb, TestFeed, symbols,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
@@ -46,6 +48,10 @@ enum Act {
     },
     Delete,
     Relist,
+    /// A push of the symbols of one of two builds.
+    PushSymbols {
+        content: usize,
+    },
     /// The instance is replaced by one that remembers nothing.
     Restart,
     /// Time passes, a snapshot is written, and the instance is replaced.
@@ -60,6 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => push.prop_map(|(content, session)| Act::Push { content, session }),
         5 => Just(Act::Delete),
         4 => Just(Act::Relist),
+        4 => (0..2_usize).prop_map(|content| Act::PushSymbols { content }),
         2 => Just(Act::Restart),
     ];
     let rare = prop_oneof![Just(Act::Revoke), Just(Act::Compact)];
@@ -79,6 +86,7 @@ struct Known {
     client: usize,
     listed: bool,
     deleted: bool,
+    has_symbols: bool,
 }
 
 /// The model.
@@ -99,7 +107,14 @@ impl Model {
         let known = self.versions.get(&version).copied();
         match act {
             Act::Push { content, session } => {
-                let new = Known { content, session, client, listed: true, deleted: false };
+                let new = Known {
+                    content,
+                    session,
+                    client,
+                    listed: true,
+                    deleted: false,
+                    has_symbols: false,
+                };
                 match known {
                     Some(known) if known.deleted && known.content == content => {}
                     Some(known) => {
@@ -117,6 +132,7 @@ impl Model {
                 Some(known) => {
                     known.listed = false;
                     known.deleted |= self.deletes;
+                    known.has_symbols &= !known.deleted;
                     StatusCode::NO_CONTENT
                 }
             },
@@ -126,6 +142,16 @@ impl Model {
                     StatusCode::OK
                 }
                 _ => StatusCode::NOT_FOUND,
+            },
+            Act::PushSymbols { content } => match self.versions.get_mut(&version) {
+                Some(known) if known.deleted => StatusCode::NOT_FOUND,
+                Some(known) if known.content == content => {
+                    known.has_symbols = true;
+                    StatusCode::CREATED
+                }
+                Some(known) if known.has_symbols => StatusCode::CONFLICT,
+                Some(_) => StatusCode::BAD_REQUEST,
+                None => StatusCode::NOT_FOUND,
             },
             Act::Restart | Act::Compact | Act::Revoke => StatusCode::OK,
         }
@@ -176,6 +202,11 @@ impl<'a> History<'a> {
                 let bytes = self.package(version, content);
                 at.push_in_session(&bytes, Some(&session)).await.status
             }
+            Act::PushSymbols { content } => {
+                let pdb = self.pdb(version, content);
+                let snupkg = symbols(&self.id, VERSIONS[version]).file("A.pdb", &pdb.bytes);
+                at.push_symbols(&snupkg.build()).await.status
+            }
             Act::Delete => at.delete(&path).await.status,
             Act::Relist => at.relist(&path).await.status,
             Act::Restart => {
@@ -202,12 +233,17 @@ impl<'a> History<'a> {
     }
 
     fn package(&mut self, version: usize, content: usize) -> Vec<u8> {
+        let assembly = AssemblyBuilder::of(&self.pdb(version, content)).build();
         let id = &self.id;
         let made = self.packages.entry((version, content)).or_insert_with(|| {
-            let builder = PackageBuilder::new(id, VERSIONS[version]);
-            builder.file("a.txt", format!("{content}").as_bytes()).build()
+            PackageBuilder::new(id, VERSIONS[version]).file("A.dll", &assembly).build()
         });
         made.clone()
+    }
+
+    /// The PDB of the assembly in a package.
+    fn pdb(&self, version: usize, content: usize) -> Pdb {
+        Pdb::new(format!("{} {version} {content}", self.id).as_bytes())
     }
 
     /// Compares every view of the package with the model.
@@ -234,6 +270,16 @@ impl<'a> History<'a> {
         let expected: BTreeMap<String, bool> =
             visible.iter().map(|(version, known)| ((*version).to_owned(), known.listed)).collect();
         assert_eq!(leaves, expected);
+        for content in 0..2 {
+            let pdb = self.pdb(touched, content);
+            let answer = reader.get(&pdb.path("a.pdb")).await;
+            let known = visible.get(VERSIONS[touched]).filter(|known| known.content == content);
+            if known.is_some_and(|known| known.has_symbols) {
+                assert!(answer.body == pdb.bytes, "not the PDB: {}", answer.status);
+            } else {
+                assert_eq!(answer.status, StatusCode::NOT_FOUND);
+            }
+        }
         let nupkg = reader.nupkg(&id, VERSIONS[touched]).await;
         match visible.get(VERSIONS[touched]) {
             None => assert_eq!(nupkg.status, StatusCode::NOT_FOUND),

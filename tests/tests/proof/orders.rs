@@ -10,8 +10,8 @@ use nuthatch_tests::{Client, FeedOptions, Idle, PackageBuilder, TestFeed, Turns}
 use tokio::task::JoinHandle;
 use ulid::Ulid;
 
-use crate::verb::{Deed, Told, Verb};
-use crate::world::{Seen, look};
+use crate::verb::{Deed, Symbols, Told, Verb, with_assemblies};
+use crate::world::{Seen, look, look_at_symbols};
 
 /// How many orders of a race are tried in sequence, unless `NUTHATCH_ORDERS` says how many.
 /// If there are more, as many again are chosen at random.
@@ -28,10 +28,12 @@ struct Race {
     deletes: bool,
     /// Whether all of them commit the same upload.
     one_upload: bool,
+    /// Whether the package has assemblies, and symbols unless it is deleted.
+    of_symbols: bool,
 }
 
 const fn race(name: &'static str, before: Seen, verbs: &'static [Verb]) -> Race {
-    Race { name, before, verbs, deletes: false, one_upload: false }
+    Race { name, before, verbs, deletes: false, one_upload: false, of_symbols: false }
 }
 
 const fn deleting(name: &'static str, before: Seen, verbs: &'static [Verb]) -> Race {
@@ -80,6 +82,28 @@ const RESTORES: &[Race] = &[
     deleting("restore commit delete", Seen::Deleted, &[Verb::Restore, Verb::Commit, Verb::Delete]),
 ];
 
+const SYMBOLS: &[Race] = &[
+    with_symbols(race("symbols symbols", Seen::Listed, &[PUSH, PUSH])),
+    with_symbols(race("symbols symbols symbols", Seen::Listed, &[PUSH, PUSH, PUSH])),
+    with_symbols(race("symbols commit", Seen::Listed, &[PUSH, Verb::CommitSymbols])),
+    with_symbols(race("symbols pdb", Seen::Listed, &[PUSH, Verb::Pdb])),
+    with_symbols(deleting("symbols delete", Seen::Listed, &[PUSH, Verb::Delete])),
+    with_symbols(deleting("commit delete", Seen::Listed, &[Verb::CommitSymbols, Verb::Delete])),
+    with_symbols(deleting("delete pdb", Seen::Listed, &[Verb::Delete, Verb::Pdb])),
+    with_symbols(deleting(
+        "symbols delete restore",
+        Seen::Listed,
+        &[PUSH, Verb::Delete, Verb::Restore],
+    )),
+    with_symbols(deleting("symbols restore", Seen::Deleted, &[PUSH, Verb::Restore])),
+];
+
+const PUSH: Verb = Verb::PushSymbols;
+
+const fn with_symbols(race: Race) -> Race {
+    Race { of_symbols: true, ..race }
+}
+
 /// Feeds to race on, a new one now and then.
 struct Feeds<'a> {
     race: &'a Race,
@@ -112,8 +136,17 @@ impl Feeds<'_> {
         if self.race.before == Seen::Absent {
             return None;
         }
-        let first = PackageBuilder::new(id, "1.0.0").file("first.txt", b"first").build();
+        let package = if self.race.of_symbols {
+            with_assemblies(id)
+        } else {
+            PackageBuilder::new(id, "1.0.0")
+        };
+        let first = package.file("first.txt", b"first").build();
         owner.push(&first).await.expect(StatusCode::CREATED);
+        if self.race.of_symbols {
+            let snupkg = Symbols::of(id, 0).snupkg;
+            owner.push_symbols(&snupkg).await.expect(StatusCode::CREATED);
+        }
         if self.race.before == Seen::Deleted {
             owner.delete(&format!("{id}/1.0.0")).await.expect(StatusCode::NO_CONTENT);
         }
@@ -183,6 +216,21 @@ async fn judge(
         Some(_) => Seen::Listed,
     };
     assert_eq!(seen, expected, "{case}{changes:?}: not what was done last");
+    if race.of_symbols {
+        let current = look_at_symbols(feed, owner, id).await;
+        // The first ones, and each push that was acknowledged, unless the version was deleted.
+        let successes = race.verbs.iter().zip(told).filter(|(verb, told)| {
+            matches!(verb, Verb::PushSymbols | Verb::CommitSymbols) && told.is_success
+        });
+        let logged = changes.values().filter(|change| *change == "symbols").count();
+        assert_eq!(logged, 1 + successes.clone().count(), "{case}{changes:?}: symbols");
+        let has_changed = successes.count() > 0;
+        match current {
+            Some(0) => assert!(!has_changed, "{case}{told:?}: acknowledged symbols are lost"),
+            Some(actor) => assert!(told[actor - 1].is_success, "{case}{told:?}: {actor}"),
+            None => assert!(race.deletes, "{case}{told:?}: the symbols are lost"),
+        }
+    }
     let pushed = changes.values().filter(|change| *change == "pushed").count();
     let deleted = changes.values().filter(|change| *change == "deleted").count();
     let begun = usize::from(race.before != Seen::Absent);
@@ -262,6 +310,11 @@ fn races_with_listings_end_well_in_every_order() {
 #[test]
 fn races_with_deletes_end_well_in_every_order() {
     race_all(DELETES);
+}
+
+#[test]
+fn races_with_symbols_end_well_in_every_order() {
+    race_all(SYMBOLS);
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{Method, Request, StatusCode};
-use nuthatch_tests::{Client, Entry, PackageBuilder, TestFeed, nuspec};
+use nuthatch_tests::{
+    AssemblyBuilder, Client, Entry, PackageBuilder, Pdb, TestFeed, nuspec, symbols,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -30,6 +32,12 @@ pub(crate) enum Verb {
     Leaf,
     Search,
     Page,
+    PushSymbols,
+    /// Symbols in place of others.
+    ReplaceSymbols,
+    CommitSymbols,
+    DeleteWithSymbols,
+    Pdb,
 }
 
 /// A verb about to be done.
@@ -41,10 +49,35 @@ pub(crate) struct Deed {
     pub(crate) bytes: Vec<u8>,
     session: String,
     upload: Option<(String, String)>,
+    /// The symbols that it pushes, or asks for.
+    pub(crate) symbols: Symbols,
+}
+
+/// The symbols of an actor. The package has the assemblies of all actors.
+#[derive(Debug, Clone)]
+pub(crate) struct Symbols {
+    pub(crate) pdb: Pdb,
+    pub(crate) snupkg: Vec<u8>,
+}
+
+impl Symbols {
+    /// Those that a version has at first, and after them one for each actor.
+    pub(crate) const ACTORS: usize = 4;
+
+    pub(crate) fn of(id: &str, actor: usize) -> Self {
+        let pdb = Pdb::new(format!("{id} {actor}").as_bytes());
+        let snupkg = symbols(id, "1.0.0").file(&format!("A{actor}.pdb"), &pdb.bytes).build();
+        Self { pdb, snupkg }
+    }
+
+    /// Where a debugger looks for its PDB.
+    pub(crate) fn path(&self) -> String {
+        self.pdb.path("a.pdb")
+    }
 }
 
 impl Verb {
-    pub(crate) const WRITING: [Self; 8] = [
+    pub(crate) const WRITING: [Self; 12] = [
         Self::Push,
         Self::PushWithFiles,
         Self::Restore,
@@ -53,8 +86,12 @@ impl Verb {
         Self::Unlist,
         Self::Relist,
         Self::Delete,
+        Self::PushSymbols,
+        Self::ReplaceSymbols,
+        Self::CommitSymbols,
+        Self::DeleteWithSymbols,
     ];
-    pub(crate) const READING: [Self; 9] = [
+    pub(crate) const READING: [Self; 10] = [
         Self::Declare,
         Self::Versions,
         Self::Download,
@@ -64,11 +101,31 @@ impl Verb {
         Self::Leaf,
         Self::Search,
         Self::Page,
+        Self::Pdb,
     ];
+
+    /// The actor whose symbols a version has before it; 0 is the first one.
+    pub(crate) fn symbols_before(self) -> Option<usize> {
+        matches!(self, Self::ReplaceSymbols | Self::DeleteWithSymbols | Self::Pdb).then_some(0)
+    }
+
+    /// The actor whose symbols it has when it is done.
+    pub(crate) fn symbols_after(self) -> Option<usize> {
+        match self {
+            Self::PushSymbols | Self::ReplaceSymbols | Self::CommitSymbols => Some(1),
+            Self::Pdb => Some(0),
+            _ => None,
+        }
+    }
+
+    /// Whether its package has assemblies.
+    fn has_assemblies(self) -> bool {
+        self.symbols_before().is_some() || self.symbols_after().is_some()
+    }
 
     /// Whether it needs a feed whose DELETE deletes.
     pub(crate) fn deletes(self) -> bool {
-        matches!(self, Self::Restore | Self::Delete)
+        matches!(self, Self::Restore | Self::Delete | Self::DeleteWithSymbols)
     }
 
     /// The state before it.
@@ -89,7 +146,7 @@ impl Verb {
     pub(crate) fn after(self) -> Seen {
         match self {
             Self::Unlist => Seen::Unlisted,
-            Self::Delete => Seen::Deleted,
+            Self::Delete | Self::DeleteWithSymbols => Seen::Deleted,
             Self::Declare => Seen::Absent,
             _ => Seen::Listed,
         }
@@ -103,6 +160,9 @@ impl Verb {
             Self::Unlist => &["pushed", "unlisted"],
             Self::Relist => &["pushed", "unlisted", "relisted"],
             Self::Delete => &["pushed", "deleted"],
+            Self::PushSymbols | Self::CommitSymbols | Self::Pdb => &["pushed", "symbols"],
+            Self::ReplaceSymbols => &["pushed", "symbols", "symbols"],
+            Self::DeleteWithSymbols => &["pushed", "symbols", "deleted"],
             _ => &["pushed"],
         }
     }
@@ -113,8 +173,11 @@ impl Verb {
             | Self::PushWithFiles
             | Self::Restore
             | Self::Commit
-            | Self::CommitWithFiles => StatusCode::CREATED,
-            Self::Unlist | Self::Delete => StatusCode::NO_CONTENT,
+            | Self::CommitWithFiles
+            | Self::PushSymbols
+            | Self::ReplaceSymbols
+            | Self::CommitSymbols => StatusCode::CREATED,
+            Self::Unlist | Self::Delete | Self::DeleteWithSymbols => StatusCode::NO_CONTENT,
             _ => StatusCode::OK,
         }
     }
@@ -127,6 +190,7 @@ impl Verb {
                 let png = b"\x89PNG\r\n\x1a\n";
                 PackageBuilder::default().nuspec(&xml).file("R.md", b"# R").file("i.png", png)
             }
+            _ if self.has_assemblies() => with_assemblies(id),
             _ => PackageBuilder::new(id, "1.0.0"),
         };
         builder.entry(Entry::stored("content.txt", content.as_bytes())).build()
@@ -136,21 +200,42 @@ impl Verb {
     pub(crate) async fn prepare(self, feed: &TestFeed, owner: &Client, id: &str) -> Deed {
         let bytes = self.package(id, "alone");
         let session = format!("session-of-{id}");
-        let mut deed =
-            Deed { verb: self, id: id.to_owned(), bytes: bytes.clone(), session, upload: None };
+        let symbols = Symbols::of(id, self.symbols_after().unwrap_or_default());
+        let mut deed = Deed {
+            verb: self,
+            id: id.to_owned(),
+            bytes: bytes.clone(),
+            session,
+            upload: None,
+            symbols,
+        };
         if self.before() != Seen::Absent {
             owner.push(&bytes).await.expect(StatusCode::CREATED);
+        }
+        if let Some(first) = self.symbols_before() {
+            let snupkg = Symbols::of(id, first).snupkg;
+            owner.push_symbols(&snupkg).await.expect(StatusCode::CREATED);
         }
         let version = format!("{id}/1.0.0");
         match self {
             Self::Relist | Self::Restore => {
                 owner.delete(&version).await.expect(StatusCode::NO_CONTENT);
             }
-            Self::Commit | Self::CommitWithFiles => deed.upload(feed, owner).await,
+            Self::Commit | Self::CommitWithFiles | Self::CommitSymbols => {
+                deed.upload(feed, owner).await;
+            }
             _ => {}
         }
         deed
     }
+}
+
+/// A package with an assembly for the symbols of each actor.
+pub(crate) fn with_assemblies(id: &str) -> PackageBuilder {
+    (0..Symbols::ACTORS).fold(PackageBuilder::new(id, "1.0.0"), |package, actor| {
+        let pdb = Symbols::of(id, actor).pdb;
+        package.file(&format!("A{actor}.dll"), &AssemblyBuilder::of(&pdb).build())
+    })
 }
 
 impl Deed {
@@ -174,8 +259,9 @@ impl Deed {
         let own = || verb.package(id, &format!("of {pusher}"));
         let bytes = same.map_or_else(own, <[u8]>::to_vec);
         let session = format!("session-of-{actor}");
-        let mut deed = Self { verb, id: id.to_owned(), bytes, session, upload: None };
-        if verb == Verb::Commit {
+        let symbols = Symbols::of(id, if verb == Verb::Pdb { 0 } else { actor + 1 });
+        let mut deed = Self { verb, id: id.to_owned(), bytes, session, upload: None, symbols };
+        if matches!(verb, Verb::Commit | Verb::CommitSymbols) {
             deed.upload(feed, owner).await;
         }
         deed
@@ -190,7 +276,7 @@ impl Deed {
         for (name, value) in invitation["headers"].as_object().unwrap() {
             put = put.header(name, value.as_str().unwrap());
         }
-        let body = http_body_util::Full::new(bytes::Bytes::from(self.bytes.clone()));
+        let body = http_body_util::Full::new(bytes::Bytes::from(self.uploaded().to_vec()));
         let put = put.header("host", "embedded.invalid").body(s3s::Body::http_body(body));
         let put = feed.engines.s3.call(put.unwrap()).await.unwrap();
         assert_eq!(put.status(), StatusCode::OK);
@@ -198,10 +284,17 @@ impl Deed {
         self.upload = Some((upload, declaration));
     }
 
+    /// The bytes of its upload.
+    fn uploaded(&self) -> &[u8] {
+        if self.verb == Verb::CommitSymbols { &self.symbols.snupkg } else { &self.bytes }
+    }
+
     fn declaration(&self) -> String {
-        let sha256 = BASE64_STANDARD.encode(Sha256::digest(&self.bytes));
-        let size = self.bytes.len();
-        json!({ "id": self.id, "version": "1.0.0", "size": size, "sha256": sha256 }).to_string()
+        let sha256 = BASE64_STANDARD.encode(Sha256::digest(self.uploaded()));
+        let kind = if self.verb == Verb::CommitSymbols { "symbols" } else { "package" };
+        let size = self.uploaded().len();
+        json!({ "kind": kind, "id": self.id, "version": "1.0.0", "size": size, "sha256": sha256 })
+            .to_string()
     }
 
     async fn post(&self, client: &Client, path: &str, document: &str) -> nuthatch_tests::Answer {
@@ -224,7 +317,16 @@ impl Deed {
                 let (upload, declaration) = self.upload.as_ref().unwrap();
                 self.post(client, &format!("/api/v2/upload/{upload}/commit"), declaration).await
             }
-            Verb::Unlist | Verb::Delete => client.delete(&version).await,
+            Verb::CommitSymbols => {
+                let (upload, declaration) = self.upload.as_ref().unwrap();
+                let path = format!("/api/v2/upload/{upload}/commit-symbols");
+                self.post(client, &path, declaration).await
+            }
+            Verb::PushSymbols | Verb::ReplaceSymbols => {
+                client.push_symbols(&self.symbols.snupkg).await
+            }
+            Verb::Pdb => get(self.symbols.path()).await,
+            Verb::Unlist | Verb::Delete | Verb::DeleteWithSymbols => client.delete(&version).await,
             Verb::Relist => client.relist(&version).await,
             Verb::Versions => get(format!("/v3/package/{id}/index.json")).await,
             Verb::Download => get(format!("/v3/package/{version}/{id}.1.0.0.nupkg")).await,
@@ -243,6 +345,7 @@ impl Deed {
         let is_true = match self.verb {
             Verb::Versions => text.contains("\"1.0.0\""),
             Verb::Download => answer.body == self.bytes,
+            Verb::Pdb => answer.body == self.symbols.pdb.bytes,
             Verb::Readme => text == "# r",
             // If reading new changes takes too long, search answers without them and says so.
             Verb::Search => {

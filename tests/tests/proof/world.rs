@@ -8,6 +8,8 @@ use nuthatch_tests::{Client, TestFeed};
 use sha2::{Digest, Sha256};
 use store::{Objects, VersionRow, VersionState};
 
+use crate::verb::Symbols;
+
 /// The view of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -79,6 +81,33 @@ pub(crate) async fn check_marks(feed: &TestFeed, id: &str) {
     let is_deleted = row.state == VersionState::Deleted;
     assert!(marks.contains(&mark("committed")), "{id} is not marked: {marks:?}");
     assert_eq!(marks.contains(&mark("deleted")), is_deleted, "{id}: {marks:?}");
+}
+
+/// The actor whose symbols a version has, in a fresh instance. Also checks the invariants:
+/// all of them are there, and nothing of any others.
+pub(crate) async fn look_at_symbols(feed: &TestFeed, owner: &Client, id: &str) -> Option<usize> {
+    let owner = owner.at(&feed.another_instance());
+    let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
+    let found = feed.table().version_with_symbols(&package, &version).await.unwrap();
+    assert!(found.symbols.is_none() || found.visible().is_some(), "symbols of no version");
+    let key = package.key();
+    let snupkg = owner.get(&format!("/v3/package/{key}/1.0.0/{key}.1.0.0.snupkg")).await;
+    let mut current = None;
+    for actor in 0..Symbols::ACTORS {
+        let symbols = Symbols::of(id, actor);
+        let answer = owner.get(&symbols.path()).await;
+        let is_there = snupkg.status == StatusCode::OK && snupkg.body == symbols.snupkg;
+        if is_there {
+            assert_eq!(answer.status, StatusCode::OK, "a PDB of the symbols of {actor}");
+            assert_eq!(answer.body, symbols.pdb.bytes);
+            current = Some(actor);
+        } else {
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "a PDB of no symbols: {actor}");
+        }
+    }
+    assert_eq!(current.is_some(), found.symbols.is_some(), "{:?}", snupkg.status);
+    assert_eq!(current.is_some(), snupkg.status == StatusCode::OK);
+    current
 }
 
 /// The files of a visible version are objects.

@@ -17,8 +17,8 @@ use nupkg::{
 };
 use protocol::Refusal;
 use store::{
-    ObjectError, ObjectKey, Objects, PdbRow, Spooling, SymbolsOutcome, SymbolsRow, Table,
-    VersionRow, VersionWithSymbols, timestamp,
+    ObjectError, ObjectKey, Objects, OpenObject, PdbRow, Spooling, SymbolsOutcome, SymbolsRow,
+    Table, VersionWithSymbols, timestamp,
 };
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -32,7 +32,7 @@ use crate::{Bytes, Received};
 static INSPECTIONS: Semaphore = Semaphore::const_new(4);
 /// PDBs that are stored at once.
 const AT_ONCE: usize = 8;
-/// How often symbols are committed that others replaced meanwhile.
+/// How often a push begins again because its version was changed meanwhile.
 const TRIES: usize = 5;
 
 /// The intake of symbols packages.
@@ -107,25 +107,30 @@ impl SymbolsIntake {
     /// The version is not there, the PDBs do not belong to it, or a service does not answer.
     pub async fn store(&self, arrival: &SymbolsArrival) -> Result<(), Refusal> {
         let SymbolsPackage { id, version, .. } = &arrival.package;
-        let found = self.table.version_with_symbols(id, version).await?;
-        let Some(row) = found.visible() else { return Err(no_version(id, version)) };
-        if has(&found, arrival) {
-            return Ok(());
-        }
-        let matched = self.matched(arrival, row).await.map_err(|error| match error {
-            Refusal::InvalidSymbols(PackageError::Symbols(error))
-                if error.is_of_another_build() && found.symbols.is_some() =>
-            {
-                let (id, version, error) = (id.clone(), version.clone(), Box::new(error));
-                Refusal::SymbolsOfAnotherBuild { id, version, error }
-            }
-            refusal => refusal,
-        })?;
         let object = ObjectKey::symbols(id, version, arrival.push);
-        let upload = arrival.upload.as_ref().unwrap_or(&object);
-        arrival.bytes.put(&self.objects, &object, upload).await?;
-        self.put_pdbs(&object, &arrival.source, &matched).await?;
-        self.commit(arrival, &matched, found).await
+        let mut missing = None;
+        for _ in 0..TRIES {
+            let found = self.table.version_with_symbols(id, version).await?;
+            let Some(row) = found.visible() else { return Err(no_version(id, version)) };
+            if has(&found, arrival) {
+                return Ok(());
+            }
+            let package = match self.objects.open(&row.object, row.size).await {
+                // The version may have been deleted, and restored, since its row was read.
+                Err(error @ ObjectError::Missing(_)) => {
+                    missing = Some(error);
+                    continue;
+                }
+                opened => opened?,
+            };
+            let matched = self.matched(arrival, package).await;
+            let matched = matched.map_err(|refusal| of_taken(refusal, arrival, &found))?;
+            let upload = arrival.upload.as_ref().unwrap_or(&object);
+            arrival.bytes.put(&self.objects, &object, upload).await?;
+            self.put_pdbs(&object, &arrival.source, &matched).await?;
+            return self.commit(arrival, &matched, found).await;
+        }
+        Err(missing.map_or_else(|| Refusal::Broken("no try was made".into()), Refusal::from))
     }
 
     /// Commits symbols whose objects are stored, in place of those that were `found`.
@@ -176,37 +181,20 @@ impl SymbolsIntake {
         }
     }
 
-    /// The PDBs of a symbols package, each with its assembly in the package of `row`.
+    /// The PDBs of a symbols package, each with its assembly in `package`.
     async fn matched(
         &self,
         arrival: &SymbolsArrival,
-        row: &VersionRow,
+        package: OpenObject,
     ) -> Result<Vec<MatchedPdb>, Refusal> {
         let turn = INSPECTIONS.acquire().await;
         let _turn = turn.map_err(|closed| Refusal::Broken(closed.into()))?;
-        let package = match self.objects.open(&row.object, row.size).await {
-            Ok(package) => package,
-            Err(error) => return Err(self.without(&arrival.package, row, error).await?),
-        };
         let (symbols, limits) = (arrival.package.clone(), self.limits.clone());
         let source = Arc::clone(&arrival.source.0);
         let matched = spawn_blocking(move || {
             match_symbols(&symbols, &mut PdbContents::open(source)?, package, &limits)
         });
         matched.await.map_err(|panic| Refusal::Broken(panic.into()))?.map_err(invalid)
-    }
-
-    /// The refusal where the package of `row` cannot be read: it may have been deleted.
-    async fn without(
-        &self,
-        SymbolsPackage { id, version, .. }: &SymbolsPackage,
-        row: &VersionRow,
-        error: ObjectError,
-    ) -> Result<Refusal, Refusal> {
-        let ObjectError::Missing(_) = error else { return Ok(error.into()) };
-        let now = self.table.version_with_symbols(id, version).await?;
-        let is_there = now.visible().is_some_and(|now| now.object == row.object);
-        Ok(if is_there { error.into() } else { no_version(id, version) })
     }
 
     /// Stores the PDBs of the symbols package at `object`, a few at once.
@@ -261,6 +249,19 @@ fn stored(
         Some(Ok(put)) => Ok(put?),
         Some(Err(panic)) => Err(Refusal::Broken(panic.into())),
         None => Ok(()),
+    }
+}
+
+/// The refusal of symbols of another build, where a version has some.
+fn of_taken(refusal: Refusal, arrival: &SymbolsArrival, found: &VersionWithSymbols) -> Refusal {
+    match refusal {
+        Refusal::InvalidSymbols(PackageError::Symbols(error))
+            if error.is_of_another_build() && found.symbols.is_some() =>
+        {
+            let SymbolsPackage { id, version, .. } = arrival.package.clone();
+            Refusal::SymbolsOfAnotherBuild { id, version, error: Box::new(error) }
+        }
+        refusal => refusal,
     }
 }
 

@@ -1,12 +1,15 @@
 //! The symbols' part of the check: they belong to a visible version, and their PDBs are there.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::io;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use nupkg::{PackageId, Version};
+use http_body_util::BodyExt;
+use nupkg::{PackageId, PdbChecksum, PdbIdentity, Version};
 use store::{ObjectKey, PdbRow, SymbolsRow, VersionWithSymbols};
 use time::{Duration, OffsetDateTime};
+use ulid::Ulid;
 
 use super::bucket::measure;
 use super::findings::{Problem, StrayPdb};
@@ -30,19 +33,23 @@ pub(super) async fn check(
     older_than: Option<Duration>,
     findings: &mut Findings,
 ) -> Result<(), CheckError> {
-    let known: HashSet<(&str, &str)> =
-        versions.pdbs.iter().map(|(guid, row)| (guid.as_str(), row.id.as_str())).collect();
+    let known: HashMap<(Ulid, usize), &PdbRow> =
+        versions.pdbs.iter().map(|(_, row)| ((row.push, row.number), row)).collect();
     for (key, row) in &versions.symbols {
         let Some((id, version)) = parse(key) else { continue };
-        let mut problems = of_objects(checked, (&id, &version), row).await?;
-        let package = || format!("{} {}", key.0, key.1);
-        for guid in row.pdbs.iter().filter(|guid| !known.contains(&(guid.as_str(), key.0.as_str())))
-        {
-            problems.push(Problem::MissingPdb { package: package(), guid: guid.clone() });
+        let package = format!("{} {}", key.0, key.1);
+        let mut problems = of_package(checked, &package, &row.object(&id, &version), row).await?;
+        for (number, guid) in row.pdbs.iter().enumerate() {
+            let object = row.object(&id, &version).pdb(number);
+            let Some(pdb) = known.get(&(row.push, number)) else {
+                problems.push(Problem::MissingPdb { package: package.clone(), guid: guid.clone() });
+                continue;
+            };
+            problems.extend(of_pdb(checked, &package, &object, pdb).await?);
         }
         let now = checked.table.version_with_symbols(&id, &version).await?;
         if now.visible().is_none() {
-            problems.push(Problem::StrayRow { package: package(), row: "symbols" });
+            problems.push(Problem::StrayRow { package, row: "symbols" });
         }
         // They may have been replaced or deleted meanwhile.
         if now.symbols.as_ref() == Some(row) {
@@ -58,36 +65,52 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// The problems with the objects of symbols.
-async fn of_objects(
+/// The problem with a symbols package.
+async fn of_package(
     checked: &Checked,
-    (id, version): (&PackageId, &Version),
+    package: &str,
+    object: &ObjectKey,
     row: &SymbolsRow,
 ) -> Result<Vec<Problem>, CheckError> {
-    let package = || format!("{} {}", id.key(), version.key());
-    let mut problems = Vec::new();
-    let snupkg = row.object(id, version);
-    for object in row.objects(id, version) {
-        let is_package = object == snupkg;
-        let key = object.to_string();
-        match measure(checked, &object).await? {
-            None => problems.push(Problem::MissingObject { package: package(), object: key }),
-            Some((found, _)) if is_package && found != row.size => {
-                let expected = row.size;
-                problems.push(Problem::WrongSize {
-                    package: package(),
-                    object: key,
-                    expected,
-                    found,
-                });
-            }
-            Some((_, sha256)) if is_package && BASE64_STANDARD.encode(sha256) != row.sha256 => {
-                problems.push(Problem::WrongHash { package: package(), object: key });
-            }
-            Some(_) => {}
+    let found = measure(checked, object).await?;
+    let (package, object) = (package.to_owned(), object.to_string());
+    Ok(match found {
+        None => vec![Problem::MissingObject { package, object }],
+        Some((found, _)) if found != row.size => {
+            vec![Problem::WrongSize { package, object, expected: row.size, found }]
         }
+        Some((_, sha256)) if BASE64_STANDARD.encode(sha256) != row.sha256 => {
+            vec![Problem::WrongHash { package, object }]
+        }
+        Some(_) => Vec::new(),
+    })
+}
+
+/// The problem with a PDB. Its row has the checksum that debuggers compare, and no other.
+async fn of_pdb(
+    checked: &Checked,
+    package: &str,
+    object: &ObjectKey,
+    row: &PdbRow,
+) -> Result<Option<Problem>, CheckError> {
+    let found = measure(checked, object).await?;
+    let key = object.to_string();
+    let package = package.to_owned();
+    match found {
+        None => return Ok(Some(Problem::MissingObject { package, object: key })),
+        Some((found, _)) if found != row.size => {
+            let expected = row.size;
+            return Ok(Some(Problem::WrongSize { package, object: key, expected, found }));
+        }
+        Some(_) if !checked.read_all => return Ok(None),
+        Some(_) => {}
     }
-    Ok(problems)
+    let body = checked.objects.get(object, None).await?.collect().await;
+    let bytes = body.map_err(io::Error::other)?.to_bytes();
+    let read = PdbIdentity::read(bytes.as_ref(), row.size).ok();
+    let checksum = read.map(|read| PdbChecksum::sha256(&read).to_string());
+    let is_sound = checksum.is_some_and(|checksum| row.checksums.contains(&checksum));
+    Ok((!is_sound).then_some(Problem::WrongHash { package, object: key }))
 }
 
 async fn check_stray(

@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 
 use super::bytes::Cursor;
-use super::pdb::PdbId;
+use super::pdb::{PdbId, PdbIdentity};
 
 /// Bytes of an assembly in which its headers must end. Real ones take less than 1 KiB.
 const HEAD: u64 = 64 * 1024;
@@ -82,6 +82,14 @@ impl Algorithm {
             Self::Sha384 => "SHA384",
             Self::Sha512 => "SHA512",
         }
+    }
+}
+
+impl PdbChecksum {
+    /// The checksum of a PDB that every compiler writes today.
+    #[must_use]
+    pub fn sha256(pdb: &PdbIdentity) -> Self {
+        Self { algorithm: Algorithm::Sha256, hash: pdb.checksum.to_vec() }
     }
 }
 

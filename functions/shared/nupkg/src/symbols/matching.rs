@@ -197,7 +197,7 @@ impl<P: Source> Assemblies<P> {
         }
         // Nobody can make another PDB with its id, so it harms no one.
         if !all_read && identity.is_self_certified() {
-            let checksums = vec![sha256(&identity)];
+            let checksums = vec![PdbChecksum::sha256(&identity)];
             let names = names(&entry.path, None);
             return Ok(MatchedPdb { entry: entry.clone(), identity, names, checksums });
         }
@@ -282,7 +282,7 @@ fn agreed<S: Source>(
     identity: &PdbIdentity,
     pdbs: &mut PdbContents<S>,
 ) -> Result<Option<Vec<PdbChecksum>>, PackageError> {
-    let own = sha256(identity);
+    let own = PdbChecksum::sha256(identity);
     if assembly.checksums.is_empty() || assembly.checksums.contains(&own) {
         return Ok(Some(vec![own]));
     }
@@ -292,10 +292,6 @@ fn agreed<S: Source>(
         }
     }
     Ok(None)
-}
-
-fn sha256(identity: &PdbIdentity) -> PdbChecksum {
-    PdbChecksum { algorithm: Algorithm::Sha256, hash: identity.checksum.to_vec() }
 }
 
 /// The names that a debugger may ask for a PDB by.
