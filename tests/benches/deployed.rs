@@ -12,10 +12,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
+use http::StatusCode;
 use nupkg::{PackageId, Version};
 use nuthatch_tests::{
-    Bill, EngineServer, FeedOptions, PackageBuilder, Sandbox, Sandboxes, TestFeed, bootstrap,
-    framed, functions, noise, rest_event,
+    AssemblyBuilder, Bill, EngineServer, FeedOptions, PackageBuilder, Pdb, Sandbox, Sandboxes,
+    TestFeed, bootstrap, framed, functions, noise, rest_event, symbols,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -107,10 +108,11 @@ fn event(method: &str, resource: &str, path: &str, parameters: &Value) -> Value 
     rest_event(method, resource, path, parameters, &json!({ "key": "owner", "ids": "*" }))
 }
 
-fn push(package: &[u8]) -> Value {
+/// A push to `path`, with the slash that clients add.
+fn push(path: &str, package: &[u8]) -> Value {
     let (content_type, body) = framed(package);
-    let path = "/api/v2/package/";
-    let mut event = event("PUT", "/api/v2/package/{proxy+}", path, &json!({ "proxy": "" }));
+    let (resource, path) = (format!("{path}/{{proxy+}}"), format!("{path}/"));
+    let mut event = event("PUT", &resource, &path, &json!({ "proxy": "" }));
     event["headers"]["content-type"] = content_type.into();
     event["multiValueHeaders"]["content-type"] = json!([content_type]);
     event["body"] = BASE64_STANDARD.encode(body).into();
@@ -129,7 +131,21 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
             "resource": "/v3/package/{id}/index.json",
             "headers": { "x-nuget-apikey": key },
         }),
-        "push" => push(&PackageBuilder::new(&format!("Pushed{}", Ulid::new()), "1.0.0").build()),
+        "push" => {
+            let package = PackageBuilder::new(&format!("Pushed{}", Ulid::new()), "1.0.0").build();
+            push("/api/v2/package", &package)
+        }
+        "push-symbols" => {
+            let (pair, _) = pair(feed, &format!("Symbols{}", Ulid::new()), key).await;
+            push("/api/v2/symbolpackage", &pair)
+        }
+        "symbols" => {
+            let (pair, pdb) = pair(feed, "Symbols", key).await;
+            feed.stranger().with_key(key).push_symbols(&pair).await.expect(StatusCode::CREATED);
+            let path = pdb.path("a.pdb");
+            let proxy = json!({ "proxy": path.trim_start_matches("/symbols/") });
+            event("GET", "/symbols/{proxy+}", &path, &proxy)
+        }
         "commit" => commit(feed).await,
         "upload" => {
             let mut event = event("POST", "/api/v2/upload", "/api/v2/upload", &json!({}));
@@ -193,6 +209,16 @@ fn declaration(id: &str, package: &[u8]) -> String {
     json!({ "id": id, "version": "1.0.0", "size": package.len(), "sha256": sha256 }).to_string()
 }
 
+/// The symbols of a package that is in the feed, and the PDB in them.
+async fn pair(feed: &TestFeed, id: &str, key: &str) -> (Vec<u8>, Pdb) {
+    let pdb = Pdb::new(id.as_bytes());
+    let assembly = AssemblyBuilder::of(&pdb).build();
+    let package = PackageBuilder::new(id, "1.0.0").file("A.dll", &assembly).build();
+    // It may be there from the request before.
+    feed.stranger().with_key(key).push(&package).await;
+    (symbols(id, "1.0.0").file("A.pdb", &pdb.bytes).build(), pdb)
+}
+
 /// The commit of a package that is in the bucket already.
 async fn commit(feed: &TestFeed) -> Value {
     let upload = Ulid::new();
@@ -253,7 +279,7 @@ fn size(function: &str) -> (f64, f64) {
 
 /// Dollars for a million requests: gateway, authorizer, function, table, bucket.
 fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
-    let large = ["commit", "search", "web", "compact"];
+    let large = ["commit", "push-symbols", "search", "web", "compact"];
     let gb = if large.contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
     let is_asked = !["authorize", "compact"].contains(&function);
     let api = if is_asked { API } else { 0.0 };
@@ -364,7 +390,7 @@ async fn memory() -> Option<String> {
     let content = noise(1_000_000);
     for number in 0..100 {
         let package = PackageBuilder::new(&format!("Large{number}"), "1.0.0").file("a", &content);
-        invoke(&sandbox, &push(&package.build())).await;
+        invoke(&sandbox, &push("/api/v2/package", &package.build())).await;
     }
     let (now, most) = (memory_of(sandbox.id(), "VmRSS"), memory_of(sandbox.id(), "VmHWM"));
     println!("\nA push function after 100 pushes of 1 MB: {now} kB, {most} kB at most.");

@@ -33,7 +33,7 @@ use protocol::{
     Route, Work, paths,
 };
 use search_index::SearchIndex;
-use store::{Objects, Release, Releases, Stamped, TableError};
+use store::{Objects, Release, Releases, Stamped, Table, TableError};
 
 use layout::Site;
 
@@ -45,6 +45,8 @@ const STYLE: &str = include_str!("style.css");
 pub struct Web {
     /// The packages.
     pub releases: Releases,
+    /// The table of symbols.
+    pub table: Table,
     /// The bucket that holds the readmes.
     pub objects: Objects,
     /// The search index.
@@ -72,6 +74,7 @@ impl Verb for Web {
     fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {
             releases: context.releases()?,
+            table: context.table()?,
             objects: context.objects()?,
             index: SearchIndex::of(context)?,
             keys: context.keys()?,
@@ -140,8 +143,9 @@ impl Web {
             return Ok(report::page(site, release));
         }
         let readme = self.readme(release).await?;
+        let has_symbols = self.table.symbols(&id, &release.version).await?.is_some();
         let all = request.uri().query().is_some_and(|query| query.contains("versions=all"));
-        let shown = package::Shown { releases, place, release, readme, all };
+        let shown = package::Shown { releases, place, release, readme, has_symbols, all };
         Ok(package::page(site, &id, &shown))
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) release: &'a Release,
     /// Its readme.
     pub(crate) readme: Option<String>,
+    /// Whether it has symbols.
+    pub(crate) has_symbols: bool,
     /// Whether all versions are listed, however many.
     pub(crate) all: bool,
 }
@@ -43,6 +45,7 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
         @if !metadata.description.is_empty() { p.description { (metadata.description) } }
         (install::section(site, shown.release))
         (facts(shown.release, &links))
+        @if shown.has_symbols { (install::symbols(site, id, shown.release)) }
         @if let Some(readme) = &shown.readme {
             section aria-labelledby="readme" {
                 h2 #readme { "Readme" }

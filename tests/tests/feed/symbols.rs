@@ -109,6 +109,31 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
+async fn the_page_of_a_version_with_symbols_says_how_to_debug_it() {
+    let (_feed, owner) = feed(FeedOptions::default()).await;
+    pair("Acme", "one").push(&owner).await;
+    owner.push(&package("Acme", "2.0.0", "x")).await.expect(StatusCode::CREATED);
+    let page = async |version: &str| {
+        let request = http::Request::get(format!("/packages/Acme/{version}"));
+        let cookie = format!("__Host-nuthatch={}", owner.key());
+        let answer = owner.send(request.header("cookie", cookie), "").await;
+        String::from_utf8(answer.expect(StatusCode::OK).body.to_vec()).unwrap()
+    };
+    let shown = page("1.0.0").await;
+    for words in [
+        "https://packages.example.org/symbols",
+        "/v3/package/acme/1.0.0/acme.1.0.0.snupkg",
+        "dotnet-symbol --symbols --authenticated-server-path KEY",
+        "setsymbolserver -pat KEY",
+        ".sympath+ srv*",
+        "launch.json",
+    ] {
+        assert!(shown.contains(words), "{words}");
+    }
+    assert!(!page("2.0.0").await.contains("/symbols"));
+}
+
+#[tokio::test]
 async fn functions_redirect_to_the_bucket() {
     let (_feed, owner) = feed(FeedOptions { redirect: true, ..FeedOptions::default() }).await;
     let pair = pair("Acme", "one");

@@ -104,6 +104,12 @@ impl<'a> Links<'a> {
         self.file(version, &format!("{}.{}.nupkg", self.id, version.key()))
     }
 
+    /// The symbols of a version.
+    #[must_use]
+    pub fn snupkg(&self, version: &Version) -> String {
+        self.file(version, &format!("{}.{}.snupkg", self.id, version.key()))
+    }
+
     /// A version's page for people.
     #[must_use]
     pub fn details(&self, version: &Version) -> String {
@@ -146,6 +152,7 @@ mod tests {
         let folder = "https://feed/v3/package/acme.core/1.0.0-rc.1";
         assert_eq!(links.file(&one, "readme"), format!("{folder}/readme"));
         assert_eq!(links.nupkg(&one), format!("{folder}/acme.core.1.0.0-rc.1.nupkg"));
+        assert_eq!(links.snupkg(&one), format!("{folder}/acme.core.1.0.0-rc.1.snupkg"));
         assert_eq!(links.details(&one), "https://feed/packages/acme.core/1.0.0-rc.1");
         let links = Links::new("", Hive::All, &id);
         assert_eq!(links.registration_of("A b/C"), "/v3/registration/a%20b%2Fc/index.json");

@@ -1,5 +1,7 @@
 //! The real client, unmodified, against the real command.
 
+mod symbols;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,11 @@ use nuthatch_tests::{
 };
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+
+use symbols::{
+    bad_symbols_say_why_and_their_package_is_in,
+    symbols_are_pushed_along_and_again_and_not_where_they_are_not_wanted,
+};
 
 /// nuget.exe with a home, a configuration and a feed of its own.
 struct NuGet {
@@ -223,6 +230,8 @@ on_both! {
     every_real_package_is_pushed_and_installed_back_byte_by_byte;
     a_second_push_is_a_conflict_that_can_be_skipped;
     a_deleted_package_can_still_be_installed_by_its_version;
+    symbols_are_pushed_along_and_again_and_not_where_they_are_not_wanted;
+    bad_symbols_say_why_and_their_package_is_in;
 }
 
 fn every_real_package_is_pushed_and_installed_back_byte_by_byte(nuget: &NuGet) {
@@ -243,7 +252,7 @@ fn every_real_package_is_pushed_and_installed_back_byte_by_byte(nuget: &NuGet) {
     let said = nuget.push_with_key("taken/*.nupkg", &[]);
     said.is_success("Your package was pushed.");
     assert_eq!(said.text.matches("Your package was pushed.").count(), first.len());
-    // A client pushes no .snupkg to a feed that has no address for symbols.
+    // Symbols are pushed after their package, in tests of their own.
     let refused = refused.iter().filter(|package| !package.name().ends_with(".snupkg"));
     for package in refused.clone() {
         let said = nuget.push_with_key(package.path.to_str().unwrap(), &[]);
