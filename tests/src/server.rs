@@ -89,6 +89,15 @@ impl Server {
         send_to(&self.address, request, body).await
     }
 
+    /// A line of its status, in kB: `VmHWM:`, the most memory so far, or `RssFile:`, the pages
+    /// of the program and of files, which count in it.
+    #[must_use]
+    pub fn memory(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let value = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Its process.
     #[must_use]
     pub fn id(&self) -> u32 {

@@ -196,12 +196,6 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
 async fn many_large_pushes_at_once_take_little_memory() {
     let feed = Served::start(&[]);
     let content = noise(24 << 20);
-    let memory = |line: &str| -> u64 {
-        let process = feed.server.id();
-        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        let value = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
-        value.trim().trim_end_matches(" kB").parse().unwrap()
-    };
     std::thread::scope(|scope| {
         let pushes: Vec<_> = (0..8)
             .map(|at| {
@@ -222,8 +216,8 @@ async fn many_large_pushes_at_once_take_little_memory() {
     });
     // The program's own pages belong to its file on the disk; a development build has 40 MB of
     // them.
-    let program = memory("RssFile:");
-    let taken = memory("VmHWM:") - program;
+    let program = feed.server.memory("RssFile:");
+    let taken = feed.server.memory("VmHWM:") - program;
     println!("8 pushes of 24 MiB at once: {taken} kB, and {program} kB of program");
     assert!(taken < 32 * 1024, "{taken} kB");
 }

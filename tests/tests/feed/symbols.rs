@@ -6,8 +6,8 @@ use base64::prelude::BASE64_STANDARD;
 use feed::{DeleteBehavior, ReadAccess, SymbolAccess};
 use http::StatusCode;
 use nuthatch_tests::{
-    Answer, AssemblyBuilder, Client, Entry, FeedOptions, PackageBuilder, Pdb, TestFeed, symbols,
-    symbols_corpus,
+    Answer, AssemblyBuilder, Client, Entry, FeedOptions, PackageBuilder, Pdb, Server, TestFeed,
+    framed, noise, symbols, symbols_corpus,
 };
 
 use crate::package;
@@ -432,6 +432,42 @@ async fn many_pdbs_are_all_found() {
         let answer = owner.get(&pdb.path(&format!("a{number}.pdb"))).await;
         assert_eq!(answer.expect(StatusCode::OK).body, pdb.bytes);
     }
+}
+
+/// Not in the client's process: only the server's memory counts.
+#[tokio::test]
+async fn very_many_and_very_large_pdbs_take_little_memory() {
+    const MB: usize = 1 << 20;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]);
+    let key = server.owner.clone().unwrap();
+    let push = async |path: &str, bytes: &[u8]| {
+        let (content_type, body) = framed(bytes);
+        let put = http::Request::put(format!("/api/v2/{path}/"));
+        let put = put.header("content-type", content_type).header("x-nuget-apikey", &key);
+        server.send(put, body).await.expect(StatusCode::CREATED);
+    };
+    let many: Vec<Pdb> = (0..1_000_u32).map(|number| Pdb::new(&number.to_le_bytes())).collect();
+    // All that is allowed, which does not deflate.
+    let content = noise(64 * MB - 128);
+    let large: Vec<Pdb> = (0..4).map(|number| Pdb::new(&content[number..])).collect();
+    for (id, pdbs) in [("Many", many), ("Large", large)] {
+        let (mut nupkg, mut snupkg) = (PackageBuilder::new(id, "1.0.0"), symbols(id, "1.0.0"));
+        for (number, pdb) in pdbs.iter().enumerate() {
+            nupkg = nupkg.file(&format!("A{number}.dll"), &AssemblyBuilder::of(pdb).build());
+            snupkg = snupkg.entry(Entry::stored(&format!("A{number}.pdb"), &pdb.bytes));
+        }
+        push("package", &nupkg.build()).await;
+        push("symbolpackage", &snupkg.build()).await;
+        let last = pdbs.last().unwrap();
+        let path = last.path(&format!("a{}.pdb", pdbs.len() - 1));
+        let get = http::Request::get(path).header("x-nuget-apikey", &key);
+        let answer = server.send(get, "").await.expect(StatusCode::OK);
+        assert!(answer.body == last.bytes);
+    }
+    let peak = server.memory("VmHWM:") - server.memory("RssFile:");
+    println!("1,000 PDBs, and 256 MiB in four: {} MiB at most", peak / 1024);
+    assert!(peak < 128 * 1024, "{peak} kB");
 }
 
 #[tokio::test]
