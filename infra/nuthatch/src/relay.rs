@@ -169,7 +169,7 @@ impl Relay {
         let declared = tokio::task::spawn_blocking(move || inspect(content, kind, stored));
         let declared = declared.await.map_err(|panic| Refusal::Broken(panic.into()))?;
         let declaration = declared.map_err(|error| match kind {
-            UploadKind::Symbols => Refusal::InvalidSymbols(error),
+            UploadKind::Symbols => ingest::invalid_symbols(error),
             UploadKind::Package => error.into(),
         })?;
         let Content::File { file, .. } = received.content else {

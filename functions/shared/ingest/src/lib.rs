@@ -25,7 +25,7 @@ use time::OffsetDateTime;
 
 pub use declaration::{Declaration, UploadKind};
 pub use receive::{Received, receive};
-pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake};
+pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake, invalid_symbols};
 
 /// The intake of packages.
 #[derive(Debug, Clone)]

@@ -96,7 +96,7 @@ impl SymbolsIntake {
         let inspected =
             spawn_blocking(move || inspect_symbols(source, &limits, OffsetDateTime::now_utc()));
         let inspected = inspected.await.map_err(|panic| Refusal::Broken(panic.into()))?;
-        inspected.map_err(invalid)
+        inspected.map_err(invalid_symbols)
     }
 
     /// Stores and commits a symbols package. Four calls, and one for each PDB; more for a
@@ -194,7 +194,7 @@ impl SymbolsIntake {
         let matched = spawn_blocking(move || {
             match_symbols(&symbols, &mut PdbContents::open(source)?, package, &limits)
         });
-        matched.await.map_err(|panic| Refusal::Broken(panic.into()))?.map_err(invalid)
+        matched.await.map_err(|panic| Refusal::Broken(panic.into()))?.map_err(invalid_symbols)
     }
 
     /// Stores the PDBs of the symbols package at `object`, a few at once.
@@ -207,7 +207,7 @@ impl SymbolsIntake {
         let source = Arc::clone(&source.0);
         let opened = spawn_blocking(move || PdbContents::open(source));
         let opened = opened.await.map_err(|panic| Refusal::Broken(panic.into()))?;
-        let mut contents = opened.map_err(invalid)?;
+        let mut contents = opened.map_err(invalid_symbols)?;
         let mut putting: JoinSet<Result<(), ObjectError>> = JoinSet::new();
         for (number, pdb) in matched.iter().enumerate() {
             if putting.len() == AT_ONCE {
@@ -235,7 +235,7 @@ impl SymbolsIntake {
             contents.copy(&pdb, &mut written)?;
             Ok((contents, written.finish()))
         });
-        unpacked.await.map_err(|panic| Refusal::Broken(panic.into()))?.map_err(invalid)
+        unpacked.await.map_err(|panic| Refusal::Broken(panic.into()))?.map_err(invalid_symbols)
     }
 }
 
@@ -299,8 +299,9 @@ fn no_version(id: &PackageId, version: &Version) -> Refusal {
     Refusal::NoVersionForSymbols { id: id.clone(), version: version.clone() }
 }
 
-/// The refusal of symbols with this fault.
-fn invalid(error: PackageError) -> Refusal {
+/// The refusal of a symbols package with this fault.
+#[must_use]
+pub fn invalid_symbols(error: PackageError) -> Refusal {
     match error {
         PackageError::Unreadable(error) => unavailable(error),
         error => Refusal::InvalidSymbols(error),

@@ -137,14 +137,13 @@ pub fn match_symbols<S: Source, P: Source>(
 /// The assemblies of a package, each read when it is first needed.
 struct Assemblies<P> {
     contents: Contents<P>,
-    files: Vec<AssemblyFile>,
+    files: Rc<[AssemblyFile]>,
     known: HashMap<usize, Rc<Assembly>>,
     /// Bytes that may still be inflated.
     left: u64,
 }
 
 /// A file that may be an assembly, by its name.
-#[derive(Clone)]
 struct AssemblyFile {
     index: usize,
     path: String,
@@ -173,19 +172,21 @@ impl<P: Source> Assemblies<P> {
     ) -> Result<MatchedPdb, PackageError> {
         let own = Stem::of(&entry.path);
         let (mut beside, mut changed, mut all_read) = (None, None, true);
-        for file in self.nearest(&own) {
+        let files = Rc::clone(&self.files);
+        for file in nearest(&files, &own) {
             let Some(assembly) = self.read(file.index)? else {
                 all_read = false;
                 continue;
             };
             let Some(view) = assembly.code_views.iter().find(|view| view.id == identity.id) else {
                 if let Some(other) = assembly.code_views.first().filter(|_| file.stem == own) {
-                    beside = beside.or(Some(Beside { assembly: file.path, pdb: other.id }));
+                    let assembly = file.path.clone();
+                    beside = beside.or(Some(Beside { assembly, pdb: other.id }));
                 }
                 continue;
             };
             let Some(checksums) = agreed(&assembly, entry, &identity, pdbs)? else {
-                changed = changed.or(Some(file.path));
+                changed = changed.or_else(|| Some(file.path.clone()));
                 continue;
             };
             let names = names(&entry.path, Some(view.file_name()));
@@ -202,14 +203,6 @@ impl<P: Source> Assemblies<P> {
             return Ok(MatchedPdb { entry: entry.clone(), identity, names, checksums });
         }
         Err(SymbolsError::NoAssembly { path, id, beside }.into())
-    }
-
-    /// The files that may be assemblies, those likely to belong to the PDB of this name
-    /// first: beside it, then of its name, then all others.
-    fn nearest(&self, pdb: &Stem) -> Vec<AssemblyFile> {
-        let mut files = self.files.clone();
-        files.sort_by_key(|file| (file.stem != *pdb, file.stem.name() != pdb.name()));
-        files
     }
 
     /// The assembly at `index`, empty if it is none; `None` if too much was inflated.
@@ -303,6 +296,17 @@ fn names(path: &str, view: Option<&str>) -> Vec<String> {
         |name: &String| name.strip_suffix(".pdb").is_some() && name.len() <= LONGEST_NAME;
     let view = view.filter(|name| *name != own && is_asked_for(name));
     std::iter::once(own).chain(view).collect()
+}
+
+/// The files that may be assemblies, those likely to belong to the PDB of this name first: the
+/// one beside it, then those of its name, then all others.
+fn nearest<'a>(files: &'a [AssemblyFile], pdb: &'a Stem) -> impl Iterator<Item = &'a AssemblyFile> {
+    let distance = |file: &AssemblyFile| match file.stem.name() == pdb.name() {
+        true if file.stem == *pdb => 0,
+        true => 1,
+        false => 2,
+    };
+    (0..3).flat_map(move |wanted| files.iter().filter(move |file| distance(file) == wanted))
 }
 
 /// A path in lower case, with `/` between folders, and without its extension.
