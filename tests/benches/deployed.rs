@@ -39,7 +39,7 @@ const WARM: usize = 200;
 /// The versions of each package.
 const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2.0.0"];
 /// Functions that change the results of search.
-const WRITERS: [&str; 4] = ["push", "commit", "unlist", "relist"];
+const WRITERS: [&str; 6] = ["symbols", "push-symbols", "push", "commit", "unlist", "relist"];
 
 /// List prices of us-east-1 for a million: requests of the REST API and of Lambda, GB-s of
 /// Lambda on arm64, read and write units on demand, GETs and PUTs of S3.
