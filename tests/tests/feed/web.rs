@@ -152,11 +152,12 @@ async fn a_package_without_a_version_is_its_newest_that_is_listed_and_stable() {
 }
 
 #[tokio::test]
-async fn a_page_makes_two_calls_beside_the_key_s() {
+async fn a_page_makes_three_calls_beside_the_key_s() {
     let (feed, owner) = feed().await;
     browse(&owner, "/").await;
     for (path, calls) in [
-        ("/packages/acme", &["Query", "GET object"][..]),
+        // The versions, the readme, and whether the one that is shown has symbols.
+        ("/packages/acme", &["Query", "GET object", "GetItem"][..]),
         ("/packages/acme/1.0.0/report", &["Query"]),
         ("/?q=acme", &["Query"]),
         ("/sign-in", &[]),
