@@ -152,7 +152,7 @@ async fn a_path_that_no_pdb_has_is_404_without_a_call() {
     let id = format!("{}FFFFFFFF", pair.pdb.guid());
     feed.calls.forget();
     for path in [
-        "".to_owned(),
+        String::new(),
         "index2.txt".to_owned(),
         "pingme.txt".to_owned(),
         format!("a.pdb/{id}/a.pd_"),
