@@ -53,7 +53,7 @@ pub struct ServeOptions {
     /// Access to packages: keys or anonymous
     #[arg(long, value_name = "WHO", default_value_t)]
     pub read_access: ReadAccess,
-    /// Who gets PDBs without a key: keys (nobody) or checksum (whoever has the assembly)
+    /// Access to PDBs without a key: keys (nobody) or checksum (whoever has the assembly)
     #[arg(long, value_name = "WHO", default_value_t)]
     pub symbol_access: SymbolAccess,
     /// Effect of DELETE on a version: unlist or delete

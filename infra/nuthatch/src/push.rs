@@ -147,7 +147,7 @@ fn batches(files: &BTreeSet<PathBuf>, with_symbols: bool) -> Vec<Vec<PathBuf>> {
         .collect()
 }
 
-/// What a file is, by its extension.
+/// The kind of a file, by its extension.
 fn kind(file: &Path) -> UploadKind {
     let extension = file.extension().unwrap_or_default();
     if extension.eq_ignore_ascii_case("snupkg") { UploadKind::Symbols } else { UploadKind::Package }

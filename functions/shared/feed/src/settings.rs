@@ -59,7 +59,7 @@ choice!(
     /// None.
     #[default]
     Keys = "keys",
-    /// Who knows the checksum of the PDB: everybody who has its assembly.
+    /// Everybody who knows the checksum of the PDB, which is in its assembly.
     Checksum = "checksum"
 );
 choice!(

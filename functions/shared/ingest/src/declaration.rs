@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{Attempt, ObjectKey, Stored, Verdict, VersionRow};
 use ulid::Ulid;
 
-/// What an upload is.
+/// The kind of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadKind {
@@ -26,7 +26,7 @@ pub enum UploadKind {
 /// A package, or its symbols, that are to be uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declaration {
-    /// What they are.
+    /// Their kind.
     pub kind: UploadKind,
     /// Its id.
     pub id: PackageId,

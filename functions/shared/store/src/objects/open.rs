@@ -17,7 +17,7 @@ const WHOLE: u64 = 16 * 1024 * 1024;
 pub enum OpenObject {
     /// All of it.
     Whole(Bytes),
-    /// What was asked for.
+    /// The ranges that were asked for.
     InRanges(RemoteObject),
 }
 
