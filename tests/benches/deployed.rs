@@ -375,7 +375,7 @@ async fn costs(functions: &[String]) -> Vec<String> {
     println!(
         "\nA million requests: {API} for the REST API, {LAMBDA} for the function and {LAMBDA} for the \
          authorizer with half a GB for a millisecond, {GB_SECONDS} for a million GB-s on arm64 (512 MB, \
-         and 1,769 MB of commit, search, web and compact, for as long as a warm invocation), {READS} and \
+         and 1,769 MB of commit, push-symbols, search, web and compact, for as long as a warm invocation), {READS} and \
          {WRITES} for read and write units, {GETS} for GETs and {PUTS} for PUTs: list prices of us-east-1 \
          in dollars."
     );

@@ -172,7 +172,7 @@ impl SymbolsIntake {
     }
 
     /// Removes symbols that nothing points to any more, as far as that is possible.
-    pub async fn forget(&self, (id, version): (&PackageId, &Version), row: &SymbolsRow) {
+    async fn forget(&self, (id, version): (&PackageId, &Version), row: &SymbolsRow) {
         for object in row.objects(id, version) {
             self.objects.discard(&object).await;
         }
