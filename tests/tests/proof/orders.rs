@@ -28,12 +28,23 @@ struct Race {
     deletes: bool,
     /// Whether all of them commit the same upload.
     one_upload: bool,
-    /// Whether the package has assemblies, and symbols unless it is deleted.
-    of_symbols: bool,
+    /// Whether the package has assemblies, and symbols.
+    symbols: Before,
+}
+
+/// The symbols that a race begins with.
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    /// None, and the race is not about any.
+    NotOfSymbols,
+    /// None, but the package has assemblies.
+    Assemblies,
+    /// Some, unless the version is deleted.
+    Symbols,
 }
 
 const fn race(name: &'static str, before: Seen, verbs: &'static [Verb]) -> Race {
-    Race { name, before, verbs, deletes: false, one_upload: false, of_symbols: false }
+    Race { name, before, verbs, deletes: false, one_upload: false, symbols: Before::NotOfSymbols }
 }
 
 const fn deleting(name: &'static str, before: Seen, verbs: &'static [Verb]) -> Race {
@@ -96,12 +107,18 @@ const SYMBOLS: &[Race] = &[
         &[PUSH, Verb::Delete, Verb::Restore],
     )),
     with_symbols(deleting("symbols restore", Seen::Deleted, &[PUSH, Verb::Restore])),
+    first(race("first symbols, twice", Seen::Listed, &[PUSH, PUSH])),
+    first(deleting("first symbols and delete", Seen::Listed, &[PUSH, Verb::Delete])),
 ];
 
 const PUSH: Verb = Verb::PushSymbols;
 
 const fn with_symbols(race: Race) -> Race {
-    Race { of_symbols: true, ..race }
+    Race { symbols: Before::Symbols, ..race }
+}
+
+const fn first(race: Race) -> Race {
+    Race { symbols: Before::Assemblies, ..race }
 }
 
 /// Feeds to race on, a new one now and then.
@@ -136,14 +153,13 @@ impl Feeds<'_> {
         if self.race.before == Seen::Absent {
             return None;
         }
-        let package = if self.race.of_symbols {
-            with_assemblies(id)
-        } else {
-            PackageBuilder::new(id, "1.0.0")
+        let package = match self.race.symbols {
+            Before::NotOfSymbols => PackageBuilder::new(id, "1.0.0"),
+            Before::Assemblies | Before::Symbols => with_assemblies(id),
         };
         let first = package.file("first.txt", b"first").build();
         owner.push(&first).await.expect(StatusCode::CREATED);
-        if self.race.of_symbols {
+        if self.race.symbols == Before::Symbols {
             let snupkg = Symbols::of(id, 0).snupkg;
             owner.push_symbols(&snupkg).await.expect(StatusCode::CREATED);
         }
@@ -216,19 +232,23 @@ async fn judge(
         Some(_) => Seen::Listed,
     };
     assert_eq!(seen, expected, "{case}{changes:?}: not what was done last");
-    if race.of_symbols {
+    if race.symbols != Before::NotOfSymbols {
         let current = look_at_symbols(feed, owner, id).await;
         // The first ones, and each push that was acknowledged, unless the version was deleted.
         let successes = race.verbs.iter().zip(told).filter(|(verb, told)| {
             matches!(verb, Verb::PushSymbols | Verb::CommitSymbols) && told.is_success
         });
         let logged = changes.values().filter(|change| *change == "symbols").count();
-        assert_eq!(logged, 1 + successes.clone().count(), "{case}{changes:?}: symbols");
+        let before = usize::from(race.symbols == Before::Symbols);
+        assert_eq!(logged, before + successes.clone().count(), "{case}{changes:?}: symbols");
         let has_changed = successes.count() > 0;
         match current {
             Some(0) => assert!(!has_changed, "{case}{told:?}: acknowledged symbols are lost"),
             Some(actor) => assert!(told[actor - 1].is_success, "{case}{told:?}: {actor}"),
-            None => assert!(race.deletes, "{case}{told:?}: the symbols are lost"),
+            None => assert!(
+                race.deletes || before == 0 && !has_changed,
+                "{case}{told:?}: the symbols are lost"
+            ),
         }
     }
     let pushed = changes.values().filter(|change| *change == "pushed").count();
