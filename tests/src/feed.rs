@@ -1,7 +1,7 @@
 //! A feed in this process, in a folder of its own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use access::{IdGlob, Scope};
@@ -36,6 +36,8 @@ pub struct FeedOptions {
     pub pushes: usize,
     /// Which packages are stored in parts.
     pub parts: Parts,
+    /// The file of certificates that issuers of tokens may have, too.
+    pub authorities: Option<&'static str>,
     /// Whether its folder is in memory, where the system has such folders: for tests
     /// of very many small steps, each of which would wait for the disk.
     pub quick: bool,
@@ -52,6 +54,7 @@ impl Default for FeedOptions {
             in_memory: false,
             pushes: 100,
             parts: Parts::default(),
+            authorities: None,
             quick: false,
         }
     }
@@ -114,6 +117,7 @@ impl TestFeed {
                 Delivery::Stream
             },
             asks_again: true,
+            issuer_authorities: options.authorities.map(PathBuf::from),
             ..Hosting::default()
         };
         let calls = Recorder::default();
@@ -151,7 +155,7 @@ impl TestFeed {
             faults.before(self.engines.dynamodb.clone()),
             faults.before(self.engines.s3.clone()),
         );
-        Self { gateway: gateway(&aws, &self.environment, &self.hosting), ..self.clone() }
+        self.reaching(aws)
     }
 
     /// Another instance, whose calls are this actor's and wait for their turn.
@@ -159,7 +163,19 @@ impl TestFeed {
     pub fn in_turn(&self, actor: &Actor) -> Self {
         let aws =
             aws(actor.before(self.engines.dynamodb.clone()), actor.before(self.engines.s3.clone()));
-        Self { gateway: gateway(&aws, &self.environment, &self.hosting), ..self.clone() }
+        self.reaching(aws)
+    }
+
+    /// Another instance, which reaches the engines by these clients.
+    fn reaching(&self, aws: Aws) -> Self {
+        let gateway = gateway(&aws, &self.environment, &self.hosting);
+        Self { gateway, recorded: aws, ..self.clone() }
+    }
+
+    /// The feed's table, as this instance reaches it.
+    #[must_use]
+    pub fn own_table(&self) -> Table {
+        Table::new(self.recorded.dynamodb.clone(), TableName::default())
     }
 
     /// The feed's table.

@@ -9,9 +9,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt, Full};
 use tempfile::TempDir;
+use tokens::Signer;
 
 use crate::lambda::{ADDRESS, LambdaGateway};
-use crate::{Answer, EngineServer, Sandboxes, Server, TestFeed, nuthatch, run, send_to};
+use crate::{
+    Answer, EngineServer, GIVEN_ISSUER, Sandboxes, Server, TestFeed, given_trust, nuthatch, run,
+    send_to,
+};
 
 /// A feed that is reached in one of these ways.
 pub struct Host {
@@ -128,6 +132,27 @@ impl Host {
                 let create = ["key", "create", name, "--scope", &scope, "--id", ids];
                 let printed = run(&create, data.path()).stdout;
                 String::from_utf8(printed).unwrap().trim().to_owned()
+            }
+        }
+    }
+
+    /// Adds the trust of [`given_trust`].
+    pub async fn trust(&self, name: &str, signer: &Signer) {
+        match &self.stage {
+            Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
+                let (trust, issuer) = given_trust(name, signer);
+                lambda.0.table().add_trust(&trust, &issuer).await.unwrap();
+            }
+            Stage::Served { data, .. } => {
+                let keys = data.path().join("keys.json");
+                std::fs::write(&keys, tokens::key_set(&[signer]).to_string()).unwrap();
+                let keys = keys.to_str().unwrap();
+                let add = ["trust", "add", "github", "--name", name, "--repository", "acme/core"];
+                let pins = ["--repository-id", "74", "--owner-id", "65", "--id", "Acme.*"];
+                let run_by = ["--workflow", "release.yml", "--environment", "release"];
+                let issued = ["--issuer", GIVEN_ISSUER, "--jwks-file", keys];
+                let added = run(&[&add[..], &pins, &run_by, &issued].concat(), data.path());
+                assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
             }
         }
     }

@@ -336,4 +336,4 @@ pub fn rest_event(
 /// The stack's own domain.
 const DOMAIN: &str = "x.execute-api.eu-west-1.amazonaws.com";
 /// The stack's own address, which its links begin with.
-pub(crate) const ADDRESS: &str = "https://x.execute-api.eu-west-1.amazonaws.com/feed";
+pub const ADDRESS: &str = "https://x.execute-api.eu-west-1.amazonaws.com/feed";

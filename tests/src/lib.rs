@@ -8,6 +8,7 @@ mod faults;
 mod feed;
 mod host;
 mod idle;
+mod issuer;
 mod lambda;
 mod large;
 mod listen;
@@ -25,7 +26,8 @@ pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed, functions_on, is_mark};
 pub use host::{Host, Relay};
 pub use idle::Idle;
-pub use lambda::{LambdaGateway, rest_event, verb};
+pub use issuer::{GIVEN_ISSUER, Page, TestIssuer, github, given_trust};
+pub use lambda::{ADDRESS, LambdaGateway, rest_event, verb};
 pub use large::{noise, write_large_package};
 pub use loader::{Loader, commit};
 pub use packages::{

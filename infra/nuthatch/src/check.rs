@@ -16,7 +16,6 @@ use store::{BucketName, ObjectError, Objects, Table, TableError, TableName};
 
 use crate::command::CheckOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
-use crate::keys;
 use crate::stack::{OnAws, StackError};
 use findings::Findings;
 
@@ -39,13 +38,13 @@ pub enum CheckError {
     #[error("--table needs --bucket; name the bucket that holds the packages")]
     NoBucket,
     /// The table does not answer.
-    #[error("{}", crate::client::with_causes(.0))]
+    #[error("{}", protocol::with_causes(.0))]
     Table(#[from] TableError),
     /// The bucket does not answer.
-    #[error("{}", crate::client::with_causes(.0))]
+    #[error("{}", protocol::with_causes(.0))]
     Object(#[from] ObjectError),
     /// A package could not be brought back.
-    #[error("{}", crate::client::with_causes(.0))]
+    #[error("{}", protocol::with_causes(.0))]
     Refused(#[from] Refusal),
     /// The table is not lost.
     #[error(
@@ -100,7 +99,7 @@ async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>
     let place = &options.place;
     if let Some(OnAws { table, bucket }) = OnAws::at(place).await? {
         let bucket = bucket.or_else(|| options.bucket.clone()).ok_or(CheckError::NoBucket)?;
-        let aws = keys::aws(place.endpoint_url.as_deref()).await;
+        let aws = crate::place::aws(place.endpoint_url.as_deref()).await;
         return Ok((Table::new(aws.dynamodb, table), Objects::new(aws.s3, bucket), None));
     }
     if !place.data.exists() {

@@ -6,7 +6,7 @@ mod upload;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
-use protocol::{BaseUrl, paths};
+use protocol::{BaseUrl, paths, with_causes};
 use serde::Deserialize;
 
 pub use answer::Answer;
@@ -100,13 +100,7 @@ impl Feed {
     pub async fn at(source: Source<'_>) -> Result<Self, ClientError> {
         let Source { address, insecure } = source;
         let url = safe_address(address, insecure)?;
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("nuthatch/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            // A redirect would take the key along.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(ClientError::Setup)?;
+        let http = http_client()?;
         let unreachable = |source: reqwest::Error| unreachable_at(address.to_owned(), source);
         let answer = send_again(|| http.get(url.clone())).await.map_err(unreachable)?;
         let status = answer.status();
@@ -182,15 +176,27 @@ impl Feed {
 }
 
 /// The address, if keys may travel there.
-fn safe_address(address: &str, insecure: bool) -> Result<reqwest::Url, ClientError> {
+pub(crate) fn safe_address(address: &str, insecure: bool) -> Result<reqwest::Url, ClientError> {
     let bad = || ClientError::BadSource(address.to_owned());
     let url: reqwest::Url = address.parse().map_err(|_| bad())?;
     match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => Ok(url),
-        ("http", Some(host)) if insecure || is_loopback(host) => Ok(url),
+        ("http", Some(host)) if insecure || !BaseUrl(format!("http://{host}")).is_in_the_open() => {
+            Ok(url)
+        }
         ("http", Some(_)) => Err(ClientError::Insecure(address.to_owned())),
         _ => Err(bad()),
     }
+}
+
+/// A client that follows no redirect, which would take the key along.
+pub(crate) fn http_client() -> Result<reqwest::Client, ClientError> {
+    reqwest::Client::builder()
+        .user_agent(concat!("nuthatch/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(ClientError::Setup)
 }
 
 /// The error when nothing answers at `address`. The library's error contains the whole URL,
@@ -229,36 +235,4 @@ fn may_work_later(status: StatusCode) -> bool {
 fn pause_asked_for(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// An error with all its causes, because the library's own message says little.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_reached_without_tls() {
-        for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["packages.example.org", "10.0.0.1", "localhost.example.org"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
 }

@@ -1,9 +1,12 @@
 //! The command line.
 
+mod trust;
+
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
+use ::trust::TrustName;
 use access::{IdGlob, KeyName, Scope};
 use clap::{Args, Parser, Subcommand};
 use feed::{DeleteBehavior, PackageBytes, ReadAccess, SymbolAccess};
@@ -11,6 +14,11 @@ use protocol::BaseUrl;
 use store::{BucketName, TableName};
 
 use crate::keys::{Age, Expiry};
+
+pub use trust::{
+    AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions, GitlabOptions,
+    IssuerOptions, NewTrust, OidcOptions, TrustAction, TrustOptions,
+};
 
 /// A private NuGet feed without a server.
 #[derive(Debug, Parser)]
@@ -35,6 +43,11 @@ pub enum Action {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(KeyAction),
+    /// Trust workloads, which get short-lived keys for their identity tokens
+    #[command(subcommand)]
+    Trust(TrustAction),
+    /// In a CI job: exchange its identity token for a short-lived key, and print that
+    Token(TokenOptions),
 }
 
 /// How the feed is served.
@@ -56,6 +69,10 @@ pub struct ServeOptions {
     /// Access to PDBs without a key: keys (nobody) or checksum (whoever has the assembly)
     #[arg(long, value_name = "WHO", default_value_t)]
     pub symbol_access: SymbolAccess,
+    /// A file of certificates in PEM that issuers of identity tokens may have, besides those
+    /// that the system trusts
+    #[arg(long, value_name = "FILE")]
+    pub issuer_authorities: Option<PathBuf>,
     /// Effect of DELETE on a version: unlist or delete
     #[arg(long, value_name = "WHAT", default_value_t)]
     pub delete_behavior: DeleteBehavior,
@@ -118,6 +135,9 @@ pub struct PushOptions {
     /// The API key [default: the source's password in nuget.config]
     #[arg(long, short = 'k', env = "NUGET_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
+    /// In a CI job: the trust that exchanges the job's identity token for a key
+    #[arg(long, value_name = "NAME")]
+    pub trust: Option<TrustName>,
     /// Skip versions that the feed already has
     #[arg(long)]
     pub skip_duplicate: bool,
@@ -130,6 +150,19 @@ pub struct PushOptions {
     /// Print a line of JSON for each package
     #[arg(long)]
     pub json: bool,
+}
+
+/// The options of an exchange.
+#[derive(Debug, Args)]
+pub struct TokenOptions {
+    /// The name of the trust
+    pub name: TrustName,
+    /// The feed.
+    #[command(flatten)]
+    pub target: Target,
+    /// The audience to request the token for [default: the feed's address]
+    #[arg(long)]
+    pub audience: Option<String>,
 }
 
 /// How pushes are relayed.

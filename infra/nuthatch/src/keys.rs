@@ -1,32 +1,24 @@
 //! `nuthatch key`: API keys in a data folder or on AWS.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use access::{ApiKey, IdGlob, KeyName, KeyRecord, Scope};
-use aws_config::SdkConfig;
-use store::{Aws, Table, TableError, TableName, timestamp};
+use protocol::with_causes;
+use store::{Table, TableError, timestamp};
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::command::{KeyAction, Place};
-use crate::engines::{DataFolder, EngineError, dynamodb_client};
-use crate::stack::{OnAws, StackError};
+use crate::columns::{columns, day, listed};
+use crate::command::KeyAction;
+use crate::place::PlaceError;
 
 /// A key command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The data folder cannot be used.
+    /// There is no feed in the place that was named.
     #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The table and bucket of the stack cannot be looked up.
-    #[error(transparent)]
-    Stack(#[from] StackError),
-    /// The data folder does not exist.
-    #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
-    NoFeed(PathBuf),
+    Place(#[from] PlaceError),
     /// The table does not answer.
     #[error("{}", with_causes(.0))]
     Table(#[from] TableError),
@@ -117,18 +109,18 @@ impl Expiry {
 pub async fn run(action: KeyAction) -> Result<(), KeyError> {
     match action {
         KeyAction::Create { name, scopes, ids, expires, place } => {
-            let table = table(&place).await?;
+            let table = place.table().await?;
             let expires = expires.map(Expiry::at);
             let key = create(&table, name.clone(), scopes, ids, expires).await?;
             writeln!(io::stderr(), "Created the key '{name}'. It is shown only now:")?;
             writeln!(io::stdout(), "{}", key.reveal())?;
         }
         KeyAction::List { place } => {
-            let keys = existing_table(&place).await?.keys().await?;
+            let keys = place.existing_table().await?.keys().await?;
             write!(io::stdout(), "{}", listing(&keys, OffsetDateTime::now_utc()))?;
         }
         KeyAction::Revoke { name, place } => {
-            if !existing_table(&place).await?.revoke_key(&name).await? {
+            if !place.existing_table().await?.revoke_key(&name).await? {
                 return Err(KeyError::NoSuchKey(name));
             }
             writeln!(io::stderr(), "Revoked the key '{name}'. It stops working within a minute.")?;
@@ -164,42 +156,8 @@ pub async fn create(
     if table.create_key(&record).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
 }
 
-/// The table of an existing feed: if the folder is mistyped, it is not created.
-async fn existing_table(place: &Place) -> Result<Table, KeyError> {
-    if place.table.is_none() && place.stack.is_none() && !place.data.exists() {
-        return Err(KeyError::NoFeed(place.data.clone()));
-    }
-    table(place).await
-}
-
-/// The feed's table, in the place that the options name.
-async fn table(place: &Place) -> Result<Table, KeyError> {
-    if let Some(names) = OnAws::at(place).await? {
-        let aws = aws(place.endpoint_url.as_deref()).await;
-        return Ok(Table::new(aws.dynamodb, names.table));
-    }
-    let engine = DataFolder::open(&place.data)?.dynamodb().await?;
-    Ok(Table::new(dynamodb_client(engine), TableName::default()))
-}
-
-/// Clients for the account that the environment names, at another endpoint
-/// where one is given.
-pub(crate) async fn aws(endpoint_url: Option<&str>) -> Aws {
-    Aws::new(&aws_config(endpoint_url).await)
-}
-
-/// The account's configuration in the environment, with another endpoint where one is given.
-pub(crate) async fn aws_config(endpoint_url: Option<&str>) -> SdkConfig {
-    let mut config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
-    if let Some(url) = endpoint_url {
-        config = config.endpoint_url(url);
-    }
-    config.load().await
-}
-
 /// The keys as a table to read.
 fn listing(keys: &[KeyRecord], now: OffsetDateTime) -> String {
-    let joined = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(",");
     let mut rows =
         vec![["NAME", "SCOPES", "IDS", "CREATED", "EXPIRES", "STATE"].map(str::to_owned)];
     rows.extend(keys.iter().map(|key| {
@@ -210,41 +168,14 @@ fn listing(keys: &[KeyRecord], now: OffsetDateTime) -> String {
         };
         [
             key.name.to_string(),
-            joined(&mut key.scopes.iter().map(ToString::to_string)),
-            joined(&mut key.ids.iter().map(ToString::to_string)),
+            listed(&key.scopes),
+            listed(&key.ids),
             key.created.chars().take("yyyy-mm-dd".len()).collect(),
             key.expires.map_or_else(|| "never".to_owned(), day),
             state.to_owned(),
         ]
     }));
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.len().max(*width);
-        }
-    }
-    rows.iter().fold(String::new(), |mut text, row| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", line.trim_end());
-        text
-    })
-}
-
-fn day(seconds: i64) -> String {
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .map_or_else(|_| "?".to_owned(), |time| time.date().to_string())
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
+    columns(&rows)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! `serve` plays API Gateway's part: it calls the verbs that the functions are made of, at
 //! the routes that they declare.
 
+mod columns;
+mod place;
 mod run;
 
 pub mod check;
@@ -11,6 +13,7 @@ pub mod client;
 pub mod command;
 pub mod engines;
 pub mod gateway;
+pub mod identity;
 pub mod keys;
 pub mod metrics;
 pub mod push;
@@ -19,5 +22,7 @@ pub mod serve;
 pub mod socket;
 pub mod sources;
 pub mod stack;
+pub mod trusts;
 
+pub use place::PlaceError;
 pub use run::run;

@@ -17,6 +17,7 @@ use ulid::Ulid;
 
 use crate::client::{ClientError, Feed, PackageFile, Source};
 use crate::command::{PushOptions, Target};
+use crate::identity::{self, IdentityError};
 use crate::sources::{PushSource, Sources, SourcesError};
 use report::{Outcome, Report};
 
@@ -29,6 +30,9 @@ pub enum PushError {
     /// The feed cannot be used.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The job gets no key.
+    #[error(transparent)]
+    Identity(Box<IdentityError>),
     /// A pattern is not valid.
     #[error("'{pattern}' is not a pattern of files: {reason}")]
     BadPattern {
@@ -61,13 +65,23 @@ pub enum PushError {
     System(#[from] io::Error),
 }
 
+impl From<IdentityError> for PushError {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(Box::new(error))
+    }
+}
+
 /// Pushes packages, several at once.
 ///
 /// # Errors
 /// It cannot begin, or a package was not pushed.
 pub async fn run(options: PushOptions) -> Result<(), PushError> {
     let source = source(&options.target)?;
-    let key = options.api_key.or(source.key).filter(|key| !key.trim().is_empty());
+    let key = match &options.trust {
+        Some(trust) => Some(identity::key(trust, &options.target, None).await?),
+        None => options.api_key.or(source.key),
+    };
+    let key = key.filter(|key| !key.trim().is_empty());
     let key = key.ok_or_else(|| PushError::NoKey(source.address.clone()))?;
     let key = HeaderValue::from_str(key.trim()).map_err(|_| PushError::BadKey)?;
     let files = files(&options.packages)?;

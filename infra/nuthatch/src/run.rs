@@ -7,7 +7,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{Action, Command};
-use crate::{check, keys, push, relay, serve};
+use crate::{check, identity, keys, push, relay, serve, trusts};
 
 /// Runs the command line of this process, and returns the exit code: 0 for success, 1 for
 /// failure. If the command line cannot be parsed, the process exits with 2.
@@ -25,6 +25,12 @@ pub async fn run() -> ExitCode {
         Action::Relay(options) => relay::run(options).await.map_err(|error| error.to_string()),
         Action::Check(options) => check::run(options).await.map_err(|error| error.to_string()),
         Action::Key(action) => keys::run(action).await.map_err(|error| error.to_string()),
+        Action::Trust(action) => {
+            Box::pin(trusts::run(action)).await.map_err(|error| error.to_string())
+        }
+        Action::Token(options) => {
+            Box::pin(identity::run(options)).await.map_err(|error| error.to_string())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

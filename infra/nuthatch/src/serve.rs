@@ -21,6 +21,7 @@ use crate::command::ServeOptions;
 use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
 use crate::gateway::{Gateway, GatewayError};
 use crate::keys::{self, KeyError};
+use crate::place;
 use crate::socket::{
     Connections, Hosts, Listening, Timeouts, accept, raise_descriptors, told_to_stop,
 };
@@ -144,7 +145,7 @@ async fn on_aws(
     (listener, metrics): (TcpListener, Option<TcpListener>),
     (base_url, listening): (BaseUrl, Listening),
 ) -> Result<(), ServeError> {
-    let aws: Aws = keys::aws(options.place.endpoint_url.as_deref()).await;
+    let aws: Aws = place::aws(options.place.endpoint_url.as_deref()).await;
     let spooling = Spooling::Folder(std::env::temp_dir());
     let disk = Disk::of(vec![std::env::temp_dir()]);
     let hosting = hosting(options, spooling, Parts::for_aws());
@@ -203,6 +204,7 @@ fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting 
         public_bucket: None,
         asks_again: true,
         visibility: Visibility::OneByOne,
+        issuer_authorities: options.issuer_authorities.clone(),
     }
 }
 

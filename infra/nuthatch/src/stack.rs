@@ -59,7 +59,7 @@ impl OnAws {
         let Some(name) = &place.stack else {
             return Ok(place.table.clone().map(|table| Self { table, bucket: None }));
         };
-        let config = crate::keys::aws_config(place.endpoint_url.as_deref()).await;
+        let config = crate::place::aws_config(place.endpoint_url.as_deref()).await;
         let described = describe(&config, name).await.map_err(|reason| {
             StackError::Unreachable { stack: name.clone(), reason: reason.to_string() }
         })?;

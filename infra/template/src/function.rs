@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use access::Scope;
-use protocol::{Access, Route};
+use protocol::{Access, Route, paths};
 
 /// A function under functions/.
 #[derive(Debug)]
@@ -119,7 +119,9 @@ impl Function {
     /// Whether its routes change the feed.
     pub(crate) fn writes(&self) -> bool {
         self.routes.iter().any(|route| match route.access {
-            Access::Open | Access::Key(Scope::Read) | Access::ReadOrChecksum => false,
+            // The one route that needs no key and writes: it gives keys.
+            Access::Open => route.path == paths::TOKEN,
+            Access::Key(Scope::Read) | Access::ReadOrChecksum => false,
             Access::Key(_) => true,
         })
     }

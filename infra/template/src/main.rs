@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::{env, fs, io};
 
 use access::Scope;
-use protocol::{Access, Route};
+use protocol::{Access, Route, paths};
 
 use function::{Function, FunctionError};
 
@@ -78,7 +78,9 @@ fn assemble(root: &Path) -> Result<String, TemplateError> {
     let part = |name: &str| read(&root.join("infra/template/parts").join(name));
     let folders = root.join("functions");
     let functions = Function::all(&folders)?;
-    let gateway = part("gateway.yaml")?.replace("        # {push routes}\n", &push_routes());
+    let gateway = part("gateway.yaml")?
+        .replace("        # {push routes}\n", &throttled(pushes, "PushesPerSecond"))
+        .replace("        # {token routes}\n", &throttled(gives_keys, "TokensPerSecond"));
     let mut resources = vec![gateway];
     resources.extend(functions.iter().map(Function::resources));
     resources.push(part("state.yaml")?);
@@ -88,22 +90,30 @@ fn assemble(root: &Path) -> Result<String, TemplateError> {
     Ok(format!("{HEADER}{head}\nResources:\n{}\n{outputs}", resources.join("\n")))
 }
 
-/// The routes that push, each with its own limit.
-fn push_routes() -> String {
-    let routes = registry::ROUTES.iter().flat_map(|(_, routes)| *routes);
-    let pushes = routes.filter(|route| route.access == Access::Key(Scope::Push));
-    pushes.map(throttled).collect()
+/// Whether a route pushes.
+fn pushes(route: &Route) -> bool {
+    route.access == Access::Key(Scope::Push)
 }
 
-fn throttled(route: &Route) -> String {
-    let methods = route.methods.iter().map(|method| {
-        format!(
-            "        - ResourcePath: {}\n          HttpMethod: {method}\n          \
-             ThrottlingRateLimit: !Ref PushesPerSecond\n          \
-             ThrottlingBurstLimit: !Ref PushesPerSecond\n",
-            // As a part of a JSON pointer (RFC 6901).
-            format_args!("/{}", route.path.replace('/', "~1")),
-        )
+/// Whether a route gives keys to callers that have none.
+fn gives_keys(route: &Route) -> bool {
+    route.path == paths::TOKEN
+}
+
+/// The routes of this kind, each with a limit of its own.
+fn throttled(is_of_kind: fn(&Route) -> bool, limit: &str) -> String {
+    let routes = registry::ROUTES.iter().flat_map(|(_, routes)| *routes);
+    let routes = routes.filter(|route| is_of_kind(route));
+    let methods = routes.flat_map(|route| {
+        route.methods.iter().map(move |method| {
+            format!(
+                "        - ResourcePath: {}\n          HttpMethod: {method}\n          \
+                 ThrottlingRateLimit: !Ref {limit}\n          \
+                 ThrottlingBurstLimit: !Ref {limit}\n",
+                // As a part of a JSON pointer (RFC 6901).
+                format_args!("/{}", route.path.replace('/', "~1")),
+            )
+        })
     });
     methods.collect()
 }

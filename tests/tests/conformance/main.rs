@@ -5,6 +5,7 @@
 mod publish;
 mod read;
 mod symbols;
+mod token;
 mod upload;
 
 use http::Method;
@@ -55,6 +56,8 @@ on_every_host! {
     symbols::symbols_are_pushed_after_their_package_and_found_in_every_casing,
     symbols::uploaded_symbols_are_found_once_they_are_committed,
     symbols::symbols_need_their_package_and_its_build,
+    token::a_login_gives_a_key_that_pushes,
+    token::a_login_that_is_refused_says_what_to_do,
     upload::an_upload_is_visible_once_it_is_committed,
     upload::an_upload_of_a_taken_number_is_refused_before_a_byte_is_sent,
     upload::an_address_takes_the_declared_bytes_and_no_others,

@@ -21,6 +21,7 @@ mod server;
 mod sockets;
 mod strangers;
 mod symbols;
+mod trust;
 mod views;
 mod web;
 

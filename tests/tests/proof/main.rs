@@ -22,5 +22,6 @@ mod faults;
 mod histories;
 mod orders;
 mod rebuilds;
+mod trusts;
 mod verb;
 mod world;

@@ -11,13 +11,17 @@ use feed::{Context, Hosting};
 use http::{HeaderMap, Method, StatusCode};
 use lambda::EventFunction;
 use nuthatch_tests::{
-    Answer, AssemblyBuilder, EngineServer, LambdaGateway, PackageBuilder, Pdb, Sandboxes,
-    TemplateRoute, TestFeed, Use, framed, functions, nuspec, send_to, symbols, variables_of, verb,
+    ADDRESS, Answer, AssemblyBuilder, EngineServer, LambdaGateway, PackageBuilder, Pdb, Sandboxes,
+    TemplateRoute, TestFeed, TestIssuer, Use, framed, functions, nuspec, send_to, symbols,
+    variables_of, verb,
 };
 use protocol::{Access, Environment};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use store::TrustAdded;
+use time::OffsetDateTime;
+use tokens::Signer;
 
 use crate::TEMPLATE;
 
@@ -198,6 +202,28 @@ async fn live_with_symbols(watched: &Watched) {
     }
 }
 
+/// Exchanges tokens of `issuer`: while somebody else fetches its keys, and then with them.
+async fn live_with_tokens(feed: &TestFeed, watched: &Watched, issuer: &TestIssuer, key: &Signer) {
+    let (table, trust) = (feed.table(), issuer.trust("ci"));
+    assert_eq!(table.add_trust(&trust, &issuer.issuer()).await.unwrap(), TrustAdded::Done);
+    let exchange = async || {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let claims = tokens::github(&issuer.iss, ADDRESS, now);
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {}", key.sign(&claims));
+        headers.insert("authorization", bearer.parse().unwrap());
+        headers.insert("content-type", "application/json".parse().unwrap());
+        let body = json!({"username": "ci", "tokenType": "ApiKey"}).to_string();
+        Box::pin(watched.gateway.answer(Method::POST, "/api/v2/token", headers, body.into())).await
+    };
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    assert!(table.begin_fetch(&trust.iss, now - 8).await.unwrap());
+    exchange().await.expect(StatusCode::SERVICE_UNAVAILABLE);
+    issuer.age_keys(feed, 60).await;
+    exchange().await.expect(StatusCode::OK);
+    exchange().await.expect(StatusCode::UNAUTHORIZED);
+}
+
 /// Makes every kind of request that a feed can answer.
 async fn live(feed: &TestFeed, watched: &Watched) {
     let acme = package("Acme", "x");
@@ -242,13 +268,18 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
         servers.insert(function, EngineServer::start(&feed.engines).await);
     }
     let some = servers.values().next().unwrap().environment();
+    let signer = Signer::rsa("k1");
+    let issuer = TestIssuer::start(&[&signer]).await;
+    let authority = issuer.authority().to_str().unwrap().to_owned();
     let sandboxes = |delete_behavior: &str| {
         let all = Sandboxes::new(some.clone()).with("NUTHATCH_DELETE_BEHAVIOR", delete_behavior);
+        let all = all.with("SSL_CERT_FILE", &authority);
         servers.iter().fold(all, |all, (function, server)| all.reaching(function, &server.url))
     };
     let unlisting = LambdaGateway::before_sandboxes(sandboxes("unlist"));
     let watched = Watched { gateway: unlisting, key: key.clone() };
     live(&feed, &watched).await;
+    live_with_tokens(&feed, &watched, &issuer, &signer).await;
     // Of several pushes at once, some lose after they have stored an object.
     for round in 0..20 {
         let used = servers["push"].uses();

@@ -77,19 +77,7 @@ impl IdGlob {
     /// Whether `id` matches.
     #[must_use]
     pub fn matches(&self, id: &PackageId) -> bool {
-        let (pattern, id) = (self.0.to_ascii_lowercase(), id.key());
-        let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == id };
-        let Some(mut id) = id.strip_prefix(prefix) else { return false };
-        let mut pieces: Vec<&str> = rest.split('*').collect();
-        let suffix = pieces.pop().unwrap_or_default();
-        // The leftmost match of each piece leaves the most text for the next ones.
-        for piece in pieces {
-            match id.split_once(piece) {
-                Some((_, after)) => id = after,
-                None => return false,
-            }
-        }
-        id.ends_with(suffix)
+        glob_matches(&self.0.to_ascii_lowercase(), &id.key())
     }
 }
 
@@ -110,6 +98,23 @@ impl fmt::Display for IdGlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether `text` matches `pattern`, in which `*` stands for any run of characters.
+#[must_use]
+pub fn glob_matches(pattern: &str, text: &str) -> bool {
+    let Some((prefix, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(prefix) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let suffix = pieces.pop().unwrap_or_default();
+    // The leftmost match of each piece leaves the most text for the next ones.
+    for piece in pieces {
+        match text.split_once(piece) {
+            Some((_, after)) => text = after,
+            None => return false,
+        }
+    }
+    text.ends_with(suffix)
 }
 
 /// The reason why a key is refused.

@@ -8,7 +8,7 @@ mod cookie;
 mod credentials;
 mod keys;
 
-pub use authorization::{IdGlob, IdGlobError, KeyProblem, Scope, ScopeError};
+pub use authorization::{IdGlob, IdGlobError, KeyProblem, Scope, ScopeError, glob_matches};
 pub use cookie::SessionCookie;
 pub use credentials::presented_key;
-pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord};
+pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord, hex};

@@ -1,5 +1,7 @@
 //! The differences between a function and a server.
 
+use std::path::PathBuf;
+
 use store::{Parts, RedirectLifetime, Spooling, Visibility};
 
 use crate::{Delivery, Permits};
@@ -22,6 +24,9 @@ pub struct Hosting {
     pub asks_again: bool,
     /// How the table's transactions become visible.
     pub visibility: Visibility,
+    /// A file of certificates, in PEM, that issuers of identity tokens may have besides those
+    /// that the system trusts.
+    pub issuer_authorities: Option<PathBuf>,
 }
 
 impl Default for Hosting {
@@ -35,6 +40,7 @@ impl Default for Hosting {
             public_bucket: None,
             asks_again: false,
             visibility: Visibility::OneByOne,
+            issuer_authorities: None,
         }
     }
 }

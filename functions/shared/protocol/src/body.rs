@@ -8,6 +8,19 @@ use http_body_util::{BodyExt, Empty, Full};
 /// An error of the connection or event that carries a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// An error with all its causes, as one line: many say little without them.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// A body of a request or a reply, read frame by frame.
 #[derive(Debug)]
 pub struct Body {

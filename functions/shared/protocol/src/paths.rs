@@ -10,6 +10,9 @@ pub const UPLOADS: &str = "/api/v2/upload";
 /// The address to commit an upload at.
 pub const COMMIT: &str = "/api/v2/upload/{upload}/commit";
 
+/// The address to exchange identity tokens at.
+pub const TOKEN: &str = "/api/v2/token";
+
 /// The address to push symbols packages to.
 pub const SYMBOL_PACKAGES: &str = "/api/v2/symbolpackage";
 /// The address that clients push symbols packages to, with a slash.

@@ -87,6 +87,19 @@ impl BaseUrl {
         self.0.split_at_checked(end).unwrap_or((&self.0, ""))
     }
 
+    /// Whether a secret that is sent to it would travel in the open, and not on this machine
+    /// alone.
+    #[must_use]
+    pub fn is_in_the_open(&self) -> bool {
+        let Some(authority) = self.split().0.strip_prefix("http://") else { return false };
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        !(host == "localhost" || address.is_ok_and(|address| address.is_loopback()))
+    }
+
     /// The address that the links of `request`'s reply begin with.
     #[must_use]
     pub fn of(request: &Request) -> &str {
@@ -97,6 +110,22 @@ impl BaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_tls_is_in_the_open_unless_it_is_this_machine() {
+        for (url, is_in_the_open) in [
+            ("https://packages.example.org", false),
+            ("http://packages.example.org", true),
+            ("http://10.0.0.1:5000/feed", true),
+            ("http://127.0.0.1.example.org", true),
+            ("http://127.0.0.1:5000", false),
+            ("http://[::1]:5000", false),
+            ("http://[::1]", false),
+            ("http://localhost", false),
+        ] {
+            assert_eq!(BaseUrl(url.to_owned()).is_in_the_open(), is_in_the_open, "{url}");
+        }
+    }
 
     #[test]
     fn an_address_is_its_host_and_a_path() {

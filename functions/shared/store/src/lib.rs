@@ -26,8 +26,8 @@ pub use objects::{
 pub use refusals::stamped;
 pub use releases::Releases;
 pub use table::{
-    Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Listing,
-    LoggedChange, Metadata, PdbRow, Release, Row, RowPosition, Rows, Stamp, Stamped,
-    SymbolsOutcome, SymbolsRow, Table, TableError, Verdict, VersionRow, VersionState,
-    VersionWithSymbols, Visibility, timestamp,
+    Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Exchange,
+    Exchanged, Listing, LoggedChange, Metadata, PdbRow, Release, Row, RowPosition, Rows, Stamp,
+    Stamped, SymbolsOutcome, SymbolsRow, Table, TableError, TrustAdded, TrustRows, TrustUse,
+    Verdict, VersionRow, VersionState, VersionWithSymbols, Visibility, timestamp,
 };

@@ -6,6 +6,7 @@ mod keys;
 mod packages;
 mod rows;
 mod symbols;
+mod trusts;
 mod versions;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -21,6 +22,7 @@ pub use rows::{
     VersionState, timestamp,
 };
 pub use symbols::{PdbRow, SymbolsOutcome, SymbolsRow, VersionWithSymbols};
+pub use trusts::{Exchange, Exchanged, TrustAdded, TrustRows, TrustUse};
 pub use versions::{CommitOutcome, Deletion, Listing};
 
 use crate::TableName;

@@ -30,6 +30,8 @@ pub(crate) enum Problem {
     MissingPdb { package: String, guid: String },
     #[error("the key '{name}' points to no key")]
     MissingKey { name: String },
+    #[error("the trust '{name}' is not in the list, or is only there")]
+    MissingTrust { name: String },
     #[error("{object} cannot be brought back: {reason}")]
     NotRebuilt { object: String, reason: String },
 }

@@ -27,6 +27,8 @@ struct Others {
     changes: HashSet<Ulid>,
     keys: HashSet<String>,
     key_names: Vec<(String, String)>,
+    trusts: BTreeSet<String>,
+    trust_names: BTreeSet<String>,
 }
 
 /// Reads all rows and checks them against each other.
@@ -51,7 +53,7 @@ pub(super) async fn read(
     findings.deleted = versions.all.len() as u64 - findings.versions;
     findings.symbols = versions.symbols.len() as u64;
     findings.changes = others.changes.len() as u64;
-    findings.keys = others.keys.len() as u64;
+    findings.keys += others.keys.len() as u64;
     // A version may have changed while the rows were read, so its row is read again.
     let mut problems = compare(&versions, &others);
     confirm(checked, &versions, &mut problems).await?;
@@ -84,6 +86,14 @@ fn sort(row: Row, versions: &mut Versions, others: &mut Others, findings: &mut F
             others.keys.insert(hash);
         }
         Row::KeyName { name, hash } => others.key_names.push((name, hash.as_str().to_owned())),
+        Row::Trust(name) => {
+            others.trusts.insert(name.to_string());
+        }
+        Row::TrustName(name) => {
+            others.trust_names.insert(name);
+        }
+        Row::TrustedKey => findings.keys += 1,
+        Row::OfTrusts => {}
         Row::Unreadable { pk, sk, reason } => {
             findings.problems.push(Problem::UnreadableRow { pk, sk, reason });
         }
@@ -129,6 +139,9 @@ fn compare(versions: &Versions, others: &Others) -> Vec<Suspicion> {
     }
     for (name, _) in others.key_names.iter().filter(|(_, hash)| !others.keys.contains(hash)) {
         found.push((None, Problem::MissingKey { name: name.clone() }));
+    }
+    for name in others.trusts.symmetric_difference(&others.trust_names) {
+        found.push((None, Problem::MissingTrust { name: name.clone() }));
     }
     found
 }

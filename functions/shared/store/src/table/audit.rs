@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use ulid::Ulid;
 
 use super::rows::{NuspecRow, VersionRow};
-use super::{Item, Metadata, PdbRow, SymbolsRow, Table, TableError, from_item, text, unavailable};
+use super::{
+    Item, Metadata, PdbRow, SymbolsRow, Table, TableError, TrustUse, from_item, text, unavailable,
+};
 use access::KeyHash;
+use trust::{Issuer, KeySet, Trust, TrustName};
 
 /// A row of the table, by what its key says it is. Ids and versions are as in the key.
 #[derive(Debug)]
@@ -69,6 +72,15 @@ pub enum Row {
         /// The hash that its key is stored under.
         hash: KeyHash,
     },
+    /// A key that came of a trust: it has no name of its own in the list.
+    TrustedKey,
+    /// A trust.
+    Trust(TrustName),
+    /// The name of a trust.
+    TrustName(String),
+    /// The issuer of a trust's tokens, the keys of one, a token that was exchanged, or a use
+    /// of a trust.
+    OfTrusts,
     /// A row that nothing here writes.
     Unreadable {
         /// Its partition key.
@@ -162,8 +174,27 @@ fn read_as(pk: &str, sk: &str, item: Item) -> Result<Row, String> {
             Ok(Row::Change(ulid(sk)?))
         }
         ("KEY", "KEY") => {
+            let is_of_a_trust = item.contains_key("trust");
             from_item::<access::KeyRecord>(item).map_err(wrong)?;
-            Ok(Row::Key(id))
+            Ok(if is_of_a_trust { Row::TrustedKey } else { Row::Key(id) })
+        }
+        ("TRUST", "TRUST") => {
+            let trust: Trust = from_item(item).map_err(wrong)?;
+            Ok(Row::Trust(trust.name))
+        }
+        ("TRUSTS", "NAME") => Ok(Row::TrustName(name)),
+        ("ISSUER", "ISSUER") => {
+            from_item::<Issuer>(item).map_err(wrong)?;
+            Ok(Row::OfTrusts)
+        }
+        ("JWKS", "JWKS") => {
+            from_item::<KeySet>(item).map_err(wrong)?;
+            Ok(Row::OfTrusts)
+        }
+        ("TOKEN", "TOKEN") => Ok(Row::OfTrusts),
+        ("USES", _) => {
+            from_item::<TrustUse>(item).map_err(wrong)?;
+            Ok(Row::OfTrusts)
         }
         ("KEYS", "NAME") => {
             let row: KeyNameRow = from_item(item).map_err(wrong)?;

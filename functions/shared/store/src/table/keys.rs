@@ -82,7 +82,16 @@ impl Table {
             return Ok(false);
         };
         let KeyNameRow { hash } = from_item(item)?;
-        let (pk, sk) = key_key(&hash);
+        self.revoke_key_of(&hash).await?;
+        Ok(true)
+    }
+
+    /// Revokes the key whose secret has this hash. One call.
+    ///
+    /// # Errors
+    /// The table does not answer, or there is no such key.
+    pub(super) async fn revoke_key_of(&self, hash: &KeyHash) -> Result<(), TableError> {
+        let (pk, sk) = key_key(hash);
         self.client
             .update_item()
             .table_name(self.name.as_str())
@@ -95,6 +104,6 @@ impl Table {
             .send()
             .await
             .map_err(|error| unavailable("revoke an API key", error))?;
-        Ok(true)
+        Ok(())
     }
 }

@@ -142,7 +142,7 @@ impl Table {
 
     /// The items at `keys`, in any order, as the last finished writes left them.
     pub(super) async fn batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, TableError> {
-        let action = "give out versions";
+        let action = "give out rows";
         let mut items = Vec::with_capacity(keys.len());
         while !keys.is_empty() {
             let wanted = KeysAndAttributes::builder()

@@ -1,0 +1,74 @@
+//! The request for a key: the form in which `NuGet/login` sends it, and no other.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use protocol::{Body, Refusal, Request};
+use serde::Deserialize;
+use trust::TrustName;
+
+use crate::ExchangeError;
+
+/// A request for a key.
+pub(crate) struct Asked {
+    /// The trust that is to grant it.
+    pub(crate) trust: TrustName,
+    /// The identity token, as it was sent.
+    pub(crate) token: String,
+}
+
+/// The body. Members that are not known are ignored.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    username: String,
+    token_type: String,
+}
+
+impl Asked {
+    pub(crate) async fn read(request: Request) -> Result<Self, ExchangeError> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            return Err(ExchangeError::ContentType);
+        }
+        let trust = trust(&whole(body).await?).ok_or(ExchangeError::Body)?;
+        let token = token(&parts.headers).ok_or(ExchangeError::NoToken)?;
+        Ok(Self { trust, token })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn trust(body: &[u8]) -> Option<TrustName> {
+    let document: Document = serde_json::from_slice(body).ok()?;
+    let name = document.username.parse().ok()?;
+    (document.token_type == "ApiKey").then_some(name)
+}
+
+/// The token in the one header of its kind.
+fn token(headers: &HeaderMap) -> Option<String> {
+    let mut credentials = headers.get_all(AUTHORIZATION).iter();
+    let (Some(one), None) = (credentials.next(), credentials.next()) else { return None };
+    let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
+}
+
+async fn whole(body: Body) -> Result<Vec<u8>, ExchangeError> {
+    const LONGEST: usize = 4 * 1024;
+    // A body this small arrives at once, unless the client stalls on purpose.
+    const IN_TIME: Duration = Duration::from_secs(10);
+    let bytes = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
+    let bytes = bytes.map_err(|elapsed| Refusal::TooSlow(elapsed.into()))?;
+    let bytes = bytes.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+        Some(_) => ExchangeError::Body,
+        None => Refusal::CutOff(error).into(),
+    })?;
+    Ok(bytes.to_bytes().into())
+}

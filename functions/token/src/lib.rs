@@ -1,0 +1,193 @@
+//! POST of an identity token: a workload that the feed trusts gets a key that lives minutes.
+//! The request and the answer are those of `NuGet/login` (v1), which needs no change.
+//!
+//! | | check, in this order | answer |
+//! |---|---|---|
+//! | 1 | the content type | 415 |
+//! | 2 | the body | 400 |
+//! | 3 | one bearer token | 401 |
+//! | 4 | the token's form | 401 |
+//! | 5 | its issuer is one that an owner named | 401 |
+//! | 6 | it is for this feed alone | 401 |
+//! | 7 | it is valid now | 401 |
+//! | 8 | its issuer signed it | 401; 503 while the issuer's keys are not known |
+//! | 9 | the trust is for this workload, by ids that never change | 401, and always the same words |
+//! | 10 | its other details | 401, with what the trust wants |
+//! | 11 | it was not exchanged before, and the trust is still the same | 401 |
+//!
+//! Only the last check spends the token: a trust can be mended, and the token tried again.
+//!
+//! Two AWS calls. If the keys of the issuer are to be fetched, two more and a request to it.
+
+mod asked;
+mod error;
+mod keys;
+
+use access::ApiKey;
+use feed::{Context, Verb};
+use http::header::{CACHE_CONTROL, HeaderValue};
+use issuers::IssuerClient;
+use protocol::{Access, BaseUrl, ConfigError, Peer, Refusal, Reply, Request, Route, paths};
+use serde::Serialize;
+use store::{Exchange, Exchanged, Table};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use trust::{Denial, GrantScope, IdentityToken, Trust, TrustName};
+
+use asked::Asked;
+pub use error::ExchangeError;
+use keys::IssuerKeys;
+
+/// The verb, with all it may touch.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The table of trusts and keys.
+    pub table: Table,
+    /// The client that fetches the keys of issuers.
+    pub issuers: IssuerClient,
+    /// The audience that tokens must be for: the address of the feed, if none is set.
+    pub audience: Option<BaseUrl>,
+}
+
+/// The setting that names the audience.
+pub const AUDIENCE: &str = "NUTHATCH_AUDIENCE";
+
+/// The answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Granted<'a> {
+    token_type: &'static str,
+    api_key: &'a str,
+    /// When it expires, RFC 3339.
+    expires: String,
+    /// The name of the key.
+    name: &'a str,
+    scopes: &'a [GrantScope],
+    ids: Vec<&'a str>,
+}
+
+impl Verb for Token {
+    const NAME: &'static str = env!("CARGO_PKG_NAME");
+    const ROUTES: &'static [Route] = &[Route::post(paths::TOKEN, Access::Open)];
+
+    fn new(context: &Context) -> Result<Self, ConfigError> {
+        let issuers = match &context.hosting.issuer_authorities {
+            None => IssuerClient::default(),
+            Some(file) => IssuerClient::trusting(file).map_err(|error| ConfigError::Invalid {
+                name: "issuer authorities",
+                value: file.display().to_string(),
+                reason: error.to_string(),
+            })?,
+        };
+        Ok(Self {
+            table: context.table()?,
+            issuers,
+            audience: context.environment.optional(AUDIENCE)?,
+        })
+    }
+
+    async fn handle(&self, request: Request) -> Reply {
+        match self.exchange(request).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                // An alarm listens for the check that finds a token exchanged before.
+                let hidden = error.hidden().map(tracing::field::display);
+                tracing::info!(check = error.check(), hidden, "no key: {error}");
+                error.into_reply()
+            }
+        }
+    }
+}
+
+impl Token {
+    async fn exchange(&self, request: Request) -> Result<Reply, ExchangeError> {
+        let base_url = BaseUrl::of(&request).to_owned();
+        if BaseUrl(base_url.clone()).is_in_the_open() {
+            return Err(ExchangeError::NotEncrypted);
+        }
+        let address = Peer::of(&request).map(|peer| peer.0.to_string());
+        let asked = Asked::read(request).await?;
+        let now = OffsetDateTime::now_utc();
+        let audience = self.audience.as_ref().map_or(base_url.as_str(), |audience| &audience.0);
+        let judged = self.judge(&asked.trust, &asked.token, Some(audience), now).await?;
+        let key = ApiKey::generate().map_err(|error| Refusal::Broken(error.into()))?;
+        let Judged { token, trust, run } = judged;
+        let exchange = Exchange {
+            trust: &trust,
+            token: token.id(),
+            remembered_until: token.remembered_until(),
+            hash: key.hash(),
+            run,
+            address,
+            now,
+        };
+        let record = match self.table.exchange(&exchange).await? {
+            Exchanged::Done(record) => record,
+            Exchanged::Replayed => return Err(Denial::Replayed.into()),
+            Exchanged::TrustChanged => return Err(Trust::changed(&trust.name).into()),
+        };
+        let run = serde_json::to_string(&exchange.run).unwrap_or_default();
+        tracing::info!(
+            trust = trust.name.as_str(),
+            issuer = trust.iss.as_str(),
+            key = record.name.as_str(),
+            run,
+            "a key for '{}'",
+            trust.name
+        );
+        let expires = OffsetDateTime::from_unix_timestamp(record.expires.unwrap_or_default());
+        let expires = expires.ok().and_then(|expires| expires.format(&Rfc3339).ok());
+        let mut reply = protocol::json(&Granted {
+            token_type: "ApiKey",
+            api_key: key.reveal(),
+            expires: expires.unwrap_or_default(),
+            name: record.name.as_str(),
+            scopes: trust.grant.scopes(),
+            ids: trust.grant.ids().iter().map(access::IdGlob::as_str).collect(),
+        });
+        reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(reply)
+    }
+
+    /// Makes the checks of a token that do not spend it, for the trust called `name`.
+    /// `audience` is the feed's own; none is checked where it is not known and the trust has
+    /// none.
+    ///
+    /// # Errors
+    /// A check fails, or the table does not answer.
+    pub async fn judge(
+        &self,
+        name: &TrustName,
+        token: &str,
+        audience: Option<&str>,
+        now: OffsetDateTime,
+    ) -> Result<Judged, ExchangeError> {
+        let token: IdentityToken = token.parse().map_err(Denial::Unreadable)?;
+        let unknown = || Denial::UnknownIssuer(trust::printable(&token.iss));
+        let iss = token.issuer().ok_or_else(unknown)?;
+        let rows = self.table.trust_rows(name, &iss).await?;
+        let issuer = rows.issuer.ok_or_else(unknown)?;
+        let own = rows.trust.as_ref().filter(|trust| trust.is_for_tokens_of(&iss));
+        let own = own.and_then(|trust| trust.audience.as_deref());
+        if let Some(audience) = own.or(audience) {
+            token.check_audience(audience)?;
+        }
+        token.check_time(now.unix_timestamp())?;
+        let keys = IssuerKeys { table: &self.table, client: &self.issuers };
+        let keys = keys.of(&issuer, rows.keys, &token.kid).await?;
+        token.check_signature(token.key_in(&keys)?, &issuer.algorithms)?;
+        let (trust, run) = Trust::admit(rows.trust, name, &token)?;
+        Ok(Judged { token, trust, run })
+    }
+}
+
+/// A token that a trust admits.
+#[derive(Debug)]
+pub struct Judged {
+    /// The token.
+    pub token: IdentityToken,
+    /// The trust.
+    pub trust: Trust,
+    /// The run that the token is for.
+    pub run: trust::Run,
+}

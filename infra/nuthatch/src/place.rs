@@ -1,0 +1,59 @@
+//! Where a feed is kept: in a data folder, or in a table on AWS.
+
+use std::path::PathBuf;
+
+use aws_config::SdkConfig;
+use store::{Aws, Table, TableName};
+
+use crate::command::Place;
+use crate::engines::{DataFolder, EngineError, dynamodb_client};
+use crate::stack::{OnAws, StackError};
+
+/// There is no feed in the place that was named.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The table and bucket of the stack cannot be looked up.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The data folder does not exist.
+    #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
+    NoFeed(PathBuf),
+}
+
+impl Place {
+    /// The table of an existing feed: if the folder is mistyped, it is not created.
+    pub(crate) async fn existing_table(&self) -> Result<Table, PlaceError> {
+        if self.table.is_none() && self.stack.is_none() && !self.data.exists() {
+            return Err(PlaceError::NoFeed(self.data.clone()));
+        }
+        self.table().await
+    }
+
+    /// The feed's table.
+    pub(crate) async fn table(&self) -> Result<Table, PlaceError> {
+        if let Some(names) = OnAws::at(self).await? {
+            let aws = aws(self.endpoint_url.as_deref()).await;
+            return Ok(Table::new(aws.dynamodb, names.table));
+        }
+        let engine = DataFolder::open(&self.data)?.dynamodb().await?;
+        Ok(Table::new(dynamodb_client(engine), TableName::default()))
+    }
+}
+
+/// Clients for the account that the environment names, at another endpoint
+/// where one is given.
+pub(crate) async fn aws(endpoint_url: Option<&str>) -> Aws {
+    Aws::new(&aws_config(endpoint_url).await)
+}
+
+/// The account's configuration in the environment, with another endpoint where one is given.
+pub(crate) async fn aws_config(endpoint_url: Option<&str>) -> SdkConfig {
+    let mut config = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12());
+    if let Some(url) = endpoint_url {
+        config = config.endpoint_url(url);
+    }
+    config.load().await
+}
