@@ -1,5 +1,5 @@
-//! The three ways in which a feed is reached: functions behind API Gateway, a
-//! server, and a relay to a server. What holds for one holds for all.
+//! The ways in which a feed is reached: functions behind API Gateway, a server, a server on
+//! AWS, and a relay to a server. What holds for one holds for all.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -31,6 +31,12 @@ enum Stage {
     /// The binaries, which reach the engines over TCP.
     Deployed {
         lambda: Box<(TestFeed, LambdaGateway)>,
+        _engines: EngineServer,
+    },
+    /// A server on the table and the bucket of functions.
+    PushHost {
+        server: Server,
+        feed: Box<TestFeed>,
         _engines: EngineServer,
     },
     Served {
@@ -96,6 +102,19 @@ impl Host {
         Self { address: ADDRESS.to_owned(), owner, stage }
     }
 
+    /// A push host: a server on AWS.
+    pub async fn push_host() -> Self {
+        let feed = TestFeed::start().await;
+        let owner = feed.owner().await.key().to_owned();
+        let engines = EngineServer::start(&feed.engines).await;
+        let environment = engines.environment();
+        let started = tokio::task::spawn_blocking(move || Server::start_on_aws(&environment)).await;
+        let server = started.unwrap();
+        let address = format!("http://{}", server.address);
+        let stage = Stage::PushHost { server, feed: Box::new(feed), _engines: engines };
+        Self { address, owner, stage }
+    }
+
     /// A server.
     #[must_use]
     pub fn serve() -> Self {
@@ -115,6 +134,15 @@ impl Host {
         host
     }
 
+    /// Where a server listens.
+    fn socket(&self) -> &str {
+        match &self.stage {
+            Stage::Served { relay: Some(relay), .. } => &relay.address,
+            Stage::Served { server, .. } | Stage::PushHost { server, .. } => &server.address,
+            Stage::Lambda(_) | Stage::Deployed { .. } => panic!("functions listen nowhere"),
+        }
+    }
+
     /// Whether packages are given out by redirects.
     #[must_use]
     pub fn redirects(&self) -> bool {
@@ -126,6 +154,9 @@ impl Host {
         match &self.stage {
             Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
                 lambda.0.client(name, &[scope], &[ids]).await.key().to_owned()
+            }
+            Stage::PushHost { feed, .. } => {
+                feed.client(name, &[scope], &[ids]).await.key().to_owned()
             }
             Stage::Served { data, .. } => {
                 let scope = scope.to_string();
@@ -142,6 +173,10 @@ impl Host {
             Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
                 let (trust, issuer) = given_trust(name, signer);
                 lambda.0.table().add_trust(&trust, &issuer).await.unwrap();
+            }
+            Stage::PushHost { feed, .. } => {
+                let (trust, issuer) = given_trust(name, signer);
+                feed.table().add_trust(&trust, &issuer).await.unwrap();
             }
             Stage::Served { data, .. } => {
                 let keys = data.path().join("keys.json");
@@ -176,8 +211,8 @@ impl Host {
             Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
                 lambda.1.answer(method, path, map, body.into()).await
             }
-            Stage::Served { server, relay, .. } => {
-                let address = relay.as_ref().map_or(&server.address, |relay| &relay.address);
+            Stage::PushHost { .. } | Stage::Served { .. } => {
+                let address = self.socket();
                 let mut request = http::Request::builder().method(method).uri(path);
                 *request.headers_mut().unwrap() = map;
                 send_to(address, request, body).await
@@ -216,7 +251,9 @@ impl Host {
                 let body = body.collect().await.unwrap().to_bytes();
                 Answer { status: parts.status, headers: parts.headers, body }
             }
-            Stage::Deployed { .. } | Stage::Served { .. } => send_to(host, request, body).await,
+            Stage::Deployed { .. } | Stage::PushHost { .. } | Stage::Served { .. } => {
+                send_to(host, request, body).await
+            }
         }
     }
 
@@ -238,6 +275,7 @@ impl Host {
             Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {
                 Some(lambda.0.objects().await)
             }
+            Stage::PushHost { feed, .. } => Some(feed.objects().await),
             Stage::Served { .. } => None,
         }
     }

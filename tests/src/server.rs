@@ -1,8 +1,10 @@
 //! The command as a process of its own.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -44,6 +46,28 @@ impl Server {
         unshare.args(["--mount", "sh", "-c", script]);
         unshare.arg(nuthatch().get_program()).arg(data).arg(size);
         Self::spawn(unshare)
+    }
+
+    /// Starts the command on a table and a bucket that are reached with these variables, as a
+    /// push host does, and waits until it listens.
+    #[must_use]
+    pub fn start_on_aws(environment: &HashMap<&'static str, String>) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = free.local_addr().expect("its address").to_string();
+        drop(free);
+        let mut serve = nuthatch();
+        serve.args(["serve", "--listen", &address, "--table", "nuthatch", "--bucket", "nuthatch"]);
+        serve.envs(environment);
+        let process = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let process = process.expect("the command starts");
+        let server = Self { process, address, owner: None, welcome: String::new() };
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(&server.address).is_ok() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the server does not listen");
     }
 
     fn spawn(mut command: Command) -> Self {

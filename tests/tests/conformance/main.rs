@@ -1,6 +1,6 @@
-//! One protocol, four hosts: what a client may rely on, tested alike on the functions
+//! One protocol, five hosts: what a client may rely on, tested alike on the functions
 //! behind API Gateway, in this process and as the binaries that AWS runs; on `nuthatch
-//! serve`, and on `nuthatch relay`.
+//! serve`, in a folder and on AWS, and on `nuthatch relay`.
 
 mod publish;
 mod read;
@@ -32,6 +32,12 @@ macro_rules! on_every_host {
                 super::$module::$test(&nuthatch_tests::Host::serve()).await;
             })+
         }
+        mod on_push_host {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$module::$test(&nuthatch_tests::Host::push_host().await).await;
+            })+
+        }
         mod on_relay {
             $(#[tokio::test]
             async fn $test() {
@@ -56,6 +62,8 @@ on_every_host! {
     symbols::symbols_are_pushed_after_their_package_and_found_in_every_casing,
     symbols::uploaded_symbols_are_found_once_they_are_committed,
     symbols::symbols_need_their_package_and_its_build,
+    symbols::symbols_of_six_mebibytes_are_taken_or_the_ways_for_larger_ones_named,
+    symbols::a_debugger_goes_on_after_a_pdb_that_the_feed_lacks,
     token::a_login_gives_a_key_that_pushes,
     token::a_login_that_is_refused_says_what_to_do,
     upload::an_upload_is_visible_once_it_is_committed,

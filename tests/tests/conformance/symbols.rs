@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use nuthatch_tests::{Answer, AssemblyBuilder, Host, PackageBuilder, Pdb, framed, symbols};
+use nuthatch_tests::{Answer, AssemblyBuilder, Host, PackageBuilder, Pdb, framed, noise, symbols};
 
 use crate::push;
 use crate::upload::{commit_symbols, declaration, declare, invitation};
@@ -104,4 +104,46 @@ pub(crate) async fn symbols_need_their_package_and_its_build(host: &Host) {
     let said = push_symbols(host, &host.owner, &package(&one)).await.refusal();
     assert!(said.starts_with("400 this is not a symbols package"), "{said}");
     assert_eq!(pdb(host, &one.path("a.pdb")).await, None);
+}
+
+pub(crate) async fn symbols_of_six_mebibytes_are_taken_or_the_ways_for_larger_ones_named(
+    host: &Host,
+) {
+    let large = Pdb::new(&noise(6 << 20));
+    push(host, &host.owner, &package(&large)).await.expect(StatusCode::CREATED);
+    let pushed = push_symbols(host, &host.owner, &of_package(&large)).await;
+    if host.redirects() {
+        let said = pushed.expect(StatusCode::PAYLOAD_TOO_LARGE).refusal();
+        assert!(said.contains("nuthatch push") && said.contains("push host"), "{said}");
+        return;
+    }
+    pushed.expect(StatusCode::CREATED);
+    assert_eq!(pdb(host, &large.path("a.pdb")).await.unwrap(), large.bytes);
+}
+
+/// As `dotnet-symbol` does for several files at once: each request has the checksums of all
+/// assemblies so far.
+pub(crate) async fn a_debugger_goes_on_after_a_pdb_that_the_feed_lacks(host: &Host) {
+    let pdbs = [b"one", b"two", b"six"].map(|content: &[u8; 3]| Pdb::new(content));
+    let [one, _, six] = &pdbs;
+    let nupkg = [one, six].iter().enumerate().fold(
+        PackageBuilder::new("Acme", "1.0.0"),
+        |nupkg, (number, pdb)| {
+            nupkg.file(&format!("lib/A{number}.dll"), &AssemblyBuilder::of(pdb).build())
+        },
+    );
+    push(host, &host.owner, &nupkg.build()).await.expect(StatusCode::CREATED);
+    let snupkg = symbols("Acme", "1.0.0").file("lib/A0.pdb", &one.bytes);
+    let snupkg = snupkg.file("lib/A1.pdb", &six.bytes).build();
+    push_symbols(host, &host.owner, &snupkg).await.expect(StatusCode::CREATED);
+    let mut checksums = Vec::new();
+    for (asked, known) in pdbs.iter().zip([true, false, true]) {
+        checksums.push(asked.checksum_header());
+        let header = checksums.join(";");
+        let headers = [("symbolchecksum", header.as_str())];
+        let path = asked.path("a.pdb");
+        let answer = host.send((Method::GET, &path), &host.owner, &headers, "").await;
+        let found = if host.redirects() { StatusCode::FOUND } else { StatusCode::OK };
+        answer.expect(if known { found } else { StatusCode::NOT_FOUND });
+    }
 }
