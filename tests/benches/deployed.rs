@@ -6,6 +6,7 @@
 //! of AWS's own network comes on top.
 
 use std::io::Write;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -15,12 +16,14 @@ use flate2::write::DeflateEncoder;
 use http::StatusCode;
 use nupkg::{PackageId, Version};
 use nuthatch_tests::{
-    AssemblyBuilder, Bill, EngineServer, FeedOptions, PackageBuilder, Pdb, Sandbox, Sandboxes,
-    TestFeed, bootstrap, framed, functions, noise, rest_event, symbols,
+    ADDRESS, AssemblyBuilder, Bill, EngineServer, FeedOptions, GIVEN_ISSUER, PackageBuilder, Pdb,
+    Sandbox, Sandboxes, TestFeed, bootstrap, framed, functions, given_trust, noise, rest_event,
+    symbols,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{BucketName, ObjectKey};
+use tokens::Signer;
 use ulid::Ulid;
 
 /// The limits of a function: MB of its deflated binary, milliseconds until it is ready, and
@@ -147,6 +150,7 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
             event("GET", "/symbols/{proxy+}", &path, &proxy)
         }
         "commit" => commit(feed).await,
+        "token" => exchange(feed).await,
         "upload" => {
             let mut event = event("POST", "/api/v2/upload", "/api/v2/upload", &json!({}));
             event["body"] = declaration("Declared", &[0; 1000]).into();
@@ -217,6 +221,25 @@ async fn pair(feed: &TestFeed, id: &str, key: &str) -> (Vec<u8>, Pdb) {
     // It may be there from the request before.
     feed.stranger().with_key(key).push(&package).await;
     (symbols(id, "1.0.0").file("A.pdb", &pdb.bytes).build(), pdb)
+}
+
+/// The exchange of a token that was not exchanged before.
+async fn exchange(feed: &TestFeed) -> Value {
+    static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::rsa("k1"));
+    let (trust, issuer) = given_trust("acme-release", &SIGNER);
+    // It may be there from the request before.
+    feed.table().add_trust(&trust, &issuer).await.unwrap();
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let mut claims = tokens::github(GIVEN_ISSUER, ADDRESS, now);
+    claims["jti"] = Ulid::new().to_string().into();
+    let bearer = format!("Bearer {}", SIGNER.sign(&claims));
+    let mut event = event("POST", "/api/v2/token", "/api/v2/token", &json!({}));
+    for (name, value) in [("authorization", &*bearer), ("content-type", "application/json")] {
+        event["headers"][name] = value.into();
+        event["multiValueHeaders"][name] = json!([value]);
+    }
+    event["body"] = json!({"username": "acme-release", "tokenType": "ApiKey"}).to_string().into();
+    event
 }
 
 /// The commit of a package that is in the bucket already.

@@ -1,10 +1,11 @@
 //! The memory of keys: whose key is it, and is it valid?
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use quick_cache::sync::Cache;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -20,7 +21,7 @@ const MEMORY: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct KeyCache {
     table: Table,
-    remembered: Arc<Mutex<HashMap<String, Remembered>>>,
+    known: Arc<KnownKeys>,
 }
 
 /// The key was refused, or could not be checked.
@@ -34,8 +35,37 @@ pub enum KeyCacheError {
     Table(#[from] TableError),
 }
 
+/// The keys that were looked up: those in demand, as the keys of workloads come and go.
+struct KnownKeys(Cache<String, Remembered>);
+
+impl KnownKeys {
+    /// The most keys that are remembered; each takes about 500 bytes.
+    const MOST: usize = 10_000;
+
+    fn new() -> Self {
+        Self(Cache::new(Self::MOST))
+    }
+
+    fn remember(&self, record: &KeyRecord) {
+        let (ticked, seen) = (Instant::now(), OffsetDateTime::now_utc());
+        let remembered = Remembered { record: record.clone(), ticked, seen };
+        self.0.insert(record.hash.as_str().to_owned(), remembered);
+    }
+
+    fn get(&self, hash: &str) -> Option<KeyRecord> {
+        let remembered = self.0.get(hash).filter(Remembered::is_fresh)?;
+        Some(remembered.record)
+    }
+}
+
+impl fmt::Debug for KnownKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KnownKeys({})", self.0.len())
+    }
+}
+
 /// A key, and when it was looked up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Remembered {
     record: KeyRecord,
     /// By the monotonic clock, which nobody sets.
@@ -56,7 +86,7 @@ impl KeyCache {
     /// An empty cache of the keys in `table`.
     #[must_use]
     pub fn new(table: Table) -> Self {
-        Self { table, remembered: Arc::default() }
+        Self { table, known: Arc::new(KnownKeys::new()) }
     }
 
     /// The caller that the presented key belongs to.
@@ -95,25 +125,16 @@ impl KeyCache {
 
     async fn record(&self, key: &ApiKey) -> Result<Option<KeyRecord>, TableError> {
         let hash = key.hash();
-        if let Some(record) = self.remembered(hash.as_str()) {
+        if let Some(record) = self.known.get(hash.as_str()) {
             return Ok(Some(record));
         }
         let record = self.table.key(&hash).await?;
         // Only existing keys are remembered, so guesses do not fill the memory, and a new
         // key works at once.
         if let Some(record) = &record {
-            let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-            let (ticked, seen) = (Instant::now(), OffsetDateTime::now_utc());
-            let entry = Remembered { record: record.clone(), ticked, seen };
-            remembered.insert(hash.as_str().to_owned(), entry);
+            self.known.remember(record);
         }
         Ok(record)
-    }
-
-    fn remembered(&self, hash: &str) -> Option<KeyRecord> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = remembered.get(hash).filter(|remembered| remembered.is_fresh())?;
-        Some(remembered.record.clone())
     }
 }
 
@@ -121,18 +142,34 @@ impl KeyCache {
 mod tests {
     use super::*;
 
+    fn record() -> KeyRecord {
+        KeyRecord {
+            hash: ApiKey::generate().unwrap().hash(),
+            name: access::KeyName::owner(),
+            scopes: Vec::new(),
+            ids: Vec::new(),
+            created: String::new(),
+            expires: None,
+            revoked: None,
+        }
+    }
+
+    #[test]
+    fn keys_that_come_and_go_are_forgotten() {
+        let known = KnownKeys::new();
+        for _ in 0..KnownKeys::MOST * 3 {
+            known.remember(&record());
+        }
+        assert!(known.0.len() <= KnownKeys::MOST);
+        let last = record();
+        known.remember(&last);
+        assert_eq!(known.get(last.hash.as_str()), Some(last));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_key_is_remembered_for_a_minute_by_whichever_clock_is_ahead() {
         let seen = |seconds_ago| Remembered {
-            record: KeyRecord {
-                hash: ApiKey::generate().unwrap().hash(),
-                name: access::KeyName::owner(),
-                scopes: Vec::new(),
-                ids: Vec::new(),
-                created: String::new(),
-                expires: None,
-                revoked: None,
-            },
+            record: record(),
             ticked: Instant::now(),
             seen: OffsetDateTime::now_utc() - Duration::from_secs(seconds_ago),
         };
