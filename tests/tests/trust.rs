@@ -35,9 +35,22 @@ impl Scene {
         format!("{}/_services/token", self.forge.iss)
     }
 
-    /// The command, which trusts the forge's certificate.
+    /// The command, which trusts the forge's certificate, and is not in the job that this test
+    /// may be run by.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = nuthatch();
+        for name in [
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            "BUILDKITE",
+            "CIRCLECI",
+            "CODEBUILD_BUILD_ID",
+            "GITHUB_ACTIONS",
+            "NUGET_API_KEY",
+            "NUTHATCH_ID_TOKEN",
+        ] {
+            command.env_remove(name);
+        }
         command.args(arguments).env("SSL_CERT_FILE", self.forge.authority());
         command
     }
