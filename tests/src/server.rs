@@ -52,14 +52,32 @@ impl Server {
     /// push host does, and waits until it listens.
     #[must_use]
     pub fn start_on_aws(environment: &HashMap<&'static str, String>) -> Self {
+        Self::spawn_at(|address| {
+            let mut serve = nuthatch();
+            serve.args(["serve", "--listen", address, "--table", "nuthatch"]);
+            serve.args(["--bucket", "nuthatch"]).envs(environment);
+            serve
+        })
+    }
+
+    /// Starts the command on a data folder, for clients that use another address, and waits
+    /// until it listens.
+    #[must_use]
+    pub fn start_for(data: &Path, url: &str) -> Self {
+        Self::spawn_at(|address| {
+            let mut serve = nuthatch();
+            serve.args(["serve", "--listen", address, "--url", url, "--data"]).arg(data);
+            serve
+        })
+    }
+
+    /// Starts a command that is given the address to listen on.
+    fn spawn_at(command: impl FnOnce(&str) -> Command) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("its address").to_string();
         drop(free);
-        let mut serve = nuthatch();
-        serve.args(["serve", "--listen", &address, "--table", "nuthatch", "--bucket", "nuthatch"]);
-        serve.envs(environment);
-        let process = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let process = process.expect("the command starts");
+        let started = command(&address).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let process = started.expect("the command starts");
         let server = Self { process, address, owner: None, welcome: String::new() };
         for _ in 0..200 {
             if std::net::TcpStream::connect(&server.address).is_ok() {

@@ -324,8 +324,7 @@ async fn a_check_finds_keys_that_were_moved_and_issuers_that_are_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_feed_that_is_reached_in_the_open_gives_no_keys() {
     let scene = Scene::new().await;
-    let url = ["--url", "http://packages.example.org"];
-    let server = Server::start(scene.data.path(), &url);
+    let server = Server::start_for(scene.data.path(), "http://packages.example.org");
     let login = http::Request::post("/api/v2/token").header("content-type", "application/json");
     let answer = server.send(login, "{}").await.expect(StatusCode::FORBIDDEN);
     assert!(answer.json()["error"].as_str().unwrap().contains("in the open"));
