@@ -144,9 +144,13 @@ async fn row_20_whether_a_trust_exists_is_not_told() {
     let other = trust::GitHub { repository_id: "99".parse().unwrap(), ..other };
     scene.trust("other-one", Workload::GitHub(other)).await;
     let token = K1.sign(&scene.claims());
+    assert_eq!(scene.check(&scene.with(|claims| claims["jti"] = json!("2"))).await, 0);
+    let _ = scene.feed.calls.take();
     for trust in ["removed", "other-one", "unknown"] {
         let answer = exchange_at(&scene.feed, trust, &token).await;
         assert_eq!(check(&answer), 9);
+        // Without a try to spend the token.
+        assert_eq!(scene.feed.calls.take(), ["BatchGetItem"], "{trust}");
         assert_eq!(
             words(&answer),
             format!(
