@@ -1,5 +1,5 @@
 //! POST of an identity token: a workload that the feed trusts gets a key that lives minutes.
-//! The request and the answer are those of `NuGet/login` (v1), which needs no change.
+//! The request and the answer are those that `NuGet/login` (v1) sends and reads.
 //!
 //! | | check, in this order | answer |
 //! |---|---|---|
@@ -74,7 +74,7 @@ impl Verb for Token {
         let issuers = match &context.hosting.issuer_authorities {
             None => IssuerClient::default(),
             Some(file) => IssuerClient::trusting(file).map_err(|error| ConfigError::Invalid {
-                name: "issuer authorities",
+                name: "--issuer-authorities",
                 value: file.display().to_string(),
                 reason: error.to_string(),
             })?,

@@ -39,7 +39,7 @@ pub enum KeyCacheError {
 struct KnownKeys(Cache<String, Remembered>);
 
 impl KnownKeys {
-    /// The most keys that are remembered; each takes about 500 bytes.
+    /// The most keys that are remembered.
     const MOST: usize = 10_000;
 
     fn new() -> Self {
