@@ -1,6 +1,7 @@
 //! A feed in this process, in a folder of its own.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct FeedOptions {
     pub parts: Parts,
     /// The file of certificates that issuers of tokens may have, too.
     pub authorities: Option<&'static str>,
+    /// The address of STS.
+    pub sts: Option<SocketAddr>,
     /// Whether its folder is in memory, where the system has such folders: for tests
     /// of very many small steps, each of which would wait for the disk.
     pub quick: bool,
@@ -55,6 +58,7 @@ impl Default for FeedOptions {
             pushes: 100,
             parts: Parts::default(),
             authorities: None,
+            sts: None,
             quick: false,
         }
     }
@@ -118,6 +122,7 @@ impl TestFeed {
             },
             asks_again: true,
             issuer_authorities: options.authorities.map(PathBuf::from),
+            sts: options.sts,
             ..Hosting::default()
         };
         let calls = Recorder::default();

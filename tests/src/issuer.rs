@@ -2,7 +2,6 @@
 //! runs.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -12,21 +11,13 @@ use http::header::LOCATION;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use store::TableName;
-use tempfile::TempDir;
 use tokens::{Signer, key_set};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use trust::{Algorithm, GitHub, Grant, Issuer, KeyLifetime, KeySource, Trust, Workload};
 
 use crate::TestFeed;
+use crate::tls::{Certificate, serve_tls};
 
 /// An issuer. Clones are the same one.
 #[derive(Clone)]
@@ -34,7 +25,7 @@ pub struct TestIssuer {
     /// Its name in its tokens: `https://localhost:<port>`.
     pub iss: String,
     pages: Arc<Mutex<Pages>>,
-    folder: Arc<TempDir>,
+    certificate: Arc<Certificate>,
 }
 
 /// The workflow that trusts in runs of the issuer are for: `release.yml` of `acme/core`.
@@ -77,7 +68,9 @@ fn a_trust(name: &str, iss: trust::IssuerUrl) -> Trust {
         grant: Grant::new(Vec::new(), ids, KeyLifetime::default()).unwrap(),
         revision: ulid::Ulid::new(),
         created: store::timestamp(),
+        created_by: None,
         removed: None,
+        removed_by: None,
     }
 }
 
@@ -109,19 +102,13 @@ impl TestIssuer {
 
     /// An issuer that publishes the keys of `signers`.
     pub async fn start(signers: &[&Signer]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(folder.path().join("authority.pem"), made.cert.pem()).unwrap();
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let tls = ServerConfig::builder_with_provider(provider);
-        let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let tls = tls.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let iss = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let pages = Arc::<Mutex<Pages>>::default();
-        tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), Arc::clone(&pages)));
-        let issuer = Self { iss, pages, folder: Arc::new(folder) };
+        let pages_here = Arc::clone(&pages);
+        let serving =
+            serve_tls("localhost", move |request| answer(request, Arc::clone(&pages_here)));
+        let (address, certificate) = serving.await;
+        let iss = format!("https://localhost:{}", address.port());
+        let issuer = Self { iss, pages, certificate: Arc::new(certificate) };
         issuer.publish(signers);
         issuer.set(
             Self::CONFIGURATION,
@@ -175,7 +162,7 @@ impl TestIssuer {
     /// The file with its certificate.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
-        self.folder.path().join("authority.pem")
+        self.certificate.file()
     }
 
     /// Publishes the keys of `signers`, and no others.
@@ -200,36 +187,29 @@ impl TestIssuer {
     }
 }
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, pages: Arc<Mutex<Pages>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let (tls, pages) = (tls.clone(), Arc::clone(&pages));
-        tokio::spawn(async move {
-            let Ok(stream) = tls.accept(stream).await else { return };
-            let answer = service_fn(|request| answer(request, &pages));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
-        });
-    }
-}
-
-async fn answer(
-    request: Request<Incoming>,
-    pages: &Mutex<Pages>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, pages: Arc<Mutex<Pages>>) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let page = {
         let mut pages = pages.lock().unwrap();
         pages.asked.push(path.clone());
         pages.by_path.get(&path).cloned().unwrap_or(Page::Status(404))
     };
-    let mut response = Response::new(Full::default());
-    match page {
-        Page::Document(document) => *response.body_mut() = Full::new(document),
-        Page::Redirect(address) => {
-            *response.status_mut() = StatusCode::FOUND;
-            response.headers_mut().insert(LOCATION, address.parse().unwrap());
+    page.into_response().await
+}
+
+impl Page {
+    /// The page as an answer.
+    pub(crate) async fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::default());
+        match self {
+            Self::Document(document) => *response.body_mut() = Full::new(document),
+            Self::Redirect(address) => {
+                *response.status_mut() = StatusCode::FOUND;
+                response.headers_mut().insert(LOCATION, address.parse().unwrap());
+            }
+            Self::Status(status) => *response.status_mut() = status.try_into().unwrap(),
+            Self::Never => std::future::pending().await,
         }
-        Page::Status(status) => *response.status_mut() = status.try_into().unwrap(),
-        Page::Never => std::future::pending().await,
+        response
     }
-    Ok(response)
 }

@@ -16,7 +16,9 @@ mod loader;
 mod recorder;
 mod sandboxes;
 mod server;
+mod sts;
 mod template;
+mod tls;
 mod turns;
 
 pub use client::{Answer, Client, framed};
@@ -39,5 +41,6 @@ pub use sandboxes::{
     FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions, variables_of,
 };
 pub use server::{Server, nuthatch, run, send_to, try_send_to};
+pub use sts::{AwsIdentity, TestSts};
 pub use template::TemplateRoute;
 pub use turns::{Actor, Order, Turns};

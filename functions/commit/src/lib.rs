@@ -56,9 +56,9 @@ impl Verb for Commit {
     }
 
     async fn handle(&self, request: Request) -> Reply {
-        let mut subject = Subject::default();
+        let (mut subject, caller) = (Subject::default(), Caller::of(&request));
         let reply = self.commit(request, &mut subject).await.map_or_else(Reply::from, Reply::from);
-        subject.of_reply(reply)
+        subject.of_reply(caller.warned(reply))
     }
 }
 

@@ -73,13 +73,13 @@ impl Verb for PushSymbols {
     }
 
     async fn handle(&self, request: Request) -> Reply {
-        let mut subject = Subject::default();
+        let (mut subject, caller) = (Subject::default(), Caller::of(&request));
         let pushed = match *request.method() {
             Method::POST => self.commit(request, &mut subject).await,
             _ => self.push(request, &mut subject).await,
         };
         let created = pushed.map(|()| protocol::status(StatusCode::CREATED));
-        subject.of_reply(created.unwrap_or_else(Reply::from))
+        subject.of_reply(caller.warned(created.unwrap_or_else(Reply::from)))
     }
 }
 

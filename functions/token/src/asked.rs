@@ -1,11 +1,8 @@
 //! The request for a key: the form in which `NuGet/login` sends it, and no other.
 
-use std::time::Duration;
-
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use protocol::{Body, Refusal, Request};
+use protocol::{Request, ShortBodyError};
 use serde::Deserialize;
 use trust::TrustName;
 
@@ -33,7 +30,11 @@ impl Asked {
         if !is_json(&parts.headers) {
             return Err(ExchangeError::ContentType);
         }
-        let trust = trust(&whole(body).await?).ok_or(ExchangeError::Body)?;
+        let body = body.short().await.map_err(|error| match error {
+            ShortBodyError::TooLong => ExchangeError::Body,
+            ShortBodyError::CutOff(_) | ShortBodyError::TooSlow(_) => ExchangeError::Incomplete,
+        })?;
+        let trust = trust(&body).ok_or(ExchangeError::Body)?;
         let token = token(&parts.headers).ok_or(ExchangeError::NoToken)?;
         Ok(Self { trust, token })
     }
@@ -58,17 +59,4 @@ fn token(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.to_owned())
-}
-
-async fn whole(body: Body) -> Result<Vec<u8>, ExchangeError> {
-    const LONGEST: usize = 4 * 1024;
-    // A body this small arrives at once, unless the client stalls on purpose.
-    const IN_TIME: Duration = Duration::from_secs(10);
-    let bytes = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
-    let bytes = bytes.map_err(|elapsed| Refusal::TooSlow(elapsed.into()))?;
-    let bytes = bytes.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-        Some(_) => ExchangeError::Body,
-        None => Refusal::CutOff(error).into(),
-    })?;
-    Ok(bytes.to_bytes().into())
 }

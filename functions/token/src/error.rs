@@ -21,9 +21,15 @@ pub enum ExchangeError {
     /// The body is not the one that is wanted.
     #[error(r#"the body must be {{"username":"NAME OF A TRUST","tokenType":"ApiKey"}}"#)]
     Body,
+    /// The body did not arrive whole.
+    #[error("the request did not arrive whole; send it again")]
+    Incomplete,
     /// The request has not exactly one token.
     #[error("send the identity token as 'Authorization: Bearer TOKEN'")]
     NoToken,
+    /// The audience is among the signed headers, and it is not known.
+    #[error("the request was signed for one feed; name its address with --audience")]
+    NoAudience,
     /// The token is not exchanged.
     #[error(transparent)]
     Denied(#[from] Denial),
@@ -45,8 +51,9 @@ impl ExchangeError {
         match self {
             Self::NotEncrypted => StatusCode::FORBIDDEN,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Body => StatusCode::BAD_REQUEST,
-            Self::Denied(Denial::NoKeys) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body | Self::NoAudience => StatusCode::BAD_REQUEST,
+            Self::Incomplete => StatusCode::REQUEST_TIMEOUT,
+            Self::Denied(Denial::NoKeys | Denial::AwsSilent) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoToken | Self::Denied(_) => StatusCode::UNAUTHORIZED,
             Self::Feed(refusal) => refusal.status(),
         }
@@ -58,8 +65,9 @@ impl ExchangeError {
         match self {
             Self::NotEncrypted | Self::Feed(_) => 0,
             Self::ContentType => 1,
-            Self::Body => 2,
+            Self::Body | Self::Incomplete => 2,
             Self::NoToken => 3,
+            Self::NoAudience => 6,
             Self::Denied(denial) => denial.check(),
         }
     }
@@ -101,6 +109,8 @@ impl ExchangeError {
 
 #[cfg(test)]
 mod tests {
+    use trust::PresignedError;
+
     use super::*;
 
     #[test]
@@ -111,7 +121,9 @@ mod tests {
             (ExchangeError::NotEncrypted, 403, 0),
             (ExchangeError::ContentType, 415, 1),
             (ExchangeError::Body, 400, 2),
+            (ExchangeError::Incomplete, 408, 2),
             (ExchangeError::NoToken, 401, 3),
+            (ExchangeError::NoAudience, 400, 6),
             (Denial::UnknownIssuer("i".to_owned()).into(), 401, 5),
             (Denial::Audience { found: None, wanted: "w".to_owned() }.into(), 401, 6),
             (Denial::Expired.into(), 401, 7),
@@ -120,6 +132,8 @@ mod tests {
             (Denial::UnknownKey.into(), 401, 8),
             (Denial::WrongSignature.into(), 401, 8),
             (Denial::NoKeys.into(), 503, 8),
+            (Denial::AwsSilent.into(), 503, 8),
+            (Denial::Presigned(PresignedError::Host).into(), 401, 4),
             (not_trusted.into(), 401, 9),
             (Denial::Replayed.into(), 401, 11),
             (Refusal::Unavailable("x".into()).into(), 503, 0),

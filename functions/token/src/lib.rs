@@ -18,10 +18,15 @@
 //! Only the last check spends the token: a trust can be mended, and the token tried again.
 //!
 //! Two AWS calls. If the keys of the issuer are to be fetched, two more and a request to it.
+//!
+//! In place of a token, a workload on AWS can send a presigned request to STS: there the name
+//! of the feed is among the signed headers (6), and AWS checks the signature (8), which takes
+//! a request to STS.
 
 mod asked;
 mod error;
 mod keys;
+mod presigned;
 
 use access::ApiKey;
 use feed::{Context, Verb};
@@ -32,7 +37,9 @@ use serde::Serialize;
 use store::{Exchange, Exchanged, Table};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use trust::{Denial, GrantScope, IdentityToken, Trust, TrustName};
+use trust::{
+    Denial, GrantScope, IdentityToken, NotTrusted, PresignedIdentity, TokenId, Trust, TrustName,
+};
 
 use asked::Asked;
 pub use error::ExchangeError;
@@ -71,7 +78,8 @@ impl Verb for Token {
     const ROUTES: &'static [Route] = &[Route::post(paths::TOKEN, Access::Open)];
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
-        let issuers = match &context.hosting.issuer_authorities {
+        let hosting = &context.hosting;
+        let issuers = match &hosting.issuer_authorities {
             None => IssuerClient::default(),
             Some(file) => IssuerClient::trusting(file).map_err(|error| ConfigError::Invalid {
                 name: "--issuer-authorities",
@@ -81,7 +89,7 @@ impl Verb for Token {
         };
         Ok(Self {
             table: context.table()?,
-            issuers,
+            issuers: issuers.with_sts_at(hosting.sts),
             audience: context.environment.optional(AUDIENCE)?,
         })
     }
@@ -111,11 +119,11 @@ impl Token {
         let audience = self.audience.as_ref().map_or(base_url.as_str(), |audience| &audience.0);
         let judged = self.judge(&asked.trust, &asked.token, Some(audience), now).await?;
         let key = ApiKey::generate().map_err(|error| Refusal::Broken(error.into()))?;
-        let Judged { token, trust, run } = judged;
+        let Judged { token, remembered_until, trust, run } = judged;
         let exchange = Exchange {
             trust: &trust,
-            token: token.id(),
-            remembered_until: token.remembered_until(),
+            token,
+            remembered_until,
             hash: key.hash(),
             run,
             address,
@@ -124,7 +132,9 @@ impl Token {
         let record = match self.table.exchange(&exchange).await? {
             Exchanged::Done(record) => record,
             Exchanged::Replayed => return Err(Denial::Replayed.into()),
-            Exchanged::TrustChanged => return Err(Trust::changed(&trust.name).into()),
+            Exchanged::TrustChanged => {
+                return Err(Trust::denied(&trust.name, NotTrusted::Changed).into());
+            }
         };
         let run = serde_json::to_string(&exchange.run).unwrap_or_default();
         tracing::info!(
@@ -162,6 +172,10 @@ impl Token {
         audience: Option<&str>,
         now: OffsetDateTime,
     ) -> Result<Judged, ExchangeError> {
+        if let Some(presigned) = PresignedIdentity::read(token) {
+            let presigned = presigned.map_err(Denial::Presigned)?;
+            return self.judge_presigned(name, &presigned, audience, now).await;
+        }
         let token: IdentityToken = token.parse().map_err(Denial::Unreadable)?;
         let unknown = || Denial::UnknownIssuer(trust::printable(&token.iss));
         let iss = token.issuer().ok_or_else(unknown)?;
@@ -176,16 +190,19 @@ impl Token {
         let keys = IssuerKeys { table: &self.table, client: &self.issuers };
         let keys = keys.of(&issuer, rows.keys, &token.kid).await?;
         token.check_signature(token.key_in(&keys)?, &issuer.algorithms)?;
-        let (trust, run) = Trust::admit(rows.trust, name, &token)?;
-        Ok(Judged { token, trust, run })
+        let (trust, run) = Trust::admit(rows.trust, name, &iss, &token.claims)?;
+        let remembered_until = token.remembered_until();
+        Ok(Judged { token: token.id(), remembered_until, trust, run })
     }
 }
 
 /// A token that a trust admits.
 #[derive(Debug)]
 pub struct Judged {
-    /// The token.
-    pub token: IdentityToken,
+    /// The token's id.
+    pub token: TokenId,
+    /// How long the token is to be remembered, in seconds since 1970.
+    pub remembered_until: i64,
     /// The trust.
     pub trust: Trust,
     /// The run that the token is for.

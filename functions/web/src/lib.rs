@@ -34,6 +34,7 @@ use protocol::{
 };
 use search_index::SearchIndex;
 use store::{Objects, Release, Releases, Stamped, Table, TableError};
+use trust::Run;
 
 use layout::Site;
 
@@ -144,8 +145,9 @@ impl Web {
         }
         let readme = self.readme(release).await?;
         let has_symbols = self.table.symbols(&id, &release.version).await?.is_some();
+        let run = self.run(release, caller).await?;
         let all = request.uri().query().is_some_and(|query| query.contains("versions=all"));
-        let shown = package::Shown { releases, place, release, readme, has_symbols, all };
+        let shown = package::Shown { releases, place, release, readme, has_symbols, run, all };
         Ok(package::page(site, &id, &shown))
     }
 
@@ -157,6 +159,16 @@ impl Web {
         let package = if caller.covers(id) { self.releases.of(id).await? } else { None };
         let package = package.filter(|package| !package.value.is_empty());
         package.ok_or_else(|| Refusal::NoSuchPackage(id.clone()))
+    }
+
+    /// The run of a trusted workload that pushed the release. On a feed that anybody may read,
+    /// it is not shown: a run names repositories and people.
+    async fn run(&self, release: &Release, caller: &Caller) -> Result<Option<Run>, TableError> {
+        if *caller == Caller::Anonymous {
+            return Ok(None);
+        }
+        let used = self.table.use_of_key(&release.row.pushed_by).await?;
+        Ok(used.map(|used| used.run))
     }
 
     /// The readme's text; none where the release has no readme.

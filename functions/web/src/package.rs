@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use nupkg::PackageId;
 use protocol::{Hive, Links, Reply};
 use store::{AttachedFile, DependencyGroup, Release};
+use trust::Run;
 
 use crate::layout::Site;
 use crate::report::day;
@@ -25,6 +26,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) readme: Option<String>,
     /// Whether it has symbols.
     pub(crate) has_symbols: bool,
+    /// The run of a trusted workload that pushed it.
+    pub(crate) run: Option<Run>,
     /// Whether all versions are listed, however many.
     pub(crate) all: bool,
 }
@@ -44,7 +47,7 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
         (notices(site, id, shown))
         @if !metadata.description.is_empty() { p.description { (metadata.description) } }
         (install::section(site, shown.release))
-        (facts(shown.release, &links))
+        (facts(shown, &links))
         @if shown.has_symbols { (install::symbols(site, id, shown.release)) }
         @if let Some(readme) = &shown.readme {
             section aria-labelledby="readme" {
@@ -85,8 +88,8 @@ fn notices(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
     }
 }
 
-fn facts(release: &Release, links: &Links<'_>) -> Markup {
-    let Release { version, row, metadata } = release;
+fn facts(shown: &Shown<'_>, links: &Links<'_>) -> Markup {
+    let Release { version, row, metadata } = shown.release;
     let tags = metadata.tags();
     html! {
         section aria-labelledby="facts" {
@@ -95,6 +98,7 @@ fn facts(release: &Release, links: &Links<'_>) -> Markup {
                 @if !metadata.authors.is_empty() { dt { "Authors" } dd { (metadata.authors) } }
                 dt { "Published" }
                 dd { time datetime=(row.published) { (day(&row.published)) } " by " (row.pushed_by) }
+                @if let Some(run) = &shown.run { dt { "Pushed from" } dd { (run) } }
                 @if !metadata.license_expression.is_empty() {
                     dt { "License" } dd { (metadata.license_expression) }
                 } @else if row.files.contains(&AttachedFile::License) {

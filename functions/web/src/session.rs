@@ -1,11 +1,8 @@
 //! Signing in and out.
 
-use std::time::Duration;
-
 use access::SessionCookie;
 use http::header::{CACHE_CONTROL, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use maud::html;
 use protocol::{Body, Reply, Request, paths};
 
@@ -26,12 +23,7 @@ impl Form {
     /// The form in a request's body; an empty form if the body is not one.
     pub(crate) async fn read(body: Body) -> Self {
         // A key has 58 characters, an address of the feed a few hundred.
-        const LONGEST: usize = 4_096;
-        // A body this small arrives at once, unless the client stalls on purpose.
-        const IN_TIME: Duration = Duration::from_secs(10);
-        let body = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
-        let Ok(Ok(body)) = body else { return Self::default() };
-        let bytes = body.to_bytes();
+        let Ok(bytes) = body.short().await else { return Self::default() };
         let value = |name: &str| {
             let mut pairs = form_urlencoded::parse(&bytes);
             pairs.find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned())

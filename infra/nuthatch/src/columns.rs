@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// `rows` as lines whose cells stand below each other.
 pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
@@ -30,4 +31,11 @@ pub(crate) fn listed(items: &[impl Display]) -> String {
 pub(crate) fn day(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds)
         .map_or_else(|_| "?".to_owned(), |time| time.date().to_string())
+}
+
+/// The minute of a time in seconds since 1970.
+pub(crate) fn minute(seconds: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(seconds);
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
+    time.ok().and_then(|time| time.format(format).ok()).unwrap_or_else(|| "?".to_owned())
 }

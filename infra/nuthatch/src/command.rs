@@ -16,8 +16,8 @@ use store::{BucketName, TableName};
 use crate::keys::{Age, Expiry};
 
 pub use trust::{
-    AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions, GitlabOptions,
-    IssuerOptions, NewTrust, OidcOptions, TrustAction, TrustOptions,
+    AwsIamOptions, AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions,
+    GitlabOptions, IssuerOptions, NewTrust, OidcOptions, TrustAction, TrustOptions,
 };
 
 /// A private NuGet feed without a server.
@@ -40,7 +40,7 @@ pub enum Action {
     Relay(RelayOptions),
     /// Check that the table and the bucket agree; clean up, or rebuild a lost table
     Check(CheckOptions),
-    /// Create, list and revoke API keys
+    /// Create, list, replace and revoke API keys
     #[command(subcommand)]
     Key(KeyAction),
     /// Trust workloads, which get short-lived keys for their identity tokens
@@ -124,6 +124,7 @@ pub struct Target {
 
 /// The options of a push.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the command's flags")]
 pub struct PushOptions {
     /// The packages: files, or patterns like 'out/**/*.nupkg'. The .snupkg beside a .nupkg is
     /// pushed, too
@@ -138,6 +139,9 @@ pub struct PushOptions {
     /// In a CI job: the trust that exchanges the job's identity token for a key
     #[arg(long, value_name = "NAME")]
     pub trust: Option<TrustName>,
+    /// Prove the AWS identity of the environment by a signature, for a trust of the kind aws-iam
+    #[arg(long, requires = "trust")]
+    pub aws_iam: bool,
     /// Skip versions that the feed already has
     #[arg(long)]
     pub skip_duplicate: bool,
@@ -157,6 +161,9 @@ pub struct PushOptions {
 pub struct TokenOptions {
     /// The name of the trust
     pub name: TrustName,
+    /// Prove the AWS identity of the environment by a signature, for a trust of the kind aws-iam
+    #[arg(long)]
+    pub aws_iam: bool,
     /// The feed.
     #[command(flatten)]
     pub target: Target,
@@ -242,10 +249,15 @@ pub enum KeyAction {
     },
     /// List the keys
     List {
+        /// Only valid keys that were not used for this long, such as 90d
+        #[arg(long, value_name = "AGE")]
+        stale: Option<Age>,
         /// Where the feed is.
         #[command(flatten)]
         place: Place,
     },
+    /// Replace a key: print a successor that may do the same; both work for a while
+    Rotate(Rotation),
     /// Revoke a key; servers and functions notice within a minute
     Revoke {
         /// The key's name
@@ -254,4 +266,24 @@ pub enum KeyAction {
         #[command(flatten)]
         place: Place,
     },
+}
+
+/// The replacement of a key.
+#[derive(Debug, Args)]
+pub struct Rotation {
+    /// The key's name
+    pub name: KeyName,
+    /// How long the old key goes on working
+    #[arg(long, value_name = "AGE", default_value = "7d")]
+    pub overlap: Age,
+    /// The successor's name [default: the name with the next number, such as ci-2]
+    #[arg(long = "as", value_name = "NAME")]
+    pub successor: Option<KeyName>,
+    /// When the successor expires: 90d, 12h or a day like 2030-12-31 [default: after as long a
+    /// life as the old key's]
+    #[arg(long)]
+    pub expires: Option<Expiry>,
+    /// Where the feed is.
+    #[command(flatten)]
+    pub place: Place,
 }

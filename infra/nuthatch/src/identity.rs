@@ -6,14 +6,16 @@ use std::process::Stdio;
 
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use protocol::{BaseUrl, paths};
+use protocol::{BaseUrl, paths, with_causes};
 use serde_json::{Value, json};
 use tokio::process::Command;
-use trust::TrustName;
+use trust::{PresignedIdentity, TrustName};
 
 use crate::client::{ClientError, http_client, safe_address};
 use crate::command::{Target, TokenOptions};
+use crate::place::aws_config;
 use crate::push::{PushError, source};
+use crate::query;
 
 /// No key was got.
 #[derive(Debug, thiserror::Error)]
@@ -53,24 +55,43 @@ pub enum IdentityError {
     Output(#[from] io::Error),
 }
 
+/// How a workload proves its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By the identity token of the job.
+    JobToken,
+    /// By a request to STS that it signs with the AWS credentials of the environment.
+    AwsSignature,
+}
+
+impl Proof {
+    /// The signature if the options ask for it.
+    #[must_use]
+    pub fn of(aws_iam: bool) -> Self {
+        if aws_iam { Self::AwsSignature } else { Self::JobToken }
+    }
+}
+
 /// Prints a key for the trust that the options name.
 ///
 /// # Errors
 /// There is no identity token, or the feed does not exchange it.
 pub async fn run(options: TokenOptions) -> Result<(), IdentityError> {
-    let key = key(&options.name, &options.target, options.audience).await?;
+    let proof = Proof::of(options.aws_iam);
+    let key = key(&options.name, &options.target, options.audience, proof).await?;
     writeln!(io::stdout(), "{key}")?;
     Ok(())
 }
 
-/// A key for the trust called `name`, in exchange for the identity token of this job.
+/// A key for the trust called `name`, in exchange for a proof of this job's identity.
 ///
 /// # Errors
-/// There is no identity token, or the feed does not exchange it.
+/// There is no proof, or the feed does not exchange it.
 pub async fn key(
     name: &TrustName,
     target: &Target,
     audience: Option<String>,
+    proof: Proof,
 ) -> Result<String, IdentityError> {
     let address = source(target)?.address;
     safe_address(&address, target.allow_insecure_connections)?;
@@ -78,7 +99,11 @@ pub async fn key(
     // another service would open that one.
     let feed = address.strip_suffix(paths::INDEX).map(str::to_owned);
     let feed = feed.ok_or_else(|| IdentityError::NoAudience(address.clone()))?;
-    let token = identity_token(audience.as_deref().unwrap_or(&feed)).await?;
+    let audience = audience.as_deref().unwrap_or(&feed);
+    let token = match proof {
+        Proof::JobToken => identity_token(audience).await?,
+        Proof::AwsSignature => presigned(audience).await?,
+    };
     let key = exchange(&BaseUrl(feed), name, &token).await?;
     // The runner hides it from the job's log from here on.
     if env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
@@ -150,6 +175,14 @@ async fn identity_token(audience: &str) -> Result<String, IdentityError> {
         return of_command("AWS", "aws", &arguments).await;
     }
     Err(IdentityError::NoToken(audience.to_owned()))
+}
+
+/// A presigned request to STS, in the form in which the feed takes it in place of a token.
+async fn presigned(audience: &str) -> Result<String, IdentityError> {
+    let failed = |reason: String| IdentityError::Platform { platform: "AWS", reason };
+    let url = query::presigned_identity(&aws_config(None).await, audience).await;
+    let url = url.map_err(|error| failed(with_causes(error.as_ref())))?;
+    Ok(PresignedIdentity::text(&url))
 }
 
 /// As `@actions/core` asks for it.

@@ -6,11 +6,12 @@ use std::str::FromStr;
 use access::{ApiKey, IdGlob, KeyName, KeyRecord, Scope};
 use protocol::with_causes;
 use store::{Table, TableError, timestamp};
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
 
-use crate::columns::{columns, day, listed};
-use crate::command::KeyAction;
+use crate::columns::{columns, day, listed, minute};
+use crate::command::{KeyAction, Rotation};
 use crate::place::PlaceError;
 
 /// A key command failed.
@@ -28,6 +29,12 @@ pub enum KeyError {
     /// There is no such key.
     #[error("there is no key '{0}'; see 'nuthatch key list'")]
     NoSuchKey(KeyName),
+    /// The key was replaced already.
+    #[error("the key '{0}' was replaced by '{1}' already; rotate that one")]
+    HasSuccessor(KeyName, KeyName),
+    /// The key has expired or was revoked.
+    #[error("the key '{0}' has expired or was revoked; make a new one with 'nuthatch key create'")]
+    NotValid(KeyName),
     /// The name is reserved, because it has a meaning in the log and in the table.
     #[error("'{0}' is not a name for a key, as it means something else in the log; choose another")]
     NameReserved(KeyName),
@@ -115,9 +122,26 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
             writeln!(io::stderr(), "Created the key '{name}'. It is shown only now:")?;
             writeln!(io::stdout(), "{}", key.reveal())?;
         }
-        KeyAction::List { place } => {
-            let keys = place.existing_table().await?.keys().await?;
-            write!(io::stdout(), "{}", listing(&keys, OffsetDateTime::now_utc()))?;
+        KeyAction::List { stale, place } => {
+            let now = OffsetDateTime::now_utc();
+            let mut keys = place.existing_table().await?.keys().await?;
+            if let Some(Age(age)) = stale {
+                let since = now.checked_sub(age).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+                keys.retain(|key| key.is_valid_at(now) && is_unused_since(key, since.date()));
+            }
+            write!(io::stdout(), "{}", listing(&keys, now))?;
+        }
+        KeyAction::Rotate(rotation) => {
+            let table = rotation.place.existing_table().await?;
+            let rotated = rotate(&table, &rotation, OffsetDateTime::now_utc()).await?;
+            let Rotated { successor, ends, .. } = &rotated;
+            writeln!(
+                io::stderr(),
+                "Created the key '{successor}'; '{}' works until {ends} (UTC). The new key is \
+                 shown only now:",
+                rotation.name
+            )?;
+            writeln!(io::stdout(), "{}", rotated.key.reveal())?;
         }
         KeyAction::Revoke { name, place } => {
             if !place.existing_table().await?.revoke_key(&name).await? {
@@ -143,36 +167,105 @@ pub async fn create(
     if name.is_reserved() {
         return Err(KeyError::NameReserved(name));
     }
-    let key = ApiKey::generate().map_err(|error| KeyError::Random(error.to_string()))?;
+    let key = generate()?;
     let record = KeyRecord {
-        hash: key.hash(),
-        name: name.clone(),
         scopes,
         ids,
-        created: timestamp(),
         expires: expires.map(OffsetDateTime::unix_timestamp),
-        revoked: None,
+        ..KeyRecord::new(key.hash(), name.clone(), timestamp())
     };
     if table.create_key(&record).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
 }
 
+fn generate() -> Result<ApiKey, KeyError> {
+    ApiKey::generate().map_err(|error| KeyError::Random(error.to_string()))
+}
+
+/// The outcome of a rotation.
+struct Rotated {
+    /// The successor's secret.
+    key: ApiKey,
+    /// The successor's name.
+    successor: KeyName,
+    /// When the replaced key expires, to the minute.
+    ends: String,
+}
+
+/// Creates a successor of a key that may do the same, and has the key expire after the
+/// overlap, unless it expires sooner. If the key has a limited life, so has its successor.
+async fn rotate(
+    table: &Table,
+    rotation: &Rotation,
+    now: OffsetDateTime,
+) -> Result<Rotated, KeyError> {
+    let name = &rotation.name;
+    let old = table.key_called(name).await?;
+    let old = old.ok_or_else(|| KeyError::NoSuchKey(name.clone()))?;
+    check_rotation(&old, now)?;
+    let successor = rotation.successor.clone().unwrap_or_else(|| name.next());
+    if successor.is_reserved() {
+        return Err(KeyError::NameReserved(successor));
+    }
+    let created = OffsetDateTime::parse(&old.created, &Rfc3339).unwrap_or(now);
+    let life = old.expires.map(|expires| expires - created.unix_timestamp());
+    let expires = match rotation.expires {
+        Some(expiry) => Some(expiry.at().unix_timestamp()),
+        None => life.map(|life| now.unix_timestamp() + life),
+    };
+    let overlap = now.unix_timestamp().saturating_add(rotation.overlap.0.whole_seconds());
+    let ends = old.expires.unwrap_or(overlap).min(overlap);
+    let key = generate()?;
+    let record = KeyRecord {
+        scopes: old.scopes.clone(),
+        ids: old.ids.clone(),
+        expires,
+        ..KeyRecord::new(key.hash(), successor.clone(), timestamp())
+    };
+    if table.rotate_key(&old, ends, &record).await? {
+        return Ok(Rotated { key, successor, ends: minute(ends) });
+    }
+    // Another rotation or a revocation was faster, or the name is taken.
+    check_rotation(&table.key_called(name).await?.unwrap_or(old), now)?;
+    Err(KeyError::NameTaken(successor))
+}
+
+/// Whether a key can have a successor.
+fn check_rotation(key: &KeyRecord, now: OffsetDateTime) -> Result<(), KeyError> {
+    if let Some(successor) = &key.successor {
+        return Err(KeyError::HasSuccessor(key.name.clone(), successor.clone()));
+    }
+    if !key.is_valid_at(now) {
+        return Err(KeyError::NotValid(key.name.clone()));
+    }
+    Ok(())
+}
+
+/// Whether the key was neither used nor made on `day` or later.
+fn is_unused_since(key: &KeyRecord, day: Date) -> bool {
+    let last = key.used.as_deref().unwrap_or(key.created.as_str());
+    // Days as text sort by time.
+    last < day.to_string().as_str()
+}
+
 /// The keys as a table to read.
 fn listing(keys: &[KeyRecord], now: OffsetDateTime) -> String {
-    let mut rows =
-        vec![["NAME", "SCOPES", "IDS", "CREATED", "EXPIRES", "STATE"].map(str::to_owned)];
+    let head = ["NAME", "SCOPES", "IDS", "CREATED", "LAST USED", "EXPIRES", "STATE"];
+    let mut rows = vec![head.map(str::to_owned)];
     rows.extend(keys.iter().map(|key| {
-        let state = match &key.revoked {
-            Some(_) => "revoked",
-            None if key.is_valid_at(now) => "valid",
-            None => "expired",
+        let state = match (&key.revoked, &key.successor) {
+            (Some(_), _) => "revoked".to_owned(),
+            (None, _) if !key.is_valid_at(now) => "expired".to_owned(),
+            (None, Some(successor)) => format!("valid, replaced by {successor}"),
+            (None, None) => "valid".to_owned(),
         };
         [
             key.name.to_string(),
             listed(&key.scopes),
             listed(&key.ids),
             key.created.chars().take("yyyy-mm-dd".len()).collect(),
+            key.used.clone().unwrap_or_else(|| "never".to_owned()),
             key.expires.map_or_else(|| "never".to_owned(), day),
-            state.to_owned(),
+            state,
         ]
     }));
     columns(&rows)
@@ -191,5 +284,16 @@ mod tests {
         for text in ["", "d", "-1d", "1.5d", "tomorrow", "2030-13-01"] {
             assert!(text.parse::<Expiry>().is_err(), "{text}");
         }
+    }
+    #[test]
+    fn a_key_is_stale_by_its_last_use_or_else_by_its_making() {
+        let hash = ApiKey::generate().unwrap().hash();
+        let key = KeyRecord::new(hash, KeyName::owner(), "2026-08-29T12:00:00Z".to_owned());
+        let day = time::macros::date!(2026 - 08 - 29);
+        let next = time::macros::date!(2026 - 08 - 30);
+        assert!(!is_unused_since(&key, day) && is_unused_since(&key, next));
+        let used = KeyRecord { used: Some("2026-09-10".to_owned()), ..key };
+        assert!(!is_unused_since(&used, time::macros::date!(2026 - 09 - 10)));
+        assert!(is_unused_since(&used, time::macros::date!(2026 - 09 - 11)));
     }
 }

@@ -6,6 +6,7 @@
 
 mod columns;
 mod place;
+mod query;
 mod run;
 
 pub mod check;

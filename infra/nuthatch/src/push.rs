@@ -17,7 +17,7 @@ use ulid::Ulid;
 
 use crate::client::{ClientError, Feed, PackageFile, Source};
 use crate::command::{PushOptions, Target};
-use crate::identity::{self, IdentityError};
+use crate::identity::{self, IdentityError, Proof};
 use crate::sources::{PushSource, Sources, SourcesError};
 use report::{Outcome, Report};
 
@@ -78,7 +78,10 @@ impl From<IdentityError> for PushError {
 pub async fn run(options: PushOptions) -> Result<(), PushError> {
     let source = source(&options.target)?;
     let key = match &options.trust {
-        Some(trust) => Some(identity::key(trust, &options.target, None).await?),
+        Some(trust) => {
+            let proof = Proof::of(options.aws_iam);
+            Some(identity::key(trust, &options.target, None, proof).await?)
+        }
         None => options.api_key.or(source.key),
     };
     let key = key.filter(|key| !key.trim().is_empty());

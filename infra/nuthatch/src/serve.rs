@@ -205,6 +205,7 @@ fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting 
         asks_again: true,
         visibility: Visibility::OneByOne,
         issuer_authorities: options.issuer_authorities.clone(),
+        sts: None,
     }
 }
 

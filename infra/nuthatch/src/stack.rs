@@ -1,21 +1,13 @@
 //! A deployed stack, which knows the names of its own table and bucket.
 
-use std::time::SystemTime;
-
-use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use http::header::CONTENT_TYPE;
-use protocol::BoxError;
 use roxmltree::Document;
 use store::{BucketName, TableName};
 
 use crate::command::Place;
+use crate::query;
 
-/// The version of `CloudFormation`'s API, and the content type of a query.
+/// The version of `CloudFormation`'s API.
 const API_VERSION: &str = "2010-05-15";
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The names of a stack's table and bucket cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +52,9 @@ impl OnAws {
             return Ok(place.table.clone().map(|table| Self { table, bucket: None }));
         };
         let config = crate::place::aws_config(place.endpoint_url.as_deref()).await;
-        let described = describe(&config, name).await.map_err(|reason| {
+        let action =
+            [("Action", "DescribeStacks"), ("Version", API_VERSION), ("StackName", name.as_str())];
+        let described = query::ask(&config, "cloudformation", &action).await.map_err(|reason| {
             StackError::Unreachable { stack: name.clone(), reason: reason.to_string() }
         })?;
         Self::read(name, &described).map(Some)
@@ -77,52 +71,6 @@ impl OnAws {
             bucket: Some(output(name, &document, "Bucket")?),
         })
     }
-}
-
-/// The description of a stack: a signed request, because the SDK's client for this one call
-/// takes a minute to build.
-async fn describe(config: &SdkConfig, stack: &str) -> Result<String, BoxError> {
-    let region = config.region().ok_or("no Region is set; set AWS_REGION")?.as_ref();
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    let endpoint = match config.endpoint_url() {
-        Some(url) => url.to_owned(),
-        None => format!("https://cloudformation.{region}.{suffix}/"),
-    };
-    let credentials = config.credentials_provider().ok_or("there are no credentials")?;
-    let identity = credentials.provide_credentials().await?.into();
-    let form = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([("Action", "DescribeStacks"), ("Version", API_VERSION)])
-        .append_pair("StackName", stack)
-        .finish();
-    let mut request = http::Request::post(endpoint).header(CONTENT_TYPE, FORM).body(form)?;
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("cloudformation")
-        .time(SystemTime::now())
-        .settings(SigningSettings::default())
-        .build()?
-        .into();
-    let signable = SignableRequest::new(
-        request.method().as_str(),
-        request.uri().to_string(),
-        std::iter::once((CONTENT_TYPE.as_str(), FORM)),
-        SignableBody::Bytes(request.body().as_bytes()),
-    )?;
-    let (instructions, _) = sign(signable, &parameters)?.into_parts();
-    instructions.apply_to_request_http1x(&mut request);
-    let answer = reqwest::Client::new().execute(request.try_into()?).await?;
-    let (status, text) = (answer.status(), answer.text().await?);
-    if status.is_success() { Ok(text) } else { Err(refusal(status, &text).into()) }
-}
-
-/// The words of an answer that is a refusal: `<Error><Message>…`.
-fn refusal(status: http::StatusCode, answer: &str) -> String {
-    let document = Document::parse(answer).ok();
-    let message = document.as_ref().and_then(|document| {
-        document.descendants().find(|node| node.tag_name().name() == "Message")?.text()
-    });
-    message.map_or_else(|| format!("it answered {status}"), str::to_owned)
 }
 
 fn output<T: std::str::FromStr>(
@@ -171,13 +119,5 @@ mod tests {
             error.to_string(),
             "the stack 'feed' has no output 'Bucket'; is it a feed, and deployed?"
         );
-    }
-
-    #[test]
-    fn a_refusal_is_shown_in_its_own_words() {
-        let answer =
-            "<ErrorResponse><Error><Message>no such stack</Message></Error></ErrorResponse>";
-        assert_eq!(refusal(http::StatusCode::BAD_REQUEST, answer), "no such stack");
-        assert_eq!(refusal(http::StatusCode::BAD_GATEWAY, "down"), "it answered 502 Bad Gateway");
     }
 }

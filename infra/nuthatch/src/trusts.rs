@@ -52,6 +52,9 @@ pub enum TrustError {
         /// The kind of trust.
         kind: &'static str,
     },
+    /// The issuer is not an address.
+    #[error(transparent)]
+    IssuerUrl(#[from] trust::IssuerUrlError),
     /// The issuer is not of that kind.
     #[error("{iss} does not issue the tokens of {kind}; check --issuer")]
     NotOfKind {
@@ -122,7 +125,9 @@ pub async fn run(action: TrustAction) -> Result<(), TrustError> {
         }
         TrustAction::Remove { name, place } => {
             let now = OffsetDateTime::now_utc().unix_timestamp();
-            let revoked = place.existing_table().await?.remove_trust(&name, now).await?;
+            let table = place.existing_table().await?;
+            let by = place.operator().await?;
+            let revoked = table.remove_trust(&name, now, &by).await?;
             let revoked = revoked.ok_or_else(|| TrustError::NoSuchTrust(name.clone()))?;
             writeln!(
                 io::stderr(),
@@ -200,6 +205,9 @@ async fn check(table: &Table) -> Result<(), TrustError> {
 async fn check_issuer(table: &Table, issuer: &Issuer) -> Result<String, TrustError> {
     let client = issuer_client();
     let (known, private) = match &issuer.keys {
+        KeySource::Given { keys } if keys.is_empty() => {
+            return Ok("AWS is asked at each exchange".to_owned());
+        }
         KeySource::Given { keys } => return Ok(format!("{} keys were given", keys.len())),
         KeySource::Published { jwks_uri, private } => (jwks_uri, *private),
     };
@@ -260,7 +268,12 @@ fn details(trust: &Trust) -> Vec<[String; 2]> {
         row("lifetime", trust.grant.lifetime().to_string()),
         row("created", trust.created.clone()),
     ]);
-    rows.extend(trust.removed.clone().map(|removed| row("removed", removed)));
+    let more = [
+        ("created-by", &trust.created_by),
+        ("removed", &trust.removed),
+        ("removed-by", &trust.removed_by),
+    ];
+    rows.extend(more.iter().filter_map(|(name, value)| Some(row(name, (*value).clone()?))));
     rows
 }
 
@@ -268,14 +281,12 @@ fn details(trust: &Trust) -> Vec<[String; 2]> {
 fn log(uses: &[TrustUse]) -> String {
     let mut rows = vec![["AT", "KEY", "EXPIRES", "FROM", "RUN"].map(str::to_owned)];
     rows.extend(uses.iter().map(|used| {
-        let run: Vec<String> =
-            used.run.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
         [
             used.at.clone(),
             used.key.to_string(),
             day(used.expires),
             used.address.clone().unwrap_or_default(),
-            run.join(" "),
+            used.run.to_string(),
         ]
     }));
     columns(&rows)

@@ -7,6 +7,7 @@ mod calls;
 mod files;
 mod framing;
 mod freshness;
+mod keys;
 mod lambda;
 mod large;
 mod listing;

@@ -128,8 +128,8 @@ async fn of_200_pushes_of_one_version_one_goes_in_and_the_others_hear_so() {
     }
 }
 
-/// The call that commits a push, after those for the key, the row and the object.
-const COMMIT: usize = 3;
+/// The call that commits a push, after those for the key, its use, the row and the object.
+const COMMIT: usize = 4;
 
 #[tokio::test(start_paused = true)]
 async fn a_push_that_meets_other_transactions_waits_for_its_turn() {

@@ -4,6 +4,7 @@
 mod exchange;
 mod form;
 mod keys;
+mod presigned;
 mod workloads;
 
 use std::sync::LazyLock;
@@ -129,11 +130,13 @@ fn check(answer: &Answer) -> u8 {
         text if text.starts_with("the body must be") => (2, 400),
         text if text.starts_with("send the identity token") => (3, 401),
         text if text.starts_with("this is not a JSON web token") => (4, 401),
+        text if text.starts_with("this is not a presigned") => (4, 401),
         text if text.starts_with("the feed trusts no tokens of") => (5, 401),
         text if text.contains("; request it for '") => (6, 401),
         text if text.starts_with("the token has expired") => (7, 401),
         text if text.starts_with("the token is not valid yet") => (7, 401),
         text if text.starts_with("the token is valid for more than 24") => (7, 401),
+        text if text.starts_with("AWS cannot be asked") => (8, 503),
         text if text.starts_with("the token's key is not one") => (8, 401),
         text if text.starts_with("the token's signature is wrong") => (8, 401),
         text if text.starts_with("the issuer's keys cannot be read now") => (8, 503),

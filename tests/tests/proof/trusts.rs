@@ -111,7 +111,7 @@ fn now() -> i64 {
 /// Does it at `feed`, an instance of its own.
 async fn act(feed: TestFeed, act: Act, trust: String, token: String) -> Told {
     if act == Act::Remove {
-        let removed = feed.own_table().remove_trust(&trust.parse().unwrap(), now()).await;
+        let removed = feed.own_table().remove_trust(&trust.parse().unwrap(), now(), "owner").await;
         return removed.map_or(Told::Failed, |removed| {
             assert!(removed.is_some());
             Told::Removed

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::{IdGlob, Scope};
 
@@ -148,6 +149,9 @@ pub struct KeyName(String);
 pub struct KeyNameError(String);
 
 impl KeyName {
+    /// The characters of the longest.
+    const LONGEST: usize = 64;
+
     /// The name of the key that a feed's first start makes.
     #[must_use]
     pub fn owner() -> Self {
@@ -158,6 +162,19 @@ impl KeyName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of a successor: with the next number, such as `ci-2` after `ci`.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let numbered = self.0.rsplit_once('-').and_then(|(base, number)| {
+            let number: u32 = number.parse().ok()?;
+            Some((base, number.checked_add(1)?))
+        });
+        let (base, number) = numbered.unwrap_or((&self.0, 2));
+        let number = format!("-{number}");
+        let kept = base.len().min(Self::LONGEST - number.len());
+        Self(format!("{}{number}", base.get(..kept).unwrap_or(base)))
     }
 
     /// Whether log and table use the name for something other than a key: a caller without
@@ -173,7 +190,7 @@ impl FromStr for KeyName {
 
     fn from_str(text: &str) -> Result<Self, KeyNameError> {
         let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if (1..=64).contains(&text.len()) && text.chars().all(known) {
+        if (1..=Self::LONGEST).contains(&text.len()) && text.chars().all(known) {
             Ok(Self(text.to_owned()))
         } else {
             Err(KeyNameError(text.to_owned()))
@@ -206,9 +223,43 @@ pub struct KeyRecord {
     /// When it was revoked, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<String>,
+    /// The last day of its use in UTC, like `2026-12-31`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+    /// The key that replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<KeyName>,
 }
 
+/// The span before a key expires in which its holder is warned, in seconds: 14 days.
+const WARNED: i64 = 14 * 24 * 60 * 60;
+
 impl KeyRecord {
+    /// A new key with this hash, which was never used.
+    #[must_use]
+    pub fn new(hash: KeyHash, name: KeyName, created: String) -> Self {
+        Self {
+            hash,
+            name,
+            scopes: Vec::new(),
+            ids: Vec::new(),
+            created,
+            expires: None,
+            revoked: None,
+            used: None,
+            successor: None,
+        }
+    }
+
+    /// When the key expires, in seconds since 1970, if its holder is to be warned at `now`: in
+    /// its last 14 days. A key that is good for no longer was made for a short use.
+    #[must_use]
+    pub fn expires_soon_at(&self, now: OffsetDateTime) -> Option<i64> {
+        let expires = self.expires.filter(|expires| expires - now.unix_timestamp() <= WARNED)?;
+        let created = OffsetDateTime::parse(&self.created, &Rfc3339).ok()?;
+        (expires - created.unix_timestamp() > WARNED).then_some(expires)
+    }
+
     /// Whether the key is neither revoked nor expired at `now`.
     #[must_use]
     pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
@@ -248,16 +299,26 @@ mod tests {
     }
 
     #[test]
+    fn a_successor_has_the_next_number() {
+        let longest = "a".repeat(64);
+        for (name, next) in [
+            ("ci", "ci-2"),
+            ("ci-2", "ci-3"),
+            ("ci-9", "ci-10"),
+            ("ci-x", "ci-x-2"),
+            ("build-4294967295", "build-4294967295-2"),
+            (&longest, &format!("{}-2", &longest[..62])),
+        ] {
+            let next_of = name.parse::<KeyName>().unwrap().next();
+            assert_eq!(next_of, next.parse().unwrap());
+        }
+    }
+
+    #[test]
     fn a_key_opens_until_it_expires_or_is_revoked_what_its_scopes_say() {
-        let record = KeyRecord {
-            hash: ApiKey::generate().unwrap().hash(),
-            name: KeyName::owner(),
-            scopes: vec![Scope::Push],
-            ids: Vec::new(),
-            created: String::new(),
-            expires: Some(100),
-            revoked: None,
-        };
+        let new =
+            KeyRecord::new(ApiKey::generate().unwrap().hash(), KeyName::owner(), String::new());
+        let record = KeyRecord { scopes: vec![Scope::Push], expires: Some(100), ..new };
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
         assert!(record.is_valid_at(at(99)));
         assert!(!record.is_valid_at(at(100)));
@@ -265,6 +326,21 @@ mod tests {
         let record = KeyRecord { expires: None, scopes: vec![Scope::Admin], ..record };
         assert!(record.is_valid_at(at(101)) && record.allows(Scope::Unlist));
         assert!(!KeyRecord { revoked: Some(String::new()), ..record }.is_valid_at(at(1)));
+    }
+
+    #[test]
+    fn a_holder_is_warned_in_the_last_fortnight_of_a_key_that_lives_longer() {
+        const DAY: i64 = 24 * 60 * 60;
+        let hash = ApiKey::generate().unwrap().hash();
+        let created = "1970-01-02T00:00:00Z".to_owned();
+        let new = KeyRecord::new(hash, KeyName::owner(), created);
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        assert_eq!(new.expires_soon_at(at(0)), None);
+        let year = KeyRecord { expires: Some(366 * DAY), ..new.clone() };
+        assert_eq!(year.expires_soon_at(at(352 * DAY - 1)), None);
+        assert_eq!(year.expires_soon_at(at(352 * DAY)), Some(366 * DAY));
+        let fortnight = KeyRecord { expires: Some(15 * DAY), ..new };
+        assert_eq!(fortnight.expires_soon_at(at(14 * DAY)), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The differences between a function and a server.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use store::{Parts, RedirectLifetime, Spooling, Visibility};
@@ -27,6 +28,9 @@ pub struct Hosting {
     /// A file of certificates, in PEM, that issuers of identity tokens may have besides those
     /// that the system trusts.
     pub issuer_authorities: Option<PathBuf>,
+    /// The address at which the endpoints of STS are, if that is not the one that their names
+    /// lead to: for tests.
+    pub sts: Option<SocketAddr>,
 }
 
 impl Default for Hosting {
@@ -41,6 +45,7 @@ impl Default for Hosting {
             asks_again: false,
             visibility: Visibility::OneByOne,
             issuer_authorities: None,
+            sts: None,
         }
     }
 }

@@ -10,14 +10,15 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use access::{ApiKey, KeyProblem, KeyRecord, Scope, presented_key};
-use protocol::{Caller, Refusal};
+use protocol::{Caller, Refusal, with_causes};
 use store::{Table, TableError};
 
 /// How long a key is remembered.
 const MEMORY: Duration = Duration::from_mins(1);
 
 /// Checks keys. At most one AWS call each: a key is remembered for a minute, so a revoked
-/// key stops working within a minute. Clones share the memory.
+/// key stops working within a minute. One more call at a key's first use of a day, which
+/// notes the day. Clones share the memory.
 #[derive(Debug, Clone)]
 pub struct KeyCache {
     table: Table,
@@ -97,13 +98,19 @@ impl KeyCache {
         let refused = |problem| Err(KeyCacheError::Refused(problem));
         let Ok(key) = presented.parse::<ApiKey>() else { return refused(KeyProblem::Unknown) };
         let Some(record) = self.record(&key).await? else { return refused(KeyProblem::Unknown) };
-        if !record.is_valid_at(OffsetDateTime::now_utc()) {
+        let now = OffsetDateTime::now_utc();
+        if !record.is_valid_at(now) {
             return refused(KeyProblem::Ended);
         }
         if !record.allows(scope) {
             return refused(KeyProblem::LacksScope);
         }
-        Ok(Caller::Key { name: record.name, ids: record.ids, scopes: record.scopes })
+        Ok(Caller::Key {
+            expires_soon: record.expires_soon_at(now),
+            name: record.name,
+            ids: record.ids,
+            scopes: record.scopes,
+        })
     }
 
     /// Checks the key of a long request once more. No call if the last answer is less than
@@ -123,12 +130,33 @@ impl KeyCache {
         }
     }
 
+    /// Notes the day of a valid key's use, at its first use of a day. If that fails, the next
+    /// look-up of the key tries again: its holder need not wait for a note.
+    async fn note_use(&self, record: &mut KeyRecord) {
+        let now = OffsetDateTime::now_utc();
+        let today = now.date().to_string();
+        if !record.is_valid_at(now) || record.used.as_ref() >= Some(&today) {
+            return;
+        }
+        match self.table.note_key_use(&record.hash, &today).await {
+            Ok(()) => record.used = Some(today),
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "the day of use of the key '{}' was not noted",
+                record.name
+            ),
+        }
+    }
+
     async fn record(&self, key: &ApiKey) -> Result<Option<KeyRecord>, TableError> {
         let hash = key.hash();
         if let Some(record) = self.known.get(hash.as_str()) {
             return Ok(Some(record));
         }
-        let record = self.table.key(&hash).await?;
+        let mut record = self.table.key(&hash).await?;
+        if let Some(record) = &mut record {
+            self.note_use(record).await;
+        }
         // Only existing keys are remembered, so guesses do not fill the memory, and a new
         // key works at once.
         if let Some(record) = &record {
@@ -143,15 +171,8 @@ mod tests {
     use super::*;
 
     fn record() -> KeyRecord {
-        KeyRecord {
-            hash: ApiKey::generate().unwrap().hash(),
-            name: access::KeyName::owner(),
-            scopes: Vec::new(),
-            ids: Vec::new(),
-            created: String::new(),
-            expires: None,
-            revoked: None,
-        }
+        let hash = ApiKey::generate().unwrap().hash();
+        KeyRecord::new(hash, access::KeyName::owner(), String::new())
     }
 
     #[test]

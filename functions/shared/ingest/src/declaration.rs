@@ -1,13 +1,10 @@
 //! A client's declaration of a package, or of its symbols, before it sends them.
 
-use std::time::Duration;
-
 use access::KeyName;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nupkg::{MAX_VERSION_LENGTH, PackageId, Version};
-use protocol::{Body, Refusal};
+use protocol::{Body, Refusal, ShortBodyError};
 use serde::{Deserialize, Serialize};
 use store::{Attempt, ObjectKey, Stored, Verdict, VersionRow};
 use ulid::Ulid;
@@ -55,16 +52,12 @@ impl Declaration {
     /// # Errors
     /// The body is not a declaration, or is cut off.
     pub async fn read(body: Body) -> Result<Self, Refusal> {
-        const LONGEST: usize = 4 * 1024;
-        // A body this small arrives at once, unless the client stalls on purpose.
-        const IN_TIME: Duration = Duration::from_secs(10);
-        let bytes = tokio::time::timeout(IN_TIME, Limited::new(body, LONGEST).collect()).await;
-        let bytes = bytes.map_err(|elapsed| Refusal::TooSlow(elapsed.into()))?;
-        let bytes = bytes.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-            Some(_) => Refusal::UnreadableDeclaration("it is too long".to_owned()),
-            None => Refusal::CutOff(error),
+        let bytes = body.short().await.map_err(|error| match error {
+            ShortBodyError::TooLong => Refusal::UnreadableDeclaration("it is too long".to_owned()),
+            ShortBodyError::CutOff(cause) => Refusal::CutOff(cause),
+            ShortBodyError::TooSlow(cause) => Refusal::TooSlow(cause),
         })?;
-        Self::parse(&bytes.to_bytes()).map_err(Refusal::UnreadableDeclaration)
+        Self::parse(&bytes).map_err(Refusal::UnreadableDeclaration)
     }
 
     /// The declaration in `json`, or a description of the fault in it.

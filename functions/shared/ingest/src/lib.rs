@@ -245,7 +245,11 @@ pub struct Accepted {
 
 impl From<Accepted> for Reply {
     fn from(accepted: Accepted) -> Self {
-        protocol::warned(protocol::status(StatusCode::CREATED), accepted.warning)
+        let created = protocol::status(StatusCode::CREATED);
+        match accepted.warning {
+            Some(warning) => protocol::warned(created, warning),
+            None => created,
+        }
     }
 }
 

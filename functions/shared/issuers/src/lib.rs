@@ -1,4 +1,5 @@
-//! The HTTPS client that reads the documents of token issuers: configurations and key sets.
+//! The HTTPS client that reads the documents of token issuers: configurations and key sets. It
+//! also asks AWS whose signature a presigned request has.
 //!
 //! An issuer is named by an owner of the feed, and never by a caller. Nevertheless it is a
 //! stranger: its documents are small and come soon, it cannot redirect the feed elsewhere,
@@ -6,14 +7,18 @@
 
 mod addresses;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{BoxError, with_causes};
-use reqwest::Certificate;
+use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
-use trust::{DiscoveryError, IssuerUrl, KeySetError, PublicKey, SecureUrl};
+use reqwest::{Certificate, ClientBuilder, RequestBuilder};
+use trust::{
+    DiscoveryError, FEED_HEADER, IssuerUrl, KeySetError, PresignedIdentity, PublicKey, SecureUrl,
+};
 
 use addresses::PublicAddresses;
 
@@ -40,8 +45,13 @@ pub enum FetchError {
         status: u16,
     },
     /// Its document is too large.
-    #[error("{0} answers with more than 64 KiB")]
-    TooLarge(String),
+    #[error("{address} answers with more than {most} KiB")]
+    TooLarge {
+        /// The address.
+        address: String,
+        /// The limit in KiB.
+        most: usize,
+    },
     /// Its document is not a key set.
     #[error("{address}: {source}")]
     KeySet {
@@ -65,6 +75,7 @@ pub enum FetchError {
 #[derive(Debug, Clone, Default)]
 pub struct IssuerClient {
     authorities: Arc<[Certificate]>,
+    sts: Option<SocketAddr>,
 }
 
 impl IssuerClient {
@@ -77,7 +88,40 @@ impl IssuerClient {
         if certificates.is_empty() {
             return Err("it has no certificate".into());
         }
-        Ok(Self { authorities: certificates.into() })
+        Ok(Self { authorities: certificates.into(), sts: None })
+    }
+
+    /// The same client, which finds the endpoints of STS at `address`, if there is one.
+    #[must_use]
+    pub fn with_sts_at(self, address: Option<SocketAddr>) -> Self {
+        Self { sts: address, ..self }
+    }
+
+    /// The answer of STS to a presigned request that names `feed` in its signed header.
+    ///
+    /// # Errors
+    /// STS refuses the signature with the status 403, or cannot be asked.
+    pub async fn caller_identity(
+        &self,
+        identity: &PresignedIdentity,
+        feed: &str,
+    ) -> Result<Vec<u8>, FetchError> {
+        let address = identity.address();
+        // The log gets errors with their addresses, and the query is a secret for a minute.
+        let shown = address.split('?').next().unwrap_or_default();
+        let unreachable = |source: reqwest::Error| FetchError::Unreachable {
+            address: shown.to_owned(),
+            source: source.without_url(),
+        };
+        let mut builder = self.builder().dns_resolver(PublicAddresses);
+        if let Some(sts) = self.sts {
+            let host = shown.trim_start_matches("https://").trim_end_matches('/');
+            builder = builder.resolve(host, sts);
+        }
+        let client = builder.build().map_err(unreachable)?;
+        let request = client.get(&address).header(FEED_HEADER, feed);
+        let request = request.header(ACCEPT, "application/json");
+        read(request, shown, 8 * 1024).await
     }
 
     /// The keys that are published at `address`.
@@ -121,20 +165,22 @@ impl IssuerClient {
         }
     }
 
-    fn client(&self, address: &str, private: bool) -> Result<reqwest::Client, FetchError> {
+    fn builder(&self) -> ClientBuilder {
         const CONNECT: Duration = Duration::from_secs(2);
         const IN_ALL: Duration = Duration::from_secs(4);
-        let unreachable = |source| FetchError::Unreachable { address: address.to_owned(), source };
-        let mut builder = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .https_only(true)
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
             .timeout(IN_ALL)
             // The forges' APIs want one.
             .user_agent(concat!("nuthatch/", env!("CARGO_PKG_VERSION")));
-        for certificate in self.authorities.iter() {
-            builder = builder.add_root_certificate(certificate.clone());
-        }
+        let authorities = self.authorities.iter().cloned();
+        authorities.fold(builder, ClientBuilder::add_root_certificate)
+    }
+
+    fn client(&self, address: &str, private: bool) -> Result<reqwest::Client, FetchError> {
+        let mut builder = self.builder();
         if !private {
             // A host that is an address is not resolved.
             if let Some(host) = addresses::private_host(address) {
@@ -142,22 +188,30 @@ impl IssuerClient {
             }
             builder = builder.dns_resolver(PublicAddresses);
         }
+        let unreachable = |source| FetchError::Unreachable { address: address.to_owned(), source };
         builder.build().map_err(unreachable)
     }
 }
 
 async fn get(client: &reqwest::Client, address: &str) -> Result<Vec<u8>, FetchError> {
-    const MOST: usize = 64 * 1024;
-    let unreachable = |source| FetchError::Unreachable { address: address.to_owned(), source };
-    let mut answer = client.get(address).send().await.map_err(unreachable)?;
+    read(client.get(address), address, 64 * 1024).await
+}
+
+/// The answer to `request`, of `most` bytes at most. Errors name it `address`.
+async fn read(request: RequestBuilder, address: &str, most: usize) -> Result<Vec<u8>, FetchError> {
+    let unreachable = |source: reqwest::Error| FetchError::Unreachable {
+        address: address.to_owned(),
+        source: source.without_url(),
+    };
+    let mut answer = request.send().await.map_err(unreachable)?;
     if answer.status() != reqwest::StatusCode::OK {
         let status = answer.status().as_u16();
         return Err(FetchError::Status { address: address.to_owned(), status });
     }
     let mut document = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
-        if document.len() + piece.len() > MOST {
-            return Err(FetchError::TooLarge(address.to_owned()));
+        if document.len() + piece.len() > most {
+            return Err(FetchError::TooLarge { address: address.to_owned(), most: most / 1024 });
         }
         document.extend_from_slice(&piece);
     }

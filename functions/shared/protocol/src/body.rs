@@ -1,9 +1,11 @@
 //! Bodies of requests and replies: the same type for a Lambda event that is in
 //! memory and for a connection that streams.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
 
 /// An error of the connection or event that carries a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -21,6 +23,20 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A short body did not arrive.
+#[derive(Debug, thiserror::Error)]
+pub enum ShortBodyError {
+    /// It has more than 4 KiB.
+    #[error("the body has more than 4 KiB")]
+    TooLong,
+    /// The connection broke.
+    #[error("the body was cut off")]
+    CutOff(#[source] BoxError),
+    /// It took more than ten seconds.
+    #[error("the body took too long")]
+    TooSlow(#[source] BoxError),
+}
+
 /// A body of a request or a reply, read frame by frame.
 #[derive(Debug)]
 pub struct Body {
@@ -36,6 +52,23 @@ impl Body {
         B::Error: Into<BoxError>,
     {
         Self { frames: body.map_err(Into::into).boxed(), in_memory: false }
+    }
+
+    /// The whole of a body that has 4 KiB at most, and arrives within ten seconds: one this
+    /// small comes at once, unless the client stalls on purpose.
+    ///
+    /// # Errors
+    /// It is longer, or does not arrive.
+    pub async fn short(self) -> Result<Bytes, ShortBodyError> {
+        const LONGEST: usize = 4 * 1024;
+        const IN_TIME: Duration = Duration::from_secs(10);
+        let read = tokio::time::timeout(IN_TIME, Limited::new(self, LONGEST).collect()).await;
+        let read = read.map_err(|elapsed| ShortBodyError::TooSlow(elapsed.into()))?;
+        let read = read.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => ShortBodyError::TooLong,
+            None => ShortBodyError::CutOff(error),
+        })?;
+        Ok(read.to_bytes())
     }
 
     /// Whether the whole body is in memory, as long as nobody has read it.

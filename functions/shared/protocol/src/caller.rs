@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use access::{IdGlob, KeyName, KeyProblem, Scope};
 use nupkg::PackageId;
+use time::OffsetDateTime;
 
-use crate::{Refusal, Request};
+use crate::{Refusal, Reply, Request, warned};
 
 /// The sender of a request, as the authorizer determined it. It is passed on as the
 /// request's authorizer context.
@@ -21,6 +22,8 @@ pub enum Caller {
         ids: Vec<IdGlob>,
         /// The kinds of requests the key is good for.
         scopes: Vec<Scope>,
+        /// When the key expires, in seconds since 1970, if that is soon enough to say so.
+        expires_soon: Option<i64>,
     },
 }
 
@@ -57,14 +60,17 @@ impl Caller {
     pub fn to_context(&self) -> HashMap<String, String> {
         match self {
             Self::Anonymous => HashMap::new(),
-            Self::Key { name, ids, scopes } => {
+            Self::Key { name, ids, scopes, expires_soon } => {
                 let ids: Vec<&str> = ids.iter().map(IdGlob::as_str).collect();
                 let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
-                HashMap::from([
+                let mut context = HashMap::from([
                     ("key".to_owned(), name.to_string()),
                     ("ids".to_owned(), ids.join(" ")),
                     ("scopes".to_owned(), scopes.join(" ")),
-                ])
+                ]);
+                let expires = expires_soon.map(|expires| expires.to_string());
+                context.extend(expires.map(|expires| ("expires_soon".to_owned(), expires)));
+                context
             }
         }
     }
@@ -80,7 +86,8 @@ impl Caller {
                 let ids = ids.split(' ').filter_map(|id| id.parse().ok()).collect();
                 let scopes = field("scopes").unwrap_or_default();
                 let scopes = scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
-                Self::Key { name, ids, scopes }
+                let expires_soon = field("expires_soon").and_then(|expires| expires.parse().ok());
+                Self::Key { name, ids, scopes, expires_soon }
             }
         }
     }
@@ -89,6 +96,22 @@ impl Caller {
     #[must_use]
     pub fn of(request: &Request) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or(Self::Anonymous)
+    }
+
+    /// `reply`; with a warning if it is a success and the caller's key expires soon.
+    #[must_use]
+    pub fn warned(&self, reply: Reply) -> Reply {
+        let Self::Key { name, expires_soon: Some(expires), .. } = self else { return reply };
+        let expires = OffsetDateTime::from_unix_timestamp(*expires);
+        let Some(expires) = expires.ok().filter(|_| reply.status().is_success()) else {
+            return reply;
+        };
+        let warning = format!(
+            "the API key '{name}' expires on {}; its owner can replace it with 'nuthatch key \
+             rotate {name}'",
+            expires.date()
+        );
+        warned(reply, &warning)
     }
 
     /// The caller's key, whatever ids it is good for, for a request that needs a key with
@@ -126,6 +149,7 @@ mod tests {
             name: "ci".parse().unwrap(),
             ids: vec!["Acme.*".parse().unwrap(), IdGlob::any()],
             scopes: vec![Scope::Push, Scope::Read],
+            expires_soon: Some(1_767_225_600),
         };
         assert!(caller.may(Scope::Push) && !caller.may(Scope::Unlist));
         let context = caller.to_context();

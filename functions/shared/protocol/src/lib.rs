@@ -18,7 +18,7 @@ mod reply;
 mod request;
 mod route;
 
-pub use body::{Body, BoxError, with_causes};
+pub use body::{Body, BoxError, ShortBodyError, with_causes};
 pub use caller::Caller;
 pub use config::{ConfigError, Environment, Expected};
 pub use links::{Hive, Links, escape};

@@ -158,11 +158,11 @@ pub fn contained(mut reply: Reply) -> Reply {
     reply
 }
 
-/// `reply` with words that NuGet clients print.
+/// `reply` with words that NuGet clients print, if it has none.
 #[must_use]
-pub fn warned(mut reply: Reply, warning: Option<&'static str>) -> Reply {
-    if let Some(warning) = warning {
-        reply.headers_mut().insert(WARNING, HeaderValue::from_static(warning));
+pub fn warned(mut reply: Reply, warning: &str) -> Reply {
+    if let Ok(warning) = HeaderValue::from_str(warning) {
+        reply.headers_mut().entry(WARNING).or_insert(warning);
     }
     reply
 }

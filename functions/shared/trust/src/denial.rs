@@ -1,6 +1,6 @@
 //! Reasons not to exchange a token.
 
-use crate::{Mismatch, TokenError, TrustName};
+use crate::{Mismatch, PresignedError, TokenError, TrustName};
 
 /// The reason why a token is not exchanged. Displayed, it is the message to the caller: the
 /// fault and the remedy. Callers whose ids are not those of a trust learn nothing of it.
@@ -9,6 +9,9 @@ pub enum Denial {
     /// It is not a token.
     #[error("this is not a JSON web token that the feed can read: {0}")]
     Unreadable(#[from] TokenError),
+    /// It is not a presigned request to AWS.
+    #[error("this is not a presigned GetCallerIdentity that the feed passes on: {0}")]
+    Presigned(#[from] PresignedError),
     /// Nobody named its issuer.
     #[error("the feed trusts no tokens of '{0}'; see 'nuthatch trust list'")]
     UnknownIssuer(String),
@@ -38,6 +41,9 @@ pub enum Denial {
     /// Its issuer's keys are not known.
     #[error("the issuer's keys cannot be read now; try again")]
     NoKeys,
+    /// AWS does not say whose signature it is.
+    #[error("AWS cannot be asked for the identity now; try again")]
+    AwsSilent,
     /// There is no such trust, or it is for somebody else. The log says which.
     #[error(
         "no trust '{name}' is for this identity: the input user must be a name that 'nuthatch trust list' prints"
@@ -76,6 +82,9 @@ pub enum NotTrusted {
     /// An id is not the pinned one.
     #[error("the claim '{0}' is not the pinned one")]
     OtherIdentity(String),
+    /// AWS does not confirm the signature.
+    #[error("AWS does not confirm the signature")]
+    NotConfirmed,
     /// It changed during the exchange.
     #[error("the trust changed during the exchange")]
     Changed,
@@ -87,11 +96,11 @@ impl Denial {
     #[must_use]
     pub fn check(&self) -> u8 {
         match self {
-            Self::Unreadable(_) => 4,
+            Self::Unreadable(_) | Self::Presigned(_) => 4,
             Self::UnknownIssuer(_) => 5,
             Self::Audience { .. } => 6,
             Self::Expired | Self::NotYetValid | Self::ValidForTooLong => 7,
-            Self::UnknownKey | Self::WrongSignature | Self::NoKeys => 8,
+            Self::UnknownKey | Self::WrongSignature | Self::NoKeys | Self::AwsSilent => 8,
             Self::NotTrusted { .. } => 9,
             Self::Mismatch { .. } => 10,
             Self::Replayed => 11,

@@ -12,6 +12,7 @@ mod issuer;
 mod json;
 mod keys;
 mod names;
+mod presigned;
 mod token;
 mod trust;
 mod workload;
@@ -25,10 +26,11 @@ pub use issuer::{
 };
 pub use keys::{Algorithm, AlgorithmError, KeySet, KeySetError, Plan, PublicKey, public_keys};
 pub use names::{TrustName, TrustNameError};
+pub use presigned::{FEED_HEADER, PresignedError, PresignedIdentity};
 pub use token::{IdentityToken, TokenError, TokenId};
 pub use trust::Trust;
 pub use workload::{
-    ArnOfRole, AwsRole, Buildkite, BuiltRef, CircleCi, ClaimValue, EntraApp, Event, File, GitHub,
-    GitLab, Mismatch, NumericId, Oidc, OidcError, Plain, ReusableWorkflow, TextError, Uuid,
-    WorkflowFile, Workload,
+    AccountId, ArnOfRole, AwsPrincipal, AwsRole, Buildkite, BuiltRef, CircleCi, ClaimValue,
+    EntraApp, Event, File, GitHub, GitLab, Mismatch, NumericId, Oidc, OidcError, Plain,
+    PrincipalId, ReusableWorkflow, TextError, Uuid, WorkflowFile, Workload,
 };

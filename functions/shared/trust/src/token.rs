@@ -77,6 +77,11 @@ pub enum TokenError {
 pub struct TokenId(String);
 
 impl TokenId {
+    /// The id of what `text` is unique for.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(hex(&Sha256::digest(text)))
+    }
+
     /// The 64 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -109,7 +114,7 @@ impl IdentityToken {
             Some(jti) => format!("{}\n{jti}", self.iss),
             None => unsigned.to_owned(),
         };
-        TokenId(hex(&Sha256::digest(id)))
+        TokenId::of(&id)
     }
 
     /// Its issuer, if that is an address.

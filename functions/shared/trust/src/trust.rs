@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use crate::denial::NotTrusted;
-use crate::{Denial, Grant, IdentityToken, IssuerUrl, Run, TrustName, Workload};
+use crate::{Claims, Denial, Grant, IssuerUrl, Run, TrustName, Workload};
 
 /// A trust in a workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,9 +24,15 @@ pub struct Trust {
     pub revision: Ulid,
     /// When it was made, RFC 3339.
     pub created: String,
+    /// The person who made it, as far as the command knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
     /// When it was removed, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<String>,
+    /// The person who removed it, as far as the command knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_by: Option<String>,
 }
 
 impl Trust {
@@ -36,37 +42,38 @@ impl Trust {
         self.removed.is_none() && self.iss == *iss
     }
 
-    /// The run of the workload that `token` is for, if the trust called `name` is for it. The
-    /// token's signature must have been checked.
+    /// The run of the workload with these `claims` of `iss`, if the trust called `name` is for
+    /// it. The claims must have been proven.
     ///
     /// # Errors
     /// There is no such trust, or it is not for this workload.
     pub fn admit(
         trust: Option<Self>,
         name: &TrustName,
-        token: &IdentityToken,
+        iss: &IssuerUrl,
+        claims: &Claims,
     ) -> Result<(Self, Run), Denial> {
-        let denied = |reason| Denial::NotTrusted { name: name.clone(), reason };
+        let denied = |reason| Self::denied(name, reason);
         let trust = trust.ok_or_else(|| denied(NotTrusted::NoSuchTrust))?;
         if trust.removed.is_some() {
             return Err(denied(NotTrusted::Removed));
         }
-        if trust.iss.as_str() != token.iss {
+        if trust.iss != *iss {
             return Err(denied(NotTrusted::OtherIssuer));
         }
-        let other = trust.workload.other_identity(&token.claims);
+        let other = trust.workload.other_identity(claims);
         if let Some(claim) = other {
             return Err(denied(NotTrusted::OtherIdentity(claim)));
         }
-        let checked = trust.workload.check(&trust.iss, &token.claims);
+        let checked = trust.workload.check(&trust.iss, claims);
         checked.map_err(|mismatch| Denial::Mismatch { name: name.clone(), mismatch })?;
-        let run = trust.workload.run(&token.claims);
+        let run = trust.workload.run(claims);
         Ok((trust, run))
     }
 
-    /// The denial of an exchange during which the trust changed.
+    /// The denial of an identity that the trust called `name` is not for.
     #[must_use]
-    pub fn changed(name: &TrustName) -> Denial {
-        Denial::NotTrusted { name: name.clone(), reason: NotTrusted::Changed }
+    pub fn denied(name: &TrustName, reason: NotTrusted) -> Denial {
+        Denial::NotTrusted { name: name.clone(), reason }
     }
 }

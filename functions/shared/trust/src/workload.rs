@@ -6,6 +6,7 @@
 //! then said to the caller.
 
 mod aws;
+mod aws_iam;
 mod buildkite;
 mod circleci;
 mod entra;
@@ -20,6 +21,7 @@ use crate::claims::printable;
 use crate::{Algorithm, Claims, IssuerUrl, Run};
 
 pub use aws::AwsRole;
+pub use aws_iam::AwsPrincipal;
 pub use buildkite::{Buildkite, BuiltRef};
 pub use circleci::CircleCi;
 pub use entra::EntraApp;
@@ -27,7 +29,8 @@ pub use github::GitHub;
 pub use gitlab::GitLab;
 pub use oidc::{ClaimValue, Oidc, OidcError};
 pub use texts::{
-    ArnOfRole, Event, File, NumericId, Plain, ReusableWorkflow, TextError, Uuid, WorkflowFile,
+    AccountId, ArnOfRole, Event, File, NumericId, Plain, PrincipalId, ReusableWorkflow, TextError,
+    Uuid, WorkflowFile,
 };
 
 /// A workload that keys are given to.
@@ -44,8 +47,11 @@ pub enum Workload {
     CircleCi(CircleCi),
     /// An application or managed identity of Microsoft Entra, as in Azure Pipelines.
     Entra(EntraApp),
-    /// A role of an AWS account.
+    /// A role of an AWS account, by its tokens.
     Aws(AwsRole),
+    /// A role or user of an AWS account, by its signature.
+    #[serde(rename = "aws-iam")]
+    AwsIam(AwsPrincipal),
     /// A workload of any other issuer.
     Oidc(Oidc),
 }
@@ -109,6 +115,7 @@ impl Workload {
             Self::CircleCi(_) => "circleci",
             Self::Entra(_) => "entra",
             Self::Aws(_) => "aws",
+            Self::AwsIam(_) => "aws-iam",
             Self::Oidc(_) => "oidc",
         }
     }
@@ -162,6 +169,7 @@ impl Workload {
             "login.microsoftonline.com" | "sts.windows.net" | "vstoken.dev.azure.com" => {
                 Some("entra")
             }
+            "sts.amazonaws.com" => Some("aws-iam"),
             host if host.ends_with(".tokens.sts.global.api.aws") => Some("aws"),
             _ => None,
         }
@@ -175,6 +183,7 @@ impl Workload {
             Self::CircleCi(rules) => rules,
             Self::Entra(rules) => rules,
             Self::Aws(rules) => rules,
+            Self::AwsIam(rules) => rules,
             Self::Oidc(rules) => rules,
         }
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use access::IdGlob;
 use clap::{Args, Subcommand};
 use trust::{
-    Algorithm, ArnOfRole, ClaimValue, Event, File, GrantScope, IssuerUrl, KeyLifetime, NumericId,
-    Plain, RefGlob, ReusableWorkflow, SecureUrl, TrustName, Uuid, WorkflowFile,
+    AccountId, Algorithm, ArnOfRole, ClaimValue, Event, File, GrantScope, IssuerUrl, KeyLifetime,
+    NumericId, Plain, PrincipalId, RefGlob, ReusableWorkflow, SecureUrl, TrustName, Uuid,
+    WorkflowFile,
 };
 
 use super::Place;
@@ -82,6 +83,9 @@ pub enum NewTrust {
     Entra(EntraOptions),
     /// A role of an AWS account, by its web identity token
     Aws(AwsOptions),
+    /// A role or user of an AWS account, by its signature: for accounts that issue no web
+    /// identity tokens
+    AwsIam(AwsIamOptions),
     /// A workload of any other issuer of `OpenID` Connect tokens.
     #[command(about = "A workload of any other issuer of OpenID Connect tokens")]
     Oidc(OidcOptions),
@@ -277,6 +281,20 @@ pub struct AwsOptions {
     /// The role
     #[arg(long, value_name = "ARN")]
     pub role: ArnOfRole,
+    /// The options of all trusts.
+    #[command(flatten)]
+    pub trust: TrustOptions,
+}
+
+/// A role or user of an AWS account.
+#[derive(Debug, Args)]
+pub struct AwsIamOptions {
+    /// The number of the account
+    #[arg(long, value_name = "NUMBER")]
+    pub account: AccountId,
+    /// The id of the role (AROA…) or user (AIDA…), which is not its name
+    #[arg(long, value_name = "ID")]
+    pub principal_id: PrincipalId,
     /// The options of all trusts.
     #[command(flatten)]
     pub trust: TrustOptions,

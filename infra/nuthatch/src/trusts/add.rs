@@ -4,16 +4,16 @@ use std::io::{self, Write};
 
 use store::{TrustAdded, timestamp};
 use trust::{
-    Algorithm, AwsRole, Buildkite, BuiltRef, CircleCi, EntraApp, GitHub, GitLab, Grant, Issuer,
-    IssuerUrl, KeySource, Oidc, SecureUrl, Trust, Workload,
+    Algorithm, AwsPrincipal, AwsRole, Buildkite, BuiltRef, CircleCi, EntraApp, GitHub, GitLab,
+    Grant, Issuer, IssuerUrl, KeySource, Oidc, SecureUrl, Trust, Workload,
 };
 use ulid::Ulid;
 
 use super::{TrustError, forge, issuer_client};
 use crate::columns::listed;
 use crate::command::{
-    AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions, GitlabOptions,
-    IssuerOptions, NewTrust, OidcOptions, TrustOptions,
+    AwsIamOptions, AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions,
+    GitlabOptions, IssuerOptions, NewTrust, OidcOptions, TrustOptions,
 };
 
 /// A workload with all that a trust in it needs.
@@ -32,11 +32,13 @@ pub(super) async fn run(new: NewTrust) -> Result<(), TrustError> {
         NewTrust::Circleci(options) => circleci(options),
         NewTrust::Entra(options) => entra(options)?,
         NewTrust::Aws(options) => aws(options)?,
+        NewTrust::AwsIam(options) => aws_iam(options)?,
         NewTrust::Oidc(options) => oidc(options)?,
     };
     let issuer = issuer(&wanted).await?;
     let Wanted { workload, iss, options, .. } = wanted;
     let TrustOptions { name, ids, scopes, lifetime, audience, place } = options;
+    let table = place.existing_table().await?;
     let trust = Trust {
         grant: Grant::new(scopes, ids, lifetime)?,
         name,
@@ -45,9 +47,11 @@ pub(super) async fn run(new: NewTrust) -> Result<(), TrustError> {
         workload,
         revision: Ulid::new(),
         created: timestamp(),
+        created_by: Some(place.operator().await?),
         removed: None,
+        removed_by: None,
     };
-    match place.existing_table().await?.add_trust(&trust, &issuer).await? {
+    match table.add_trust(&trust, &issuer).await? {
         TrustAdded::Done => tell(&trust)?,
         TrustAdded::NameTaken => return Err(TrustError::NameTaken(trust.name)),
         TrustAdded::IssuerDiffers => return Err(TrustError::IssuerDiffers(trust.iss)),
@@ -87,6 +91,7 @@ fn described(workload: &Workload) -> String {
         Workload::CircleCi(of) => format!("the project {}", of.project_id),
         Workload::Entra(of) => format!("the service principal {}", of.object_id),
         Workload::Aws(of) => format!("the role {}", of.role),
+        Workload::AwsIam(of) => format!("{} of the account {}", of.principal_id, of.account),
         Workload::Oidc(_) => "the workload with these claims".to_owned(),
     }
 }
@@ -118,6 +123,8 @@ async fn issuer(wanted: &Wanted) -> Result<Issuer, TrustError> {
         source.algorithms.clone()
     };
     let keys = match &source.jwks_file {
+        // AWS is asked itself.
+        _ if matches!(workload, Workload::AwsIam(_)) => KeySource::Given { keys: Vec::new() },
         Some(path) => {
             let wrong = |reason: String| TrustError::KeyFile { path: path.clone(), reason };
             let document = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -214,6 +221,12 @@ fn aws(options: AwsOptions) -> Result<Wanted, TrustError> {
         return Err(TrustError::NotOfKind { iss: issuer, kind: "aws" });
     }
     Ok(usual(Workload::Aws(AwsRole { role }), issuer, trust))
+}
+
+fn aws_iam(options: AwsIamOptions) -> Result<Wanted, TrustError> {
+    let AwsIamOptions { account, principal_id, trust } = options;
+    let workload = Workload::AwsIam(AwsPrincipal { account, principal_id });
+    Ok(usual(workload, AwsPrincipal::ISSUER.parse()?, trust))
 }
 
 fn oidc(options: OidcOptions) -> Result<Wanted, TrustError> {

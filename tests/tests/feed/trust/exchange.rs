@@ -139,7 +139,10 @@ async fn row_20_whether_a_trust_exists_is_not_told() {
     let removed = scene.a_trust("removed", Workload::GitHub(github()));
     let removed = super::Trust { audience: Some("api://own".to_owned()), ..removed };
     scene.add(removed).await;
-    assert_eq!(scene.feed.table().remove_trust(&name("removed"), now()).await.unwrap(), Some(0));
+    assert_eq!(
+        scene.feed.table().remove_trust(&name("removed"), now(), "owner").await.unwrap(),
+        Some(0)
+    );
     let other = github();
     let other = trust::GitHub { repository_id: "99".parse().unwrap(), ..other };
     scene.trust("other-one", Workload::GitHub(other)).await;
@@ -168,8 +171,8 @@ async fn a_removed_trust_takes_its_keys_along_and_keeps_its_name() {
     let owner = scene.feed.owner().await;
     let granted = scene.exchange(&K1.sign(&scene.claims())).await.expect(StatusCode::OK).json();
     let table = scene.feed.table();
-    assert_eq!(table.remove_trust(&name("acme-release"), now()).await.unwrap(), Some(1));
-    assert_eq!(table.remove_trust(&name("nobody"), now()).await.unwrap(), None);
+    assert_eq!(table.remove_trust(&name("acme-release"), now(), "owner").await.unwrap(), Some(1));
+    assert_eq!(table.remove_trust(&name("nobody"), now(), "owner").await.unwrap(), None);
     let client = owner.with_key(granted["apiKey"].as_str().unwrap());
     client.push(&package("Acme.Core", "1.0.0", "x")).await.expect(StatusCode::FORBIDDEN);
     let again = scene.a_trust("acme-release", Workload::GitHub(github()));

@@ -1,13 +1,13 @@
 //! API keys in the table: each is stored under the hash of its secret, and its name points
 //! to it.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use aws_sdk_dynamodb::Config;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{KEYS, NAME, key_key, key_name_key, timestamp};
-use super::versions::Transaction;
+use super::versions::{Transaction, put};
 use super::{Table, TableError, end_of, from_item, to_item, unavailable, unreadable};
 use access::{KeyHash, KeyName, KeyRecord};
 
@@ -37,26 +37,98 @@ impl Table {
     /// # Errors
     /// The table does not answer.
     pub async fn create_key(&self, record: &KeyRecord) -> Result<bool, TableError> {
-        let name = KeyNameRow { hash: record.hash.clone() };
-        let writes =
-            [to_item(key_name_key(&record.name), &name)?, to_item(key_key(&record.hash), record)?]
-                .into_iter()
-                .map(|item| {
-                    let put = Put::builder()
-                        .table_name(self.name.as_str())
-                        .set_item(Some(item))
-                        .condition_expression("attribute_not_exists(pk)")
-                        .return_values_on_condition_check_failure(
-                            ReturnValuesOnConditionCheckFailure::AllOld,
-                        )
-                        .build()
-                        .map_err(unreadable)?;
-                    Ok(TransactWriteItem::builder().put(put).build())
-                })
-                .collect::<Result<_, TableError>>()?;
+        let writes = self.new_key(record)?.into();
         match self.transact("store an API key", writes).await? {
             Transaction::Done => Ok(true),
             Transaction::Refused(_) => Ok(false),
+        }
+    }
+
+    /// The writes of a new key, which its name must not have been given to before.
+    fn new_key(&self, record: &KeyRecord) -> Result<[TransactWriteItem; 2], TableError> {
+        let new = |item| put(self.put(item).condition_expression("attribute_not_exists(pk)"));
+        let name = KeyNameRow { hash: record.hash.clone() };
+        Ok([
+            new(to_item(key_name_key(&record.name), &name)?)?,
+            new(to_item(key_key(&record.hash), record)?)?,
+        ])
+    }
+
+    /// Stores `successor` in place of the key `old`, which is good until `expires`, in seconds
+    /// since 1970: both or neither, and only while `old` is as it was read. `false` if it is
+    /// not, or if the successor's name is taken. One call.
+    ///
+    /// # Errors
+    /// The table does not answer.
+    pub async fn rotate_key(
+        &self,
+        old: &KeyRecord,
+        expires: i64,
+        successor: &KeyRecord,
+    ) -> Result<bool, TableError> {
+        let (pk, sk) = key_key(&old.hash);
+        let number = |number: i64| AttributeValue::N(number.to_string());
+        let mut update = Update::builder()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .update_expression("SET successor = :successor, expires = :expires")
+            .expression_attribute_values(
+                ":successor",
+                AttributeValue::S(successor.name.to_string()),
+            )
+            .expression_attribute_values(":expires", number(expires));
+        let as_it_was = match old.expires {
+            Some(before) => {
+                update = update.expression_attribute_values(":before", number(before));
+                "expires = :before"
+            }
+            None => "attribute_not_exists(expires)",
+        };
+        let update = update.condition_expression(format!(
+            "attribute_exists(pk) AND attribute_not_exists(revoked) \
+             AND attribute_not_exists(successor) AND {as_it_was}"
+        ));
+        let [name, key] = self.new_key(successor)?;
+        let update = update.build().map_err(unreadable)?;
+        let writes = vec![TransactWriteItem::builder().update(update).build(), name, key];
+        match self.transact("rotate an API key", writes).await? {
+            Transaction::Done => Ok(true),
+            Transaction::Refused(_) => Ok(false),
+        }
+    }
+
+    /// Notes `day`, like `2026-12-31`, as the last day of a key's use. One call, which is not
+    /// tried again: a request waits for it.
+    ///
+    /// # Errors
+    /// The table does not answer, or there is no such key.
+    pub async fn note_key_use(&self, hash: &KeyHash, day: &str) -> Result<(), TableError> {
+        let (pk, sk) = key_key(hash);
+        self.client
+            .update_item()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .update_expression("SET used = :day")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":day", AttributeValue::S(day.to_owned()))
+            .customize()
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
+            .send()
+            .await
+            .map_err(|error| unavailable("note the use of an API key", error))?;
+        Ok(())
+    }
+
+    /// The key called `name`. Two calls.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn key_called(&self, name: &KeyName) -> Result<Option<KeyRecord>, TableError> {
+        match self.item("look up an API key", key_name_key(name)).await? {
+            Some(item) => self.key(&from_item::<KeyNameRow>(item)?.hash).await,
+            None => Ok(None),
         }
     }
 

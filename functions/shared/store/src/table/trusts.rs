@@ -152,13 +152,12 @@ impl Exchange<'_> {
         let grant = &self.trust.grant;
         let name = format!("{}.{ulid}", self.trust.name).parse().map_err(unreadable)?;
         Ok(KeyRecord {
-            hash: self.hash.clone(),
-            name,
             scopes: grant.scopes().iter().map(|scope| (*scope).into()).collect(),
             ids: grant.ids().to_vec(),
-            created: timestamp(),
             expires: Some(self.now.unix_timestamp() + i64::from(grant.lifetime().seconds())),
-            revoked: None,
+            // Its use has a row of its own.
+            used: Some(self.now.date().to_string()),
+            ..KeyRecord::new(self.hash.clone(), name, timestamp())
         })
     }
 }
@@ -378,8 +377,8 @@ impl Table {
         Ok(())
     }
 
-    /// Removes a trust, and revokes the keys that came of it; returns how many of those had
-    /// not expired at `now`, in seconds since 1970, or `None` if there is no such trust. An
+    /// Removes a trust on behalf of `by`, and revokes the keys that came of it; returns how many
+    /// of those had not expired at `now`, in seconds since 1970, or `None` if there is no such trust. An
     /// exchange at the same time is either found here, or finds the trust changed. Two calls,
     /// and one for every key.
     ///
@@ -389,6 +388,7 @@ impl Table {
         &self,
         name: &TrustName,
         now: i64,
+        by: &str,
     ) -> Result<Option<usize>, TableError> {
         let (pk, sk) = trust_key(name);
         let removed = self
@@ -398,9 +398,13 @@ impl Table {
             .key("pk", AttributeValue::S(pk))
             .key("sk", AttributeValue::S(sk))
             // The first removal is the one to remember.
-            .update_expression("SET removed = if_not_exists(removed, :now), revision = :revision")
+            .update_expression(
+                "SET removed = if_not_exists(removed, :now), \
+                 removed_by = if_not_exists(removed_by, :by), revision = :revision",
+            )
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":now", AttributeValue::S(timestamp()))
+            .expression_attribute_values(":by", AttributeValue::S(by.to_owned()))
             .expression_attribute_values(":revision", AttributeValue::S(Ulid::new().to_string()))
             .send()
             .await;
@@ -415,6 +419,21 @@ impl Table {
             self.revoke_key_of(&used.hash).await?;
         }
         Ok(Some(live.len()))
+    }
+
+    /// The use of a trust that made the key called `key`; `None` if no trust made it, or if the
+    /// use is past its time. One call; none if the name is not of the form that keys of trusts
+    /// have.
+    ///
+    /// # Errors
+    /// The table does not answer, or the row cannot be read.
+    pub async fn use_of_key(&self, key: &KeyName) -> Result<Option<TrustUse>, TableError> {
+        let parts = key.as_str().rsplit_once('.').and_then(|(trust, ulid)| {
+            Some((trust.parse::<TrustName>().ok()?, ulid.parse::<Ulid>().ok()?))
+        });
+        let Some((trust, ulid)) = parts else { return Ok(None) };
+        let found = self.item("look up the use of a trust", (uses(&trust), ulid.to_string()));
+        found.await?.map(from_item).transpose()
     }
 
     /// The uses of a trust, the oldest first. One call per MB.

@@ -111,6 +111,25 @@ text!(
     |text| account_of(text).is_some()
 );
 
+text!(
+    /// The number of an AWS account.
+    AccountId,
+    "the number of an AWS account, of 12 digits",
+    |text| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+);
+text!(
+    /// The id that AWS gives a role or user once for all.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
+    PrincipalId,
+    "the id of a role (AROA…) or user (AIDA…); 'aws iam get-role --role-name NAME --query Role.RoleId' prints it",
+    |text| {
+        let is_upper = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        ["AROA", "AIDA"].iter().any(|kind| text.starts_with(kind))
+            && (16..=128).contains(&text.len())
+            && text.bytes().all(is_upper)
+    }
+);
+
 impl ArnOfRole {
     /// The account that the role is in.
     pub(crate) fn account(&self) -> &str {
