@@ -27,6 +27,11 @@ pub enum ExchangeError {
     /// The request has not exactly one token.
     #[error("send the identity token as 'Authorization: Bearer TOKEN'")]
     NoToken,
+    /// No trust in people is there.
+    #[error(
+        "nobody signs in to this feed; its owner can change that with 'nuthatch trust add people'"
+    )]
+    NoSignIn,
     /// The audience is among the signed headers, and it is not known.
     #[error("the request was signed for one feed; name its address with --audience")]
     NoAudience,
@@ -53,6 +58,7 @@ impl ExchangeError {
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Body | Self::NoAudience => StatusCode::BAD_REQUEST,
             Self::Incomplete => StatusCode::REQUEST_TIMEOUT,
+            Self::NoSignIn => StatusCode::NOT_FOUND,
             Self::Denied(Denial::NoKeys | Denial::AwsSilent) => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoToken | Self::Denied(_) => StatusCode::UNAUTHORIZED,
             Self::Feed(refusal) => refusal.status(),
@@ -63,7 +69,7 @@ impl ExchangeError {
     #[must_use]
     pub fn check(&self) -> u8 {
         match self {
-            Self::NotEncrypted | Self::Feed(_) => 0,
+            Self::NotEncrypted | Self::NoSignIn | Self::Feed(_) => 0,
             Self::ContentType => 1,
             Self::Body | Self::Incomplete => 2,
             Self::NoToken => 3,
@@ -119,6 +125,7 @@ mod tests {
             Denial::NotTrusted { name: "acme".parse().unwrap(), reason: NotTrusted::NoSuchTrust };
         for (error, status, check) in [
             (ExchangeError::NotEncrypted, 403, 0),
+            (ExchangeError::NoSignIn, 404, 0),
             (ExchangeError::ContentType, 415, 1),
             (ExchangeError::Body, 400, 2),
             (ExchangeError::Incomplete, 408, 2),

@@ -19,6 +19,8 @@
 //!
 //! Two AWS calls. If the keys of the issuer are to be fetched, two more and a request to it.
 //!
+//! A GET tells how people sign in, who then exchange their own token.
+//!
 //! In place of a token, a workload on AWS can send a presigned request to STS: there the name
 //! of the feed is among the signed headers (6), and AWS checks the signature (8), which takes
 //! a request to STS.
@@ -30,6 +32,7 @@ mod presigned;
 
 use access::ApiKey;
 use feed::{Context, Verb};
+use http::Method;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use issuers::IssuerClient;
 use protocol::{Access, BaseUrl, ConfigError, Peer, Refusal, Reply, Request, Route, paths};
@@ -39,6 +42,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use trust::{
     Denial, GrantScope, IdentityToken, NotTrusted, PresignedIdentity, TokenId, Trust, TrustName,
+    Workload,
 };
 
 use asked::Asked;
@@ -73,9 +77,22 @@ struct Granted<'a> {
     ids: Vec<&'a str>,
 }
 
+/// How people sign in.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SignIn<'a> {
+    trust: &'a str,
+    issuer: &'a str,
+    client_id: &'a str,
+}
+
 impl Verb for Token {
     const NAME: &'static str = env!("CARGO_PKG_NAME");
-    const ROUTES: &'static [Route] = &[Route::post(paths::TOKEN, Access::Open)];
+    const ROUTES: &'static [Route] = &[
+        Route::post(paths::TOKEN, Access::Open),
+        // For a person's own command, which has no key yet.
+        Route::read(paths::TOKEN, Access::Open),
+    ];
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
         let hosting = &context.hosting;
@@ -95,7 +112,11 @@ impl Verb for Token {
     }
 
     async fn handle(&self, request: Request) -> Reply {
-        match self.exchange(request).await {
+        let answered = match *request.method() {
+            Method::POST => self.exchange(request).await,
+            _ => self.sign_in().await,
+        };
+        match answered {
             Ok(reply) => reply,
             Err(error) => {
                 // An alarm listens for the check that finds a token exchanged before.
@@ -108,6 +129,21 @@ impl Verb for Token {
 }
 
 impl Token {
+    /// Tells how people sign in: by which trust, at which issuer, and as which client there.
+    async fn sign_in(&self) -> Result<Reply, ExchangeError> {
+        let trust = self.table.sign_in().await?.ok_or(ExchangeError::NoSignIn)?;
+        let Workload::People(people) = &trust.workload else {
+            return Err(ExchangeError::NoSignIn);
+        };
+        let mut reply = protocol::json(&SignIn {
+            trust: trust.name.as_str(),
+            issuer: trust.iss.as_str(),
+            client_id: people.client_id.as_str(),
+        });
+        reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(reply)
+    }
+
     async fn exchange(&self, request: Request) -> Result<Reply, ExchangeError> {
         let base_url = BaseUrl::of(&request).to_owned();
         if BaseUrl(base_url.clone()).is_in_the_open() {

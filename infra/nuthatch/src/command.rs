@@ -17,7 +17,7 @@ use crate::keys::{Age, Expiry};
 
 pub use trust::{
     AwsIamOptions, AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions,
-    GitlabOptions, IssuerOptions, NewTrust, OidcOptions, TrustAction, TrustOptions,
+    GitlabOptions, IssuerOptions, NewTrust, OidcOptions, PeopleOptions, TrustAction, TrustOptions,
 };
 
 /// A private NuGet feed without a server.
@@ -48,6 +48,10 @@ pub enum Action {
     Trust(TrustAction),
     /// In a CI job: exchange its identity token for a short-lived key, and print that
     Token(TokenOptions),
+    /// Sign in to a feed at your company's issuer: NuGet's plugin then has a key for you
+    Login(LoginOptions),
+    /// Forget your key for a feed
+    Logout(LogoutOptions),
 }
 
 /// How the feed is served.
@@ -170,6 +174,32 @@ pub struct TokenOptions {
     /// The audience to request the token for [default: the feed's address]
     #[arg(long)]
     pub audience: Option<String>,
+}
+
+/// The options of a sign-in.
+#[derive(Debug, Args)]
+pub struct LoginOptions {
+    /// The feed's address
+    pub feed: String,
+    /// Do not ask whether the issuer is the right one
+    #[arg(long)]
+    pub yes: bool,
+    /// Sign in with the AWS credentials of the environment, by a trust of the kind aws-iam
+    #[arg(long, requires = "trust")]
+    pub aws_iam: bool,
+    /// The trust
+    #[arg(long, value_name = "NAME", requires = "aws_iam")]
+    pub trust: Option<TrustName>,
+    /// Allow connections without TLS to a feed on another machine
+    #[arg(long)]
+    pub allow_insecure_connections: bool,
+}
+
+/// The options of a sign-out.
+#[derive(Debug, Args)]
+pub struct LogoutOptions {
+    /// The feed's address
+    pub feed: String,
 }
 
 /// How pushes are relayed.

@@ -99,12 +99,8 @@ pub async fn key(
     // another service would open that one.
     let feed = address.strip_suffix(paths::INDEX).map(str::to_owned);
     let feed = feed.ok_or_else(|| IdentityError::NoAudience(address.clone()))?;
-    let audience = audience.as_deref().unwrap_or(&feed);
-    let token = match proof {
-        Proof::JobToken => identity_token(audience).await?,
-        Proof::AwsSignature => presigned(audience).await?,
-    };
-    let key = exchange(&BaseUrl(feed), name, &token).await?;
+    let token = self::proof(proof, audience.as_deref().unwrap_or(&feed)).await?;
+    let Exchanged { key, .. } = exchange(&BaseUrl(feed), name, &token).await?;
     // The runner hides it from the job's log from here on.
     if env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
         writeln!(io::stderr(), "::add-mask::{key}")?;
@@ -112,7 +108,28 @@ pub async fn key(
     Ok(key)
 }
 
-async fn exchange(feed: &BaseUrl, name: &TrustName, token: &str) -> Result<String, IdentityError> {
+/// The text that proves the identity to the feed whose tokens are for `audience`.
+pub(crate) async fn proof(proof: Proof, audience: &str) -> Result<String, IdentityError> {
+    match proof {
+        Proof::JobToken => identity_token(audience).await,
+        Proof::AwsSignature => presigned(audience).await,
+    }
+}
+
+/// A key that was given for a proof.
+pub(crate) struct Exchanged {
+    /// The key.
+    pub(crate) key: String,
+    /// When it expires, RFC 3339.
+    pub(crate) expires: String,
+}
+
+/// Exchanges a proof for a key of the trust called `name`.
+pub(crate) async fn exchange(
+    feed: &BaseUrl,
+    name: &TrustName,
+    token: &str,
+) -> Result<Exchanged, IdentityError> {
     let address = format!("{}{}", feed.0, paths::TOKEN);
     let unreachable = |source: reqwest::Error| ClientError::Unreachable {
         address: address.clone(),
@@ -132,7 +149,8 @@ async fn exchange(feed: &BaseUrl, name: &TrustName, token: &str) -> Result<Strin
     let document: Value = serde_json::from_slice(&body).unwrap_or_default();
     let member = |name: &str| document.get(name).and_then(Value::as_str);
     if let Some(key) = member("apiKey").filter(|_| status == StatusCode::OK) {
-        return Ok(key.to_owned());
+        let expires = member("expires").unwrap_or_default().to_owned();
+        return Ok(Exchanged { key: key.to_owned(), expires });
     }
     let said = member("error").or(member("detail"));
     let said = said.unwrap_or("the answer is not that of a feed; check the source");

@@ -7,11 +7,14 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{Action, Command};
-use crate::{check, identity, keys, push, relay, serve, trusts};
+use crate::{check, identity, keys, plugin, push, relay, serve, sign_in, trusts};
 
 /// Runs the command line of this process, and returns the exit code: 0 for success, 1 for
 /// failure. If the command line cannot be parsed, the process exits with 2.
 pub async fn run() -> ExitCode {
+    if plugin::is_asked_for() {
+        return ended(plugin::run().await.map_err(|error| error.to_string()));
+    }
     let command = Command::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -31,7 +34,15 @@ pub async fn run() -> ExitCode {
         Action::Token(options) => {
             Box::pin(identity::run(options)).await.map_err(|error| error.to_string())
         }
+        Action::Login(options) => {
+            Box::pin(sign_in::login(options)).await.map_err(|error| error.to_string())
+        }
+        Action::Logout(options) => sign_in::logout(&options).map_err(|error| error.to_string()),
     };
+    ended(done)
+}
+
+fn ended(done: Result<(), String>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

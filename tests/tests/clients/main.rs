@@ -1,5 +1,6 @@
 //! The real client, unmodified, against the real command.
 
+mod plugin;
 mod symbols;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,16 +108,22 @@ impl NuGet {
     }
 
     fn run(&self, arguments: &[&str]) -> Said {
-        let output = Command::new("mono")
+        self.run_as(arguments, |_| {})
+    }
+
+    /// Runs it with a change of its environment.
+    fn run_as(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Said {
+        let mut command = Command::new("mono");
+        command
             .arg(std::env::var_os("NUGET_EXE").unwrap())
             .args(arguments)
             .arg("-NonInteractive")
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
             .env("XDG_DATA_HOME", self.path("share"))
-            .env("NUGET_PACKAGES", self.path("global"))
-            .output()
-            .unwrap();
+            .env("NUGET_PACKAGES", self.path("global"));
+        change(&mut command);
+        let output = command.output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         Said { success: output.status.success(), text: String::from_utf8_lossy(&text).into_owned() }
     }

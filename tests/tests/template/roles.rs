@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use store::TrustAdded;
 use time::OffsetDateTime;
 use tokens::Signer;
+use trust::{People, Trust, Workload};
 
 use crate::TEMPLATE;
 
@@ -216,6 +217,10 @@ async fn live_with_tokens(feed: &TestFeed, watched: &Watched, issuer: &TestIssue
         let body = json!({"username": "ci", "tokenType": "ApiKey"}).to_string();
         Box::pin(watched.gateway.answer(Method::POST, "/api/v2/token", headers, body.into())).await
     };
+    let people = People { client_id: "cli".parse().unwrap(), claims: Vec::new() };
+    let people = Trust { workload: Workload::People(people), ..issuer.trust("people") };
+    assert_eq!(table.add_trust(&people, &issuer.issuer()).await.unwrap(), TrustAdded::Done);
+    watched.get("/api/v2/token").await.expect(StatusCode::OK);
     let now = OffsetDateTime::now_utc().unix_timestamp();
     assert!(table.begin_fetch(&trust.iss, now - 8).await.unwrap());
     exchange().await.expect(StatusCode::SERVICE_UNAVAILABLE);

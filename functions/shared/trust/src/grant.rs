@@ -64,6 +64,14 @@ impl KeyLifetime {
     }
 }
 
+impl KeyLifetime {
+    /// The lifetime of the keys of people, who are not to sign in anew within a working day.
+    #[must_use]
+    pub fn of_people() -> Self {
+        Self(Self::LONGEST_TO_READ)
+    }
+}
+
 impl Default for KeyLifetime {
     fn default() -> Self {
         Self(15 * 60)

@@ -31,6 +31,6 @@ pub use token::{IdentityToken, TokenError, TokenId};
 pub use trust::Trust;
 pub use workload::{
     AccountId, ArnOfRole, AwsPrincipal, AwsRole, Buildkite, BuiltRef, CircleCi, ClaimValue,
-    EntraApp, Event, File, GitHub, GitLab, Mismatch, NumericId, Oidc, OidcError, Plain,
+    EntraApp, Event, File, GitHub, GitLab, Mismatch, NumericId, Oidc, OidcError, People, Plain,
     PrincipalId, ReusableWorkflow, TextError, Uuid, WorkflowFile, Workload,
 };

@@ -13,6 +13,7 @@ mod entra;
 mod github;
 mod gitlab;
 mod oidc;
+mod people;
 mod texts;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub use entra::EntraApp;
 pub use github::GitHub;
 pub use gitlab::GitLab;
 pub use oidc::{ClaimValue, Oidc, OidcError};
+pub use people::People;
 pub use texts::{
     AccountId, ArnOfRole, Event, File, NumericId, Plain, PrincipalId, ReusableWorkflow, TextError,
     Uuid, WorkflowFile,
@@ -54,6 +56,8 @@ pub enum Workload {
     AwsIam(AwsPrincipal),
     /// A workload of any other issuer.
     Oidc(Oidc),
+    /// People who sign in.
+    People(People),
 }
 
 /// The rules of one platform.
@@ -117,6 +121,7 @@ impl Workload {
             Self::Aws(_) => "aws",
             Self::AwsIam(_) => "aws-iam",
             Self::Oidc(_) => "oidc",
+            Self::People(_) => "people",
         }
     }
 
@@ -136,6 +141,9 @@ impl Workload {
             && !role.is_account_of(claims)
         {
             return Some("aws_account".to_owned());
+        }
+        if let Self::People(people) = self {
+            return people.lacking(claims).map(str::to_owned);
         }
         let mut pins = self.rules().pins().into_iter();
         let other = pins.find(|pin| !claims.is(pin.claim, pin.value));
@@ -185,6 +193,7 @@ impl Workload {
             Self::Aws(rules) => rules,
             Self::AwsIam(rules) => rules,
             Self::Oidc(rules) => rules,
+            Self::People(rules) => rules,
         }
     }
 }

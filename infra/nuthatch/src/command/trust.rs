@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use access::IdGlob;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use trust::{
     AccountId, Algorithm, ArnOfRole, ClaimValue, Event, File, GrantScope, IssuerUrl, KeyLifetime,
     NumericId, Plain, PrincipalId, RefGlob, ReusableWorkflow, SecureUrl, TrustName, Uuid,
@@ -89,6 +89,9 @@ pub enum NewTrust {
     /// A workload of any other issuer of `OpenID` Connect tokens.
     #[command(about = "A workload of any other issuer of OpenID Connect tokens")]
     Oidc(OidcOptions),
+    /// The people of a company, who sign in with 'nuthatch login'; one trust of this kind at a
+    /// time is offered to them, the last one that was added
+    People(PeopleOptions),
 }
 
 /// The options that all trusts have.
@@ -100,12 +103,14 @@ pub struct TrustOptions {
     /// The package ids that its keys are for; '*' matches any text (repeat for more)
     #[arg(long = "id", value_name = "GLOB", required = true)]
     pub ids: Vec<IdGlob>,
-    /// Scope of its keys: push, unlist or read (repeat for more) [default: push]
+    /// Scope of its keys: push, unlist or read (repeat for more) [default: push, and read for
+    /// people]
     #[arg(long = "scope", value_name = "SCOPE")]
     pub scopes: Vec<GrantScope>,
-    /// How long its keys live: 5m to 1h; up to 12h if they only read
-    #[arg(long, default_value_t)]
-    pub lifetime: KeyLifetime,
+    /// How long its keys live: 5m to 1h; up to 12h if they only read [default: 15m, and 12h for
+    /// people]
+    #[arg(long)]
+    pub lifetime: Option<KeyLifetime>,
     /// The audience that its tokens are for [default: the feed's address]
     #[arg(long)]
     pub audience: Option<String>,
@@ -314,6 +319,34 @@ pub struct OidcOptions {
         help = "A claim of the workload's tokens, like project_id=74 (repeat for more)"
     )]
     pub claims: Vec<ClaimValue>,
+    /// Where the tokens come from.
+    #[command(flatten)]
+    pub source: IssuerOptions,
+    /// The options of all trusts.
+    #[command(flatten)]
+    pub trust: TrustOptions,
+}
+
+/// The people of a company.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["claims", "everyone"])))]
+pub struct PeopleOptions {
+    /// The issuer
+    #[arg(long, value_name = "URL")]
+    pub issuer: IssuerUrl,
+    /// The id of the client that the issuer has for this: a public one, with the device flow
+    #[arg(long, value_name = "ID")]
+    pub client_id: Plain,
+    /// A claim of their tokens.
+    #[arg(
+        long = "claim",
+        value_name = "NAME=VALUE",
+        help = "A claim of their tokens, like groups=developers (repeat for more)"
+    )]
+    pub claims: Vec<ClaimValue>,
+    /// Everyone whom the issuer knows
+    #[arg(long)]
+    pub everyone: bool,
     /// Where the tokens come from.
     #[command(flatten)]
     pub source: IssuerOptions,

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use store::{TrustAdded, timestamp};
 use trust::{
     Algorithm, AwsPrincipal, AwsRole, Buildkite, BuiltRef, CircleCi, EntraApp, GitHub, GitLab,
-    Grant, Issuer, IssuerUrl, KeySource, Oidc, SecureUrl, Trust, Workload,
+    Grant, GrantScope, Issuer, IssuerUrl, KeyLifetime, KeySource, Oidc, People, SecureUrl, Trust,
+    Workload,
 };
 use ulid::Ulid;
 
@@ -13,7 +14,7 @@ use super::{TrustError, forge, issuer_client};
 use crate::columns::listed;
 use crate::command::{
     AwsIamOptions, AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions,
-    GitlabOptions, IssuerOptions, NewTrust, OidcOptions, TrustOptions,
+    GitlabOptions, IssuerOptions, NewTrust, OidcOptions, PeopleOptions, TrustOptions,
 };
 
 /// A workload with all that a trust in it needs.
@@ -34,13 +35,14 @@ pub(super) async fn run(new: NewTrust) -> Result<(), TrustError> {
         NewTrust::Aws(options) => aws(options)?,
         NewTrust::AwsIam(options) => aws_iam(options)?,
         NewTrust::Oidc(options) => oidc(options)?,
+        NewTrust::People(options) => people(options)?,
     };
     let issuer = issuer(&wanted).await?;
     let Wanted { workload, iss, options, .. } = wanted;
     let TrustOptions { name, ids, scopes, lifetime, audience, place } = options;
     let table = place.existing_table().await?;
     let trust = Trust {
-        grant: Grant::new(scopes, ids, lifetime)?,
+        grant: Grant::new(scopes, ids, lifetime.unwrap_or_default())?,
         name,
         iss,
         audience,
@@ -70,7 +72,12 @@ fn tell(trust: &Trust) -> io::Result<()> {
         listed(grant.scopes()),
         grant.lifetime()
     )?;
-    writeln!(stderr, "It gives '{}' as its user; see docs/trusted-publishing.md.", trust.name)?;
+    if let Workload::People(_) = trust.workload {
+        writeln!(stderr, "They run 'nuthatch login FEED'; see docs/sign-in.md.")?;
+    } else {
+        let name = &trust.name;
+        writeln!(stderr, "It gives '{name}' as its user; see docs/trusted-publishing.md.")?;
+    }
     if let Some(warning) = warning(&trust.workload) {
         writeln!(stderr, "Warning: {warning}")?;
     }
@@ -92,6 +99,7 @@ fn described(workload: &Workload) -> String {
         Workload::Entra(of) => format!("the service principal {}", of.object_id),
         Workload::Aws(of) => format!("the role {}", of.role),
         Workload::AwsIam(of) => format!("{} of the account {}", of.principal_id, of.account),
+        Workload::People(of) => format!("people who sign in as the client {}", of.client_id),
         Workload::Oidc(_) => "the workload with these claims".to_owned(),
     }
 }
@@ -235,6 +243,25 @@ fn oidc(options: OidcOptions) -> Result<Wanted, TrustError> {
         return Err(TrustError::HasRules { iss: issuer, kind });
     }
     let workload = Workload::Oidc(Oidc::new(claims)?);
+    Ok(Wanted { workload, iss: issuer, source, options: trust })
+}
+
+fn people(options: PeopleOptions) -> Result<Wanted, TrustError> {
+    let PeopleOptions { issuer, client_id, claims, source, mut trust, .. } = options;
+    match Workload::kind_of_issuer(&issuer) {
+        // Entra has people, too.
+        None | Some("entra") => {}
+        Some(kind) => return Err(TrustError::HasRules { iss: issuer, kind }),
+    }
+    if trust.scopes.is_empty() {
+        trust.scopes.push(GrantScope::Read);
+    }
+    if trust.scopes == [GrantScope::Read] {
+        trust.lifetime.get_or_insert_with(KeyLifetime::of_people);
+    }
+    // The tokens of people are for the client.
+    trust.audience = Some(client_id.to_string());
+    let workload = Workload::People(People { client_id, claims });
     Ok(Wanted { workload, iss: issuer, source, options: trust })
 }
 

@@ -191,7 +191,7 @@ fn read_as(pk: &str, sk: &str, item: Item) -> Result<Row, String> {
             from_item::<KeySet>(item).map_err(wrong)?;
             Ok(Row::OfTrusts)
         }
-        ("TOKEN", "TOKEN") => Ok(Row::OfTrusts),
+        ("TOKEN", "TOKEN") | ("SIGN_IN", "SIGN_IN") => Ok(Row::OfTrusts),
         ("USES", _) => {
             from_item::<TrustUse>(item).map_err(wrong)?;
             Ok(Row::OfTrusts)

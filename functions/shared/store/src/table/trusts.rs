@@ -8,6 +8,7 @@
 //! | keys of an issuer | `JWKS#<iss>` | `JWKS` |
 //! | exchanged token | `TOKEN#<SHA-256>` | `TOKEN` |
 //! | use of a trust | `USES#<name>` | `<ULID>` |
+//! | the trust by which people sign in | `SIGN_IN` | `SIGN_IN` |
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -16,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use trust::{Issuer, IssuerUrl, KeySet, PublicKey, Run, TokenId, Trust, TrustName};
+use trust::{Issuer, IssuerUrl, KeySet, PublicKey, Run, TokenId, Trust, TrustName, Workload};
 use ulid::Ulid;
 
 use super::rows::{NAME, key_key, timestamp};
@@ -98,6 +99,12 @@ pub enum TrustAdded {
     IssuerDiffers,
 }
 
+/// The trust by which people sign in.
+#[derive(Debug, Serialize, Deserialize)]
+struct SignInRow {
+    trust: TrustName,
+}
+
 /// A row that the table removes some time after this, in seconds since 1970.
 #[derive(Serialize, Deserialize)]
 struct Passing<T> {
@@ -135,6 +142,10 @@ fn jwks_key(iss: &IssuerUrl) -> (String, String) {
 
 fn token_key(token: &TokenId) -> (String, String) {
     (format!("TOKEN#{}", token.as_str()), "TOKEN".to_owned())
+}
+
+fn sign_in_key() -> (String, String) {
+    ("SIGN_IN".to_owned(), "SIGN_IN".to_owned())
 }
 
 fn uses(name: &TrustName) -> String {
@@ -300,6 +311,19 @@ impl Table {
         }
     }
 
+    /// The trust by which people sign in, unless it was removed: the last one in people that was
+    /// added. Two calls; one if there is none.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn sign_in(&self) -> Result<Option<Trust>, TableError> {
+        let Some(item) = self.item("look up the sign-in", sign_in_key()).await? else {
+            return Ok(None);
+        };
+        let trust = self.trust(&from_item::<SignInRow>(item)?.trust).await?;
+        Ok(trust.filter(|trust| trust.removed.is_none()))
+    }
+
     /// Adds a trust, and the issuer of its tokens if it is new. One call; two if there is such
     /// a name.
     ///
@@ -321,11 +345,15 @@ impl Table {
             .expression_attribute_names("#keys", "keys")
             .expression_attribute_values(":keys", known)
             .expression_attribute_values(":algorithms", algorithms.map_err(unreadable)?);
-        let writes = vec![
+        let mut writes = vec![
             put(new(to_item(trust_name_key(&trust.name), &Nothing {})?))?,
             put(new(to_item(trust_key(&trust.name), trust)?))?,
             put(same)?,
         ];
+        if let Workload::People(_) = trust.workload {
+            let row = SignInRow { trust: trust.name.clone() };
+            writes.push(put(self.put(to_item(sign_in_key(), &row)?))?);
+        }
         match self.transact("store a trust", writes).await? {
             Transaction::Done => Ok(TrustAdded::Done),
             Transaction::Refused(_) if self.trust(&trust.name).await?.is_some() => {

@@ -18,8 +18,8 @@ pub struct Oidc {
 /// A claim and its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimValue {
-    name: Plain,
-    value: Plain,
+    pub(super) name: Plain,
+    pub(super) value: Plain,
 }
 
 #[derive(Deserialize)]

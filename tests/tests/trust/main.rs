@@ -1,5 +1,8 @@
-//! `nuthatch trust`, `nuthatch token` and `nuthatch push --trust`, as an owner and a CI job
-//! run them.
+//! `nuthatch trust`, `nuthatch token`, `nuthatch push --trust` and `nuthatch login`, as an
+//! owner, a CI job and a person run them.
+
+mod plugin;
+mod sign_in;
 
 use std::path::Path;
 use std::process::{Command, Output};
