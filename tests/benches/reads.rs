@@ -310,7 +310,8 @@ async fn prepare_for_load(engines: &Engines, table: &Table) {
     settle(engines, "acme.load").await;
     let name = Ulid::new().to_string().parse().unwrap();
     let any = vec![IdGlob::any()];
-    let key = nuthatch::keys::create(table, name, vec![Scope::Admin], any, None).await.unwrap();
+    let key =
+        nuthatch::keys::create(table, name, vec![Scope::Admin], any, None, "tests").await.unwrap();
     std::fs::write(std::env::temp_dir().join("nuthatch-bench.key"), key.reveal()).unwrap();
 }
 

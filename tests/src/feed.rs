@@ -204,7 +204,7 @@ impl TestFeed {
     pub async fn client(&self, name: &str, scopes: &[Scope], ids: &[&str]) -> Client {
         let ids: Vec<IdGlob> = ids.iter().map(|id| id.parse().unwrap()).collect();
         let (table, name) = (self.table(), name.parse().unwrap());
-        let key = nuthatch::keys::create(&table, name, scopes.to_vec(), ids, None);
+        let key = nuthatch::keys::create(&table, name, scopes.to_vec(), ids, None, "tests");
         Client::new(self, Some(key.await.unwrap().reveal()))
     }
 

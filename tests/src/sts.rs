@@ -24,6 +24,8 @@ pub struct AwsIdentity {
     pub access_key: &'static str,
     /// Its secret.
     pub secret: &'static str,
+    /// The token of its session.
+    pub session_token: &'static str,
     /// The account.
     pub account: &'static str,
     /// The id of the user, or of the role with the name of its session.
@@ -88,8 +90,10 @@ impl AwsIdentity {
         let query = format!(
             "Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256\
              &X-Amz-Credential={}%2F{day}%2Feu-west-1%2Fsts%2Faws4_request\
-             &X-Amz-Date={date}&X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-nuthatch-feed",
-            self.access_key
+             &X-Amz-Date={date}&X-Amz-Expires=60&X-Amz-Security-Token={}\
+             &X-Amz-SignedHeaders=host%3Bx-nuthatch-feed",
+            self.access_key,
+            encoded(self.session_token)
         );
         let signature = self.signature(&query, feed, date);
         format!("https://{HOST}/?{query}&X-Amz-Signature={signature}")
@@ -111,6 +115,17 @@ impl AwsIdentity {
             .fold(secret, |key, part| hmac(&key, part));
         access::hex(&hmac(&key, &to_sign))
     }
+}
+
+/// A text as Amazon's description has it encoded.
+fn encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
@@ -146,6 +161,9 @@ fn identity_of<'a>(
     let credential = parameter("X-Amz-Credential")?;
     let access_key = credential.split('/').next()?;
     let identity = identities.iter().find(|identity| identity.access_key == access_key)?;
+    if parameter("X-Amz-Security-Token")? != identity.session_token {
+        return None;
+    }
     let expected = identity.signature(&signed.join("&"), feed, &parameter("X-Amz-Date")?);
     let is_for_this = host == HOST && request.uri().path() == "/" && request.method() == "GET";
     (is_for_this && expected == signature).then_some(identity)

@@ -17,6 +17,29 @@ const TRIES: u32 = 3;
 /// The longest pause that a feed may ask for before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// The longest time that a small document may take to come.
+const IN_TIME: Duration = Duration::from_secs(10);
+
+/// The answer to a request for a small document, and its body: 64 KiB of it at most, whatever
+/// the server sends.
+///
+/// # Errors
+/// There is no answer in time.
+pub(crate) async fn small_answer(
+    request: reqwest::RequestBuilder,
+) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
+    const MOST: usize = 64 * 1024;
+    let sent = request.timeout(IN_TIME).send().await;
+    let mut answer = sent.map_err(reqwest::Error::without_url)?;
+    let (status, mut body) = (answer.status(), Vec::new());
+    while body.len() < MOST {
+        let Some(piece) = answer.chunk().await.map_err(reqwest::Error::without_url)? else { break };
+        body.extend_from_slice(&piece);
+    }
+    body.truncate(MOST);
+    Ok((status, body))
+}
+
 /// The feed cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {

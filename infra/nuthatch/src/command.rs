@@ -10,10 +10,11 @@ use ::trust::TrustName;
 use access::{IdGlob, KeyName, Scope};
 use clap::{Args, Parser, Subcommand};
 use feed::{DeleteBehavior, PackageBytes, ReadAccess, SymbolAccess};
+use nupkg::{PackageId, Version};
 use protocol::BaseUrl;
-use store::{BucketName, TableName};
+use store::{BucketName, LogKind, TableName};
 
-use crate::keys::{Age, Expiry};
+use crate::keys::{Age, Expiry, Moment};
 
 pub use trust::{
     AwsIamOptions, AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions,
@@ -48,6 +49,8 @@ pub enum Action {
     Trust(TrustAction),
     /// In a CI job: exchange its identity token for a short-lived key, and print that
     Token(TokenOptions),
+    /// Show the changes of packages, and the acts on keys and trusts
+    Log(LogOptions),
     /// Sign in to a feed at your company's issuer: NuGet's plugin then has a key for you
     Login(LoginOptions),
     /// Forget your key for a feed
@@ -174,6 +177,38 @@ pub struct TokenOptions {
     /// The audience to request the token for [default: the feed's address]
     #[arg(long)]
     pub audience: Option<String>,
+}
+
+/// The entries of the log to show.
+#[derive(Debug, Args)]
+pub struct LogOptions {
+    /// Only changes of this package
+    #[arg(long, value_name = "ID", value_parser = PackageId::parse)]
+    pub package: Option<PackageId>,
+    /// Only changes of this version
+    #[arg(long)]
+    pub version: Option<Version>,
+    /// Only changes by the key of this name
+    #[arg(long, value_name = "NAME")]
+    pub key: Option<KeyName>,
+    /// Only entries of this kind, such as pushed or key-revoked
+    #[arg(long)]
+    pub kind: Option<LogKind>,
+    /// Where to begin: so long ago (30d, 12h), or at a day like 2026-12-31
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub since: Moment,
+    /// Where to end [default: now]
+    #[arg(long, value_name = "TIME", conflicts_with = "follow")]
+    pub until: Option<Moment>,
+    /// Print a line of JSON for each entry
+    #[arg(long)]
+    pub json: bool,
+    /// Go on to print new entries as they come
+    #[arg(long)]
+    pub follow: bool,
+    /// Where the feed is.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// The options of a sign-in.

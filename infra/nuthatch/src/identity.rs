@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, Write};
 use std::process::Stdio;
 
+use access::ApiKey;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use protocol::{BaseUrl, paths, with_causes};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use trust::{PresignedIdentity, TrustName};
 
-use crate::client::{ClientError, http_client, safe_address};
+use crate::client::{ClientError, http_client, safe_address, small_answer};
 use crate::command::{Target, TokenOptions};
 use crate::place::aws_config;
 use crate::push::{PushError, source};
@@ -42,6 +43,9 @@ pub enum IdentityError {
         /// Why not.
         reason: String,
     },
+    /// A request to AWS cannot be signed.
+    #[error("cannot sign a request to AWS: {0}")]
+    Signing(String),
     /// The feed gives no key.
     #[error("the feed gave no key ({status}): {said}")]
     Refused {
@@ -94,7 +98,8 @@ pub async fn key(
     proof: Proof,
 ) -> Result<String, IdentityError> {
     let address = source(target)?.address;
-    safe_address(&address, target.allow_insecure_connections)?;
+    // As it is sent: the name of a host in lower case, whatever was typed.
+    let address = safe_address(&address, target.allow_insecure_connections)?.to_string();
     // By the address that the job's owner wrote, and not by the feed's word: a token for
     // another service would open that one.
     let feed = address.strip_suffix(paths::INDEX).map(str::to_owned);
@@ -103,9 +108,9 @@ pub async fn key(
     let Exchanged { key, .. } = exchange(&BaseUrl(feed), name, &token).await?;
     // The runner hides it from the job's log from here on.
     if env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true") {
-        writeln!(io::stderr(), "::add-mask::{key}")?;
+        writeln!(io::stderr(), "::add-mask::{}", key.reveal())?;
     }
-    Ok(key)
+    Ok(key.reveal().to_owned())
 }
 
 /// The text that proves the identity to the feed whose tokens are for `audience`.
@@ -119,7 +124,7 @@ pub(crate) async fn proof(proof: Proof, audience: &str) -> Result<String, Identi
 /// A key that was given for a proof.
 pub(crate) struct Exchanged {
     /// The key.
-    pub(crate) key: String,
+    pub(crate) key: ApiKey,
     /// When it expires, RFC 3339.
     pub(crate) expires: String,
 }
@@ -131,26 +136,22 @@ pub(crate) async fn exchange(
     token: &str,
 ) -> Result<Exchanged, IdentityError> {
     let address = format!("{}{}", feed.0, paths::TOKEN);
-    let unreachable = |source: reqwest::Error| ClientError::Unreachable {
-        address: address.clone(),
-        source: source.without_url(),
-    };
+    let unreachable =
+        |source: reqwest::Error| ClientError::Unreachable { address: address.clone(), source };
     let body = json!({"username": name.as_str(), "tokenType": "ApiKey"}).to_string();
-    let sent = http_client()?
+    let request = http_client()?
         .post(&address)
         .header(AUTHORIZATION, format!("Bearer {token}"))
         .header(CONTENT_TYPE, "application/json")
-        .body(body)
-        .send()
-        .await;
-    let answer = sent.map_err(unreachable)?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(unreachable)?;
+        .body(body);
+    let (status, body) = small_answer(request).await.map_err(unreachable)?;
     let document: Value = serde_json::from_slice(&body).unwrap_or_default();
     let member = |name: &str| document.get(name).and_then(Value::as_str);
-    if let Some(key) = member("apiKey").filter(|_| status == StatusCode::OK) {
+    // Only a key goes on from here: a feed may be another server, and say anything.
+    let key = member("apiKey").and_then(|key| key.parse().ok());
+    if let Some(key) = key.filter(|_| status == StatusCode::OK) {
         let expires = member("expires").unwrap_or_default().to_owned();
-        return Ok(Exchanged { key: key.to_owned(), expires });
+        return Ok(Exchanged { key, expires });
     }
     let said = member("error").or(member("detail"));
     let said = said.unwrap_or("the answer is not that of a feed; check the source");
@@ -197,7 +198,7 @@ async fn identity_token(audience: &str) -> Result<String, IdentityError> {
 
 /// A presigned request to STS, in the form in which the feed takes it in place of a token.
 async fn presigned(audience: &str) -> Result<String, IdentityError> {
-    let failed = |reason: String| IdentityError::Platform { platform: "AWS", reason };
+    let failed = |reason: String| IdentityError::Signing(reason);
     let url = query::presigned_identity(&aws_config(None).await, audience).await;
     let url = url.map_err(|error| failed(with_causes(error.as_ref())))?;
     Ok(PresignedIdentity::text(&url))
@@ -208,10 +209,8 @@ async fn of_github(url: &str, bearer: &str, audience: &str) -> Result<String, Id
     let failed = |reason: String| IdentityError::Platform { platform: "GitHub Actions", reason };
     let audience: String = form_urlencoded::byte_serialize(audience.as_bytes()).collect();
     let address = safe_address(&format!("{url}&audience={audience}"), false)?;
-    let sent = http_client()?.get(address).bearer_auth(bearer).send().await;
-    let answer = sent.map_err(|error| failed(error.without_url().to_string()))?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(|error| failed(error.without_url().to_string()))?;
+    let request = http_client()?.get(address).bearer_auth(bearer);
+    let (status, body) = small_answer(request).await.map_err(|error| failed(error.to_string()))?;
     let document: Value = serde_json::from_slice(&body).unwrap_or_default();
     let token = document.get("value").and_then(Value::as_str);
     token.map(str::to_owned).ok_or_else(|| failed(format!("its answer is {status}")))

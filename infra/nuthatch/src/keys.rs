@@ -55,6 +55,33 @@ pub enum Expiry {
     At(OffsetDateTime),
 }
 
+/// A time in the past: so long ago, or at the start of a day (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(Expiry);
+
+impl Moment {
+    /// The time, seen from `now`.
+    pub(crate) fn before(self, now: OffsetDateTime) -> OffsetDateTime {
+        match self.0 {
+            Expiry::In(span) => now.checked_sub(span).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            Expiry::At(time) => time,
+        }
+    }
+}
+
+/// The text is not a time in the past.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not a time; write it like 30d, 12h or 2026-12-31")]
+pub struct MomentError(String);
+
+impl FromStr for Moment {
+    type Err = MomentError;
+
+    fn from_str(text: &str) -> Result<Self, MomentError> {
+        text.parse().map(Self).map_err(|_: ExpiryError| MomentError(text.to_owned()))
+    }
+}
+
 /// A time span like `48h` or `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Age(pub Duration);
@@ -118,7 +145,8 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
         KeyAction::Create { name, scopes, ids, expires, place } => {
             let table = place.table().await?;
             let expires = expires.map(Expiry::at);
-            let key = create(&table, name.clone(), scopes, ids, expires).await?;
+            let by = place.operator().await;
+            let key = create(&table, name.clone(), scopes, ids, expires, &by).await?;
             writeln!(io::stderr(), "Created the key '{name}'. It is shown only now:")?;
             writeln!(io::stdout(), "{}", key.reveal())?;
         }
@@ -144,7 +172,8 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
             writeln!(io::stdout(), "{}", rotated.key.reveal())?;
         }
         KeyAction::Revoke { name, place } => {
-            if !place.existing_table().await?.revoke_key(&name).await? {
+            let by = place.operator().await;
+            if !place.existing_table().await?.revoke_key(&name, &by).await? {
                 return Err(KeyError::NoSuchKey(name));
             }
             writeln!(io::stderr(), "Revoked the key '{name}'. It stops working within a minute.")?;
@@ -153,7 +182,7 @@ pub async fn run(action: KeyAction) -> Result<(), KeyError> {
     Ok(())
 }
 
-/// Creates a key, and stores its record, which holds only the key's hash.
+/// Creates a key on behalf of `by`, and stores its record, which holds only the key's hash.
 ///
 /// # Errors
 /// Its name is taken, or the table does not answer.
@@ -163,6 +192,7 @@ pub async fn create(
     scopes: Vec<Scope>,
     ids: Vec<IdGlob>,
     expires: Option<OffsetDateTime>,
+    by: &str,
 ) -> Result<ApiKey, KeyError> {
     if name.is_reserved() {
         return Err(KeyError::NameReserved(name));
@@ -174,7 +204,7 @@ pub async fn create(
         expires: expires.map(OffsetDateTime::unix_timestamp),
         ..KeyRecord::new(key.hash(), name.clone(), timestamp())
     };
-    if table.create_key(&record).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
+    if table.create_key(&record, by).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
 }
 
 fn generate() -> Result<ApiKey, KeyError> {
@@ -221,7 +251,7 @@ async fn rotate(
         expires,
         ..KeyRecord::new(key.hash(), successor.clone(), timestamp())
     };
-    if table.rotate_key(&old, ends, &record).await? {
+    if table.rotate_key(&old, ends, &record, &rotation.place.operator().await).await? {
         return Ok(Rotated { key, successor, ends: minute(ends) });
     }
     // Another rotation or a revocation was faster, or the name is taken.

@@ -16,6 +16,7 @@ pub mod engines;
 pub mod gateway;
 pub mod identity;
 pub mod keys;
+pub mod log;
 pub mod metrics;
 pub mod plugin;
 pub mod push;

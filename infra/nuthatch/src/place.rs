@@ -4,7 +4,6 @@ use std::env;
 use std::path::PathBuf;
 
 use aws_config::SdkConfig;
-use protocol::with_causes;
 use store::{Aws, Table, TableName};
 
 use crate::command::Place;
@@ -21,9 +20,6 @@ pub enum PlaceError {
     /// The table and bucket of the stack cannot be looked up.
     #[error(transparent)]
     Stack(#[from] StackError),
-    /// It is not known for whom the command acts on AWS.
-    #[error("cannot learn from STS whose credentials these are, for the record: {0}")]
-    NoOperator(String),
     /// The data folder does not exist.
     #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
     NoFeed(PathBuf),
@@ -38,17 +34,17 @@ impl Place {
         self.table().await
     }
 
-    /// The person who runs the command, for the record: an ARN on AWS, and the name of the
-    /// system's user in front of a data folder, as the environment has it.
-    pub(crate) async fn operator(&self) -> Result<String, PlaceError> {
+    /// The person who runs the command, for the log: on AWS an ARN, or the id of the access key
+    /// where STS does not answer; in front of a data folder the name of the system's user, as the
+    /// environment has it.
+    pub(crate) async fn operator(&self) -> String {
         if self.table.is_some() || self.stack.is_some() {
             let config = aws_config(self.endpoint_url.as_deref()).await;
-            let arn = query::caller_arn(&config).await;
-            return arn.map_err(|error| PlaceError::NoOperator(with_causes(error.as_ref())));
+            return query::caller(&config).await;
         }
         let names = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].into_iter();
         let name = names.filter_map(|name| env::var(name).ok()).find(|name| !name.is_empty());
-        Ok(name.map_or_else(|| "unknown".to_owned(), |name| trust::printable(&name)))
+        name.map_or_else(|| "unknown".to_owned(), |name| trust::printable(&name))
     }
 
     /// The feed's table.

@@ -7,23 +7,26 @@
 
 mod message;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::sign_in::{self, Kept, Prompt, Said, SignInError};
+use crate::sign_in::{self, Kept, Prompt, SignInError};
 
 use message::{Kind, Message};
 
 /// The name under which NuGet finds the command.
 const NAME: &str = "nuget-plugin-nuthatch";
+/// The longest silence while a person signs in. NuGet gives up after 30 seconds.
+const SILENCE: Duration = Duration::from_secs(10);
 /// The version of the protocol.
 const VERSION: &str = "2.0.0";
 
@@ -43,7 +46,7 @@ pub fn is_asked_for() -> bool {
 /// Standard input or output fails, or NuGet sends something that is not the protocol.
 pub async fn run() -> io::Result<()> {
     let (replies, answered) = unbounded_channel();
-    Plugin { input: lines(), replies, renewed: HashSet::new() }.run(answered).await
+    Plugin { input: lines(), replies, given: HashMap::new() }.run(answered).await
 }
 
 /// The lines of standard input, which a thread reads: it may wait for one as long as it likes.
@@ -63,8 +66,16 @@ struct Plugin {
     input: UnboundedReceiver<io::Result<String>>,
     /// For the answers that take time, while NuGet goes on to send.
     replies: UnboundedSender<Reply>,
-    /// The feeds that this process got new keys for.
-    renewed: HashSet<String>,
+    /// The keys that this process gave, by feed.
+    given: HashMap<String, Given>,
+}
+
+/// A key that was given to NuGet.
+#[derive(Clone)]
+struct Given {
+    key: String,
+    /// Whether the feed had just made it.
+    is_new: bool,
 }
 
 /// The way back for the answers to one question for credentials.
@@ -82,12 +93,14 @@ struct Reply {
 }
 
 enum Part {
-    /// A message of the sign-in that goes on.
-    Said(Said),
+    /// Words for the person.
+    Words(String),
+    /// The look-up goes on.
+    Waiting,
     /// The answer.
     Credentials(Value),
-    /// A new key was got for this feed.
-    Renewed(String),
+    /// A key is given for this feed.
+    Given(String, Given),
 }
 
 /// A question for credentials.
@@ -144,11 +157,20 @@ impl Plugin {
     fn look_up(&self, request: &Message) {
         let answers = Answers { replies: self.replies.clone(), id: request.request_id.clone() };
         let asked = Asked::deserialize(&request.payload);
-        let renewed = self.renewed.clone();
+        let given = self.given.clone();
         tokio::spawn(async move {
-            let credentials = match asked {
-                Ok(asked) => asked.credentials(&renewed, &answers).await,
-                Err(error) => refused("Error", &error.to_string()),
+            let looking = async {
+                match asked {
+                    Ok(asked) => asked.credentials(&given, &answers).await,
+                    Err(error) => refused("Error", &error.to_string()),
+                }
+            };
+            tokio::pin!(looking);
+            let credentials = loop {
+                tokio::select! {
+                    credentials = &mut looking => break credentials,
+                    () = tokio::time::sleep(SILENCE) => answers.give(Part::Waiting),
+                }
             };
             answers.give(Part::Credentials(credentials));
         });
@@ -157,15 +179,14 @@ impl Plugin {
     fn pass_on(&mut self, reply: Reply) -> io::Result<()> {
         let method = "GetAuthenticationCredentials";
         let message = match reply.part {
-            Part::Renewed(feed) => {
-                self.renewed.insert(feed);
+            Part::Given(feed, given) => {
+                self.given.insert(feed, given);
                 return Ok(());
             }
-            Part::Said(Said::Words(words)) => {
+            Part::Words(words) => {
                 Message::request("Log", json!({"LogLevel": "Minimal", "Message": words}))
             }
-            // NuGet gives up on a question after 30 seconds of silence.
-            Part::Said(Said::Waiting) => {
+            Part::Waiting => {
                 Message::new(reply.id, Kind::Progress, method, json!({"Percentage": null}))
             }
             Part::Credentials(payload) => Message::new(reply.id, Kind::Response, method, payload),
@@ -188,18 +209,19 @@ impl Answers {
 }
 
 impl Asked {
-    async fn credentials(&self, renewed: &HashSet<String>, answers: &Answers) -> Value {
+    async fn credentials(&self, given: &HashMap<String, Given>, answers: &Answers) -> Value {
         let Ok(feed) = sign_in::feed_of(&self.uri, true) else {
             return refused("Error", "not the address of a feed");
         };
-        if self.is_retry && renewed.contains(&feed) {
+        let refused_key = given.get(&feed).filter(|_| self.is_retry);
+        if refused_key.is_some_and(|given| given.is_new) {
             return refused("NotFound", &format!("{feed} refuses the key that it has just given"));
         }
-        match self.key(&feed, answers).await {
+        let refused_key = refused_key.map(|given| given.key.as_str());
+        match self.key(&feed, refused_key, answers).await {
             Ok((kept, is_new)) => {
-                if is_new {
-                    answers.give(Part::Renewed(feed));
-                }
+                let key = kept.key.clone();
+                answers.give(Part::Given(feed, Given { key, is_new }));
                 json!({
                     "ResponseCode": "Success",
                     "Username": "nuthatch",
@@ -215,24 +237,29 @@ impl Asked {
             Err(error) => {
                 let words = error.to_string();
                 // The message of the answer itself is not shown.
-                answers.give(Part::Said(Said::Words(words.clone())));
+                answers.give(Part::Words(words.clone()));
                 refused("NotFound", &words)
             }
         }
     }
 
     /// A key for the feed, and whether it is a new one.
-    async fn key(&self, feed: &str, answers: &Answers) -> Result<(Kept, bool), SignInError> {
-        if !sign_in::is_pinned(feed)? {
-            return Err(SignInError::NotSignedIn(feed.to_owned()));
-        }
+    async fn key(
+        &self,
+        feed: &str,
+        refused: Option<&str>,
+        answers: &Answers,
+    ) -> Result<(Kept, bool), SignInError> {
         let prompt = if self.is_non_interactive {
             Prompt::Nobody
         } else {
             let answers = answers.clone();
-            Prompt::Plugin(Box::new(move |said| answers.give(Part::Said(said))))
+            Prompt::Plugin(Box::new(move |words| {
+                answers.give(Part::Words(words));
+                answers.give(Part::Waiting);
+            }))
         };
-        sign_in::key(feed, self.is_retry, &prompt).await
+        sign_in::key(feed, refused, &prompt).await
     }
 }
 

@@ -14,6 +14,8 @@ use protocol::BoxError;
 use roxmltree::Document;
 use trust::FEED_HEADER;
 
+use crate::client::{http_client, small_answer};
+
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The version of the API of STS.
 const STS_VERSION: &str = "2011-06-15";
@@ -36,16 +38,25 @@ pub(crate) async fn ask(
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
     let mut request = http::Request::post(endpoint).header(CONTENT_TYPE, FORM).body(form)?;
     sign_with(config, service, SigningSettings::default(), &mut request).await?;
-    let answer = reqwest::Client::new().execute(request.try_into()?).await?;
-    let (status, text) = (answer.status(), answer.text().await?);
+    let client = http_client()?;
+    let request = reqwest::RequestBuilder::from_parts(client, request.try_into()?);
+    let (status, body) = small_answer(request).await?;
+    let text = String::from_utf8(body)?;
     if status.is_success() { Ok(text) } else { Err(refusal(status, &text).into()) }
 }
 
-/// The ARN of the identity that the credentials are for.
-///
-/// # Errors
-/// STS does not say.
-pub(crate) async fn caller_arn(config: &SdkConfig) -> Result<String, BoxError> {
+/// The identity that the credentials are for: its ARN, or the id of the access key where STS does
+/// not answer.
+pub(crate) async fn caller(config: &SdkConfig) -> String {
+    if let Ok(arn) = caller_arn(config).await {
+        return arn;
+    }
+    let Some(provider) = config.credentials_provider() else { return "unknown".to_owned() };
+    let credentials = provider.provide_credentials().await;
+    credentials.map_or_else(|_| "unknown".to_owned(), |of| of.access_key_id().to_owned())
+}
+
+async fn caller_arn(config: &SdkConfig) -> Result<String, BoxError> {
     let action = [("Action", "GetCallerIdentity"), ("Version", STS_VERSION)];
     let answer = ask(config, "sts", &action).await?;
     let document = Document::parse(&answer)?;

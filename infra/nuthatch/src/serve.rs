@@ -210,7 +210,8 @@ fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting 
 }
 
 async fn make_owner(table: &Table) -> Result<access::ApiKey, KeyError> {
-    keys::create(table, KeyName::owner(), vec![Scope::Admin], vec![IdGlob::any()], None).await
+    keys::create(table, KeyName::owner(), vec![Scope::Admin], vec![IdGlob::any()], None, "serve")
+        .await
 }
 
 /// The address that clients use: the given one, or the listening address. It never comes

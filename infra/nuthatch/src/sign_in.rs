@@ -1,38 +1,35 @@
 //! `nuthatch login` and `nuthatch logout`: a person's own keys, which live hours, in the key
 //! store of the system. The plugin of NuGet uses them.
 //!
-//! A feed says at which issuer its people sign in. The person confirms that once, and it is
-//! pinned then: a feed that names another issuer later is not followed.
+//! A feed says at which issuer its people sign in, and as which client. The person confirms the
+//! feed once, and both are pinned then: a feed that names others later is not followed. A token
+//! is good at every feed of its client, so no two feeds may share one.
 
 mod device;
 mod kept;
 mod pins;
 
 use std::io::{self, BufRead, Write};
-use std::time::Duration;
 
 use http::StatusCode;
 use protocol::{BaseUrl, one_line, paths};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use trust::{IssuerUrl, TrustName};
+use trust::{IssuerUrl, Plain, TrustName};
 
-use crate::client::{ClientError, http_client, safe_address};
+use crate::client::{ClientError, http_client, safe_address, small_answer};
 use crate::command::{LoginOptions, LogoutOptions};
 use crate::identity::{self, Exchanged, IdentityError, Proof};
 
 pub use device::DeviceError;
+pub(crate) use device::Prompt;
 use device::{Device, Tokens};
-pub(crate) use device::{Prompt, Said};
 pub(crate) use kept::Kept;
 use kept::KeyStore;
 pub use kept::KeyStoreError;
 pub use pins::PinError;
 use pins::{Pin, Pins, Way};
-
-/// The most time that a feed has to say how people sign in. NuGet waits for 30 seconds.
-const OFFERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A person cannot be signed in.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +39,9 @@ pub enum SignInError {
     Client(#[from] ClientError),
     /// The address is not that of a feed.
     #[error(
-        "'{0}' is not the address of a feed; write it like https://FEED or https://FEED/v3/index.json"
+        "this is not the address of a feed; write it like https://FEED or https://FEED/v3/index.json"
     )]
-    NotAFeed(String),
+    NotAFeed,
     /// The feed has no sign-in.
     #[error("{feed} has no sign-in ({said})")]
     NoSignIn {
@@ -53,13 +50,33 @@ pub enum SignInError {
         /// Its words, or its status.
         said: String,
     },
-    /// The person did not confirm the issuer.
+    /// Another feed has the client.
+    #[error(
+        "'{other}' has the client '{client_id}' already, and each feed needs one of its own: whoever runs a feed can use its people's tokens at the others; if it is the same feed under another address, run 'nuthatch logout {other}' first"
+    )]
+    SharedClient {
+        /// The other feed.
+        other: String,
+        /// The client.
+        client_id: Plain,
+    },
+    /// The feed admits other people.
+    #[error("you are signed in, but {feed} gives you no key; ask its owner for access ({said})")]
+    NotAdmitted {
+        /// The feed.
+        feed: String,
+        /// Its words.
+        said: String,
+    },
+    /// The person did not confirm the feed.
     #[error("not confirmed, so nothing was done")]
     NotConfirmed,
-    /// Nobody is signed in.
-    #[error("nobody is signed in to {0}; run 'nuthatch login {0}'")]
+    /// No sign-in to the feed is confirmed.
+    #[error(
+        "no sign-in to {0} is confirmed; run 'nuthatch login {0}' if it is your company's feed"
+    )]
     NotSignedIn(String),
-    /// A person has to sign in, and none may be asked now.
+    /// A person has to sign in, and nobody may be asked now.
     #[error(
         "the sign-in to {0} has ended; run 'nuthatch login {0}', or restore with --interactive"
     )]
@@ -87,7 +104,7 @@ pub enum SignInError {
 pub(crate) struct Offer {
     trust: TrustName,
     issuer: IssuerUrl,
-    client_id: String,
+    client_id: Plain,
 }
 
 /// Signs a person in.
@@ -103,9 +120,17 @@ pub async fn login(options: LoginOptions) -> Result<(), SignInError> {
         Way::Device { trust, issuer, client_id }
     };
     let pin = Pin { way, insecure: options.allow_insecure_connections };
+    let _lock = kept::lock()?;
     let mut pins = Pins::read()?;
-    if pins.of(&feed) != Some(&pin) && !options.yes {
-        confirm(&feed, &pin)?;
+    if let Some((other, client_id)) = pins.same_client(&feed, &pin) {
+        return Err(SignInError::SharedClient { other, client_id });
+    }
+    if pins.of(&feed) != Some(&pin) {
+        if !options.yes {
+            confirm(&feed, &pin)?;
+        }
+        // The token of one issuer is not for another.
+        KeyStore::of_environment().remove(&feed)?;
     }
     pins.set(feed.clone(), pin)?;
     let kept = renew(&feed, &Prompt::Terminal).await?;
@@ -113,15 +138,15 @@ pub async fn login(options: LoginOptions) -> Result<(), SignInError> {
     Ok(())
 }
 
-/// Forgets a person's key and the confirmed issuer.
+/// Forgets a person's key and the confirmed sign-in.
 ///
 /// # Errors
 /// They cannot be removed.
 pub fn logout(options: &LogoutOptions) -> Result<(), SignInError> {
     let feed = feed_of(&options.feed, true)?;
-    let was_pinned = Pins::read()?.remove(&feed)?;
+    let _lock = kept::lock()?;
     KeyStore::of_environment().remove(&feed)?;
-    if !was_pinned {
+    if !Pins::read()?.remove(&feed)? {
         return Err(SignInError::NotSignedIn(feed));
     }
     writeln!(io::stderr(), "Signed out of {feed}.")?;
@@ -133,22 +158,17 @@ pub(crate) fn feed_of(address: &str, insecure: bool) -> Result<String, SignInErr
     let url = safe_address(address, insecure)?;
     let text = url.as_str();
     let feed = text.strip_suffix(paths::INDEX).unwrap_or(text).trim_end_matches('/');
-    let is_feed =
-        url.query().is_none() && url.fragment().is_none() && !feed.ends_with("/index.json");
-    is_feed.then(|| feed.to_owned()).ok_or_else(|| SignInError::NotAFeed(one_line(address)))
+    let is_plain = url.query().is_none() && url.fragment().is_none();
+    let names_nobody = url.username().is_empty() && url.password().is_none();
+    let is_feed = is_plain && names_nobody && !feed.ends_with("/index.json");
+    is_feed.then(|| feed.to_owned()).ok_or(SignInError::NotAFeed)
 }
 
 /// How people sign in to a feed. One request.
 pub(crate) async fn offer(feed: &str) -> Result<Offer, SignInError> {
     let address = format!("{feed}{}", paths::TOKEN);
-    let unreachable = |source: reqwest::Error| ClientError::Unreachable {
-        address: address.clone(),
-        source: source.without_url(),
-    };
-    let answer =
-        http_client()?.get(&address).timeout(OFFERED_WITHIN).send().await.map_err(unreachable)?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(unreachable)?;
+    let answered = small_answer(http_client()?.get(&address)).await;
+    let (status, body) = answered.map_err(|source| ClientError::Unreachable { address, source })?;
     if status == StatusCode::OK
         && let Ok(offer) = serde_json::from_slice(&body)
     {
@@ -162,8 +182,12 @@ pub(crate) async fn offer(feed: &str) -> Result<Offer, SignInError> {
 
 fn confirm(feed: &str, pin: &Pin) -> Result<(), SignInError> {
     let mut stderr = io::stderr();
-    writeln!(stderr, "{feed} wants you to sign in {}.", one_line(&pin.way.to_string()))?;
-    write!(stderr, "Is that your company's? [y/N] ")?;
+    writeln!(stderr, "You sign in to {feed} {}.", one_line(&pin.way.to_string()))?;
+    writeln!(
+        stderr,
+        "Its keeper learns your name there, and could use this sign-in in your name."
+    )?;
+    write!(stderr, "Is {feed} your company's feed? [y/N] ")?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
@@ -171,26 +195,34 @@ fn confirm(feed: &str, pin: &Pin) -> Result<(), SignInError> {
     if is_confirmed { Ok(()) } else { Err(SignInError::NotConfirmed) }
 }
 
-/// Whether the person has confirmed a sign-in to the feed.
-pub(crate) fn is_pinned(feed: &str) -> Result<bool, SignInError> {
-    Ok(Pins::read()?.of(feed).is_some())
-}
-
-/// A key that is good for a minute at least, and whether it is a new one.
+/// A key that is good for a minute at least, and whether it is a new one. `refused` is a key that
+/// the feed does not take any more.
 ///
 /// # Errors
-/// Nobody is signed in, or a person would have to be asked and `prompt` asks nobody.
+/// No sign-in is confirmed, or a person would have to be asked and `prompt` asks nobody.
 pub(crate) async fn key(
     feed: &str,
-    is_refused: bool,
+    refused: Option<&str>,
     prompt: &Prompt,
 ) -> Result<(Kept, bool), SignInError> {
-    let kept = KeyStore::of_environment().get(feed)?;
-    let now = OffsetDateTime::now_utc().unix_timestamp();
-    match kept.filter(|kept| !is_refused && kept.expires > now + 60) {
+    if Pins::read()?.of(feed).is_none() {
+        return Err(SignInError::NotSignedIn(feed.to_owned()));
+    }
+    let kept = || KeyStore::of_environment().get(feed).map(|kept| usable(kept, refused));
+    if let Some(kept) = kept()? {
+        return Ok((kept, false));
+    }
+    let _lock = tokio::task::spawn_blocking(kept::lock).await.map_err(io::Error::other)??;
+    // Another process may have been faster.
+    match kept()? {
         Some(kept) => Ok((kept, false)),
         None => Ok((renew(feed, prompt).await?, true)),
     }
+}
+
+fn usable(kept: Option<Kept>, refused: Option<&str>) -> Option<Kept> {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    kept.filter(|kept| refused != Some(kept.key.as_str()) && kept.expires > now + 60)
 }
 
 /// A new key, which is kept from now on: by AWS credentials, by the issuer's word that the
@@ -202,17 +234,28 @@ async fn renew(feed: &str, prompt: &Prompt) -> Result<Kept, SignInError> {
     let (trust, proof, refresh) = match &pin.way {
         Way::AwsIam { trust } => (trust, identity::proof(Proof::AwsSignature, feed).await?, None),
         Way::Device { trust, issuer, client_id } => {
-            let device = Device::at(issuer, client_id).await?;
-            let refresh = store.get(feed)?.and_then(|kept| kept.refresh);
+            let device = Device::at(issuer, client_id.as_str()).await?;
+            let kept = store.get(feed)?;
+            let refresh = kept.as_ref().and_then(|kept| kept.refresh.clone());
             let tokens = tokens(&device, refresh, feed, prompt).await?;
+            if let Some(kept) = kept {
+                // The issuer may take the old token no more, whatever the feed does now.
+                store.set(feed, &Kept { refresh: tokens.refresh_token.clone(), ..kept })?;
+            }
             (trust, tokens.id_token, tokens.refresh_token)
         }
     };
     let base = BaseUrl(feed.to_owned());
-    let Exchanged { key, expires } = identity::exchange(&base, trust, &proof).await?;
+    let exchanged = identity::exchange(&base, trust, &proof).await;
+    let Exchanged { key, expires } = exchanged.map_err(|error| match error {
+        IdentityError::Refused { status: StatusCode::UNAUTHORIZED, said } => {
+            SignInError::NotAdmitted { feed: feed.to_owned(), said }
+        }
+        error => error.into(),
+    })?;
     let expires = OffsetDateTime::parse(&expires, &Rfc3339);
     let expires = expires.map_or(0, OffsetDateTime::unix_timestamp);
-    let kept = Kept { key, expires, refresh };
+    let kept = Kept { key: key.reveal().to_owned(), expires, refresh };
     store.set(feed, &kept)?;
     Ok(kept)
 }
@@ -223,11 +266,10 @@ async fn tokens(
     feed: &str,
     prompt: &Prompt,
 ) -> Result<Tokens, SignInError> {
-    if let Some(refresh) = refresh {
-        match device.refresh(&refresh).await {
-            Ok(tokens) => return Ok(tokens),
-            Err(error) => tracing::debug!("the issuer renews no token: {error}"),
-        }
+    if let Some(refresh) = refresh
+        && let Some(tokens) = device.refresh(&refresh).await?
+    {
+        return Ok(tokens);
     }
     match prompt {
         Prompt::Nobody => Err(SignInError::Ended(feed.to_owned())),

@@ -12,7 +12,7 @@ use serde_json::Value;
 use store::{Table, TableError, TrustUse};
 use time::OffsetDateTime;
 use token::{ExchangeError, Token};
-use trust::{Issuer, IssuerUrl, KeySource, Trust, TrustName};
+use trust::{Issuer, IssuerUrl, KeySource, Plain, Trust, TrustName};
 
 use crate::columns::{columns, day, listed};
 use crate::command::TrustAction;
@@ -66,6 +66,16 @@ pub enum TrustError {
     /// An Entra token is for an application.
     #[error("the tokens of Entra are for an application of the feed; name its id with --audience")]
     NoAudience,
+    /// The tokens of people are for their client.
+    #[error(
+        "the tokens of people are for the client '{client_id}'; leave out --audience '{audience}'"
+    )]
+    AudienceOfPeople {
+        /// The audience.
+        audience: String,
+        /// The client.
+        client_id: Plain,
+    },
     /// A document of the issuer cannot be used.
     #[error(transparent)]
     Issuer(#[from] FetchError),
@@ -126,7 +136,7 @@ pub async fn run(action: TrustAction) -> Result<(), TrustError> {
         TrustAction::Remove { name, place } => {
             let now = OffsetDateTime::now_utc().unix_timestamp();
             let table = place.existing_table().await?;
-            let by = place.operator().await?;
+            let by = place.operator().await;
             let revoked = table.remove_trust(&name, now, &by).await?;
             let revoked = revoked.ok_or_else(|| TrustError::NoSuchTrust(name.clone()))?;
             writeln!(

@@ -43,7 +43,7 @@ fuzz_target!(|input: (&str, &str, &str)| {
         let next: KeyName = name.next();
         assert_eq!(next.as_str().parse::<KeyName>().as_ref(), Ok(&next));
         assert_ne!(next, name);
-        let caller = Caller::Key { name, ids, scopes, expires_soon: Some(1) };
+        let caller = Caller::Key { name, ids, scopes, warning: Some(text.to_owned()) };
         let context = caller.to_context();
         assert_eq!(Caller::from_context(|field| context.get(field).cloned()), caller);
     }

@@ -135,7 +135,7 @@ pub(crate) async fn a_revoked_key_opens_nothing(stage: &Stage) {
         functions.answer(Method::GET, path, headers, Bytes::new()).await.status
     };
     assert_eq!(index().await, StatusCode::NOT_FOUND);
-    assert!(stage.table().revoke_key(&name.parse().unwrap()).await.unwrap());
+    assert!(stage.table().revoke_key(&name.parse().unwrap(), "tests").await.unwrap());
     assert_eq!(index().await, StatusCode::FORBIDDEN);
 }
 

@@ -126,7 +126,7 @@ impl Stage {
     pub(crate) async fn key(&self, name: &str) -> String {
         let (name, ids) = (name.parse().unwrap(), vec![IdGlob::any()]);
         let table = self.table();
-        let key = nuthatch::keys::create(&table, name, vec![Scope::Admin], ids, None);
+        let key = nuthatch::keys::create(&table, name, vec![Scope::Admin], ids, None, "tests");
         key.await.unwrap().reveal().to_owned()
     }
 

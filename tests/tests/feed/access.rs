@@ -39,7 +39,7 @@ async fn a_key_that_is_not_good_is_denied_without_a_challenge() {
     let feed = TestFeed::start().await;
     let reader = feed.client("reader", &[Scope::Read], &["*"]).await;
     let revoked = feed.client("revoked", &[Scope::Admin], &["*"]).await;
-    feed.table().revoke_key(&"revoked".parse().unwrap()).await.unwrap();
+    feed.table().revoke_key(&"revoked".parse().unwrap(), "tests").await.unwrap();
     let unknown = access::ApiKey::generate().unwrap();
     let mistyped = format!("{}x", &reader.key()[..reader.key().len() - 1]);
     for client in [
@@ -67,7 +67,8 @@ async fn expired(feed: &TestFeed) -> Client {
     let (table, name) = (feed.table(), "expired".parse().unwrap());
     let past = OffsetDateTime::now_utc() - time::Duration::seconds(1);
     let ids = vec![access::IdGlob::any()];
-    let key = nuthatch::keys::create(&table, name, vec![Scope::Admin], ids, Some(past)).await;
+    let key =
+        nuthatch::keys::create(&table, name, vec![Scope::Admin], ids, Some(past), "tests").await;
     feed.stranger().with_key(key.unwrap().reveal())
 }
 
@@ -207,7 +208,7 @@ async fn a_revoked_key_stops_within_a_minute() {
     let feed = TestFeed::start().await;
     let owner = feed.owner().await;
     owner.push(&package("Acme", "1.0.0", "x")).await;
-    feed.table().revoke_key(&"owner".parse().unwrap()).await.unwrap();
+    feed.table().revoke_key(&"owner".parse().unwrap(), "tests").await.unwrap();
     tokio::time::advance(std::time::Duration::from_secs(61)).await;
     let answer = owner.push(&package("Acme", "2.0.0", "x")).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
@@ -236,7 +237,7 @@ async fn keys_are_listed_by_name_also_those_revoked() {
     for name in ["b", "a"] {
         feed.client(name, &[Scope::Read], &["*"]).await;
     }
-    assert!(feed.table().revoke_key(&"b".parse().unwrap()).await.unwrap());
+    assert!(feed.table().revoke_key(&"b".parse().unwrap(), "tests").await.unwrap());
     let keys = feed.table().keys().await.unwrap().into_iter();
     let keys: Vec<_> =
         keys.map(|key| (key.name.as_str().to_owned(), key.revoked.is_some())).collect();
@@ -248,7 +249,7 @@ async fn a_reader_hears_what_is_the_matter_with_its_key() {
     let feed = TestFeed::start().await;
     let pusher = feed.client("pusher", &[Scope::Push], &["*"]).await;
     let revoked = feed.client("revoked", &[Scope::Read], &["*"]).await;
-    feed.table().revoke_key(&"revoked".parse().unwrap()).await.unwrap();
+    feed.table().revoke_key(&"revoked".parse().unwrap(), "tests").await.unwrap();
     for (client, words) in [
         (pusher.with_key("mistyped"), "does not know this API key"),
         (pusher.with_key(access::ApiKey::generate().unwrap().reveal()), "does not know"),
@@ -296,7 +297,7 @@ async fn a_key_that_was_revoked_while_a_package_arrived_pushes_nothing() {
     for piece in bytes[..10].chunks(5) {
         sender.send(bytes::Bytes::copy_from_slice(piece)).await.unwrap();
     }
-    feed.table().revoke_key(&"pusher".parse().unwrap()).await.unwrap();
+    feed.table().revoke_key(&"pusher".parse().unwrap(), "tests").await.unwrap();
     tokio::time::advance(std::time::Duration::from_mins(2)).await;
     sender.send(bytes::Bytes::copy_from_slice(&bytes[10..])).await.unwrap();
     drop(sender);

@@ -84,6 +84,7 @@ async fn a_push_in_the_last_days_of_its_key_is_warned() {
             scopes,
             vec![access::IdGlob::any()],
             Some(soon),
+            "tests",
         )
     };
     let short = create("short").await.unwrap();
@@ -205,7 +206,7 @@ async fn two_rotations_at_once_make_one_successor() {
     for name in ["one", "two"] {
         let hash = access::ApiKey::generate().unwrap().hash();
         let successor = access::KeyRecord::new(hash, name.parse().unwrap(), store::timestamp());
-        won.push(table.rotate_key(&old, 4_000_000_000, &successor).await.unwrap());
+        won.push(table.rotate_key(&old, 4_000_000_000, &successor, "tests").await.unwrap());
     }
     assert_eq!(won, [true, false]);
     let names: Vec<_> =

@@ -11,6 +11,7 @@ mod keys;
 mod lambda;
 mod large;
 mod listing;
+mod log;
 mod push;
 mod races;
 mod ranges;

@@ -136,6 +136,7 @@ fn check(answer: &Answer) -> u8 {
         text if text.starts_with("the token has expired") => (7, 401),
         text if text.starts_with("the token is not valid yet") => (7, 401),
         text if text.starts_with("the token is valid for more than 24") => (7, 401),
+        text if text.starts_with("AWS does not confirm") => (9, 401),
         text if text.starts_with("AWS cannot be asked") => (8, 503),
         text if text.starts_with("the token's key is not one") => (8, 401),
         text if text.starts_with("the token's signature is wrong") => (8, 401),

@@ -222,7 +222,7 @@ impl<'a> History<'a> {
             }
             Act::Revoke => {
                 let name = format!("{}-{client}", self.id).parse().unwrap();
-                self.world.feed.table().revoke_key(&name).await.unwrap();
+                self.world.feed.table().revoke_key(&name, "tests").await.unwrap();
                 self.model.revoked[client] = true;
                 // A process may remember the key for a minute, so the instance is replaced.
                 self.feed = self.world.feed.another_instance();

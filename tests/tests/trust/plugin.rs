@@ -234,7 +234,10 @@ async fn row_40_a_feed_is_not_followed_before_the_person_has_confirmed_it() {
     assert_eq!(none["ResponseCode"], "NotFound");
     assert_eq!(
         shown,
-        [format!("nobody is signed in to {0}; run 'nuthatch login {0}'", company.feed)]
+        [format!(
+            "no sign-in to {0} is confirmed; run 'nuthatch login {0}' if it is your company's feed",
+            company.feed
+        )]
     );
     assert!(!company.scene.forge.asked().contains(&"/device".to_owned()));
     for foreign in ["http://127.0.0.1:1/v3/index.json", "file:///tmp", "", "C:\\feed"] {

@@ -140,7 +140,7 @@ async fn a_person_signs_in_at_the_issuer_that_the_feed_names_and_they_confirm() 
     let out = company.person(company.scene.command(&["logout", &company.feed])).output().unwrap();
     assert!(out.status.success() && !company.settings("keys.json").contains("nuthatch_"));
     let out = company.person(company.scene.command(&["logout", &company.feed])).output().unwrap();
-    assert!(said(&out).contains("nobody is signed in to"));
+    assert!(said(&out).contains("is confirmed; run 'nuthatch login"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +149,8 @@ async fn a_person_without_the_claim_gets_no_key() {
     company.trust_developers();
     company.enter_code_as(&["staff"], None);
     let refused = company.login(&["--yes"], "");
-    assert!(said(&refused).contains("no trust 'people' is for this identity"));
+    let refused = said(&refused);
+    assert!(refused.contains("gives you no key; ask its owner for access"), "{refused}");
     company.answer(&json!({"error": "access_denied", "error_description": "the person said no"}));
     let refused = company.login(&["--yes"], "");
     assert!(said(&refused).contains("the issuer refuses the sign-in: the person said no"));
@@ -175,11 +176,51 @@ async fn a_feed_that_names_another_issuer_later_is_asked_about_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_two_feeds_share_a_client() {
+    let company = Company::new().await;
+    company.trust_developers();
+    company.enter_code_as(&["developers"], None);
+    assert!(company.login(&["--yes"], "").status.success());
+    // Another feed names the issuer, the client and the trust of the company's.
+    let offer: Value = {
+        let asked = http::Request::get("/api/v2/token");
+        company.server.send(asked, "").await.expect(StatusCode::OK).json()
+    };
+    company.scene.forge.set("/feed/api/v2/token", &offer);
+    let _ = company.scene.forge.asked();
+    let other = format!("{}/feed", company.scene.forge.iss);
+    let login = company.scene.command(&["login", &other, "--yes"]);
+    let told = said(&company.person(login).output().unwrap());
+    assert!(told.contains("each feed needs one of its own"), "{told}");
+    assert!(told.contains(&format!("run 'nuthatch logout {}' first", company.feed)), "{told}");
+    assert_eq!(company.scene.forge.asked(), ["/feed/api/v2/token"], "no token was made for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_one_issuer_is_not_sent_to_another() {
+    let company = Company::new().await;
+    company.trust_developers();
+    company.enter_code_as(&["developers"], Some("refresh-secret"));
+    assert!(company.login(&["--yes"], "").status.success());
+    assert!(company.settings("keys.json").contains("refresh-secret"));
+    let iss = company.scene.forge.iss.clone();
+    let add = ["trust", "add", "people", "--name", "others", "--issuer", &iss, "--id", "*"];
+    let more = ["--client-id", "another-client", "--everyone", "--private-issuer"];
+    company.scene.done(&[&add[..], &more].concat());
+    company.answer(&json!({"error": "access_denied"}));
+    assert!(!company.login(&["--yes"], "").status.success());
+    assert!(!company.settings("keys.json").contains("refresh-secret"), "it is forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trust_in_people_says_which() {
     let company = Company::new().await;
     let add = ["trust", "add", "people", "--name", "people", "--client-id", "c", "--id", "*"];
     let told = company.scene.fails(&[&add[..], &["--issuer", "https://issuer.example"]].concat());
     assert!(told.contains("--everyone"), "{told}");
+    let audience = ["--issuer", "https://issuer.example", "--everyone", "--audience", "x"];
+    let told = company.scene.fails(&[&add[..], &audience].concat());
+    assert!(told.contains("leave out --audience 'x'"), "{told}");
     let github = ["--issuer", "https://token.actions.githubusercontent.com", "--everyone"];
     let told = company.scene.fails(&[&add[..], &github].concat());
     assert!(told.contains("have rules of their own; use 'nuthatch trust add github'"), "{told}");

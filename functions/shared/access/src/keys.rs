@@ -251,13 +251,25 @@ impl KeyRecord {
         }
     }
 
-    /// When the key expires, in seconds since 1970, if its holder is to be warned at `now`: in
-    /// its last 14 days. A key that is good for no longer was made for a short use.
+    /// The warning that the key's holder gets at `now`: in its last 14 days, or once it has a
+    /// successor. A key that was made for no longer gets none.
     #[must_use]
-    pub fn expires_soon_at(&self, now: OffsetDateTime) -> Option<i64> {
+    pub fn warning_at(&self, now: OffsetDateTime) -> Option<String> {
         let expires = self.expires.filter(|expires| expires - now.unix_timestamp() <= WARNED)?;
+        let day = OffsetDateTime::from_unix_timestamp(expires).ok()?.date();
+        let name = &self.name;
+        if let Some(successor) = &self.successor {
+            return Some(format!(
+                "the API key '{name}' expires on {day}; '{successor}' replaces it"
+            ));
+        }
         let created = OffsetDateTime::parse(&self.created, &Rfc3339).ok()?;
-        (expires - created.unix_timestamp() > WARNED).then_some(expires)
+        (expires - created.unix_timestamp() > WARNED).then(|| {
+            format!(
+                "the API key '{name}' expires on {day}; its owner can replace it with 'nuthatch key \
+                 rotate {name}'"
+            )
+        })
     }
 
     /// Whether the key is neither revoked nor expired at `now`.
@@ -335,12 +347,19 @@ mod tests {
         let created = "1970-01-02T00:00:00Z".to_owned();
         let new = KeyRecord::new(hash, KeyName::owner(), created);
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
-        assert_eq!(new.expires_soon_at(at(0)), None);
+        assert_eq!(new.warning_at(at(0)), None);
         let year = KeyRecord { expires: Some(366 * DAY), ..new.clone() };
-        assert_eq!(year.expires_soon_at(at(352 * DAY - 1)), None);
-        assert_eq!(year.expires_soon_at(at(352 * DAY)), Some(366 * DAY));
+        assert_eq!(year.warning_at(at(352 * DAY - 1)), None);
+        let warning = year.warning_at(at(352 * DAY)).unwrap();
+        assert!(warning.starts_with("the API key 'owner' expires on 1971-01-02; its owner can"));
         let fortnight = KeyRecord { expires: Some(15 * DAY), ..new };
-        assert_eq!(fortnight.expires_soon_at(at(14 * DAY)), None);
+        assert_eq!(fortnight.warning_at(at(14 * DAY)), None);
+        let successor = Some("owner-2".parse().unwrap());
+        let replaced = KeyRecord { successor, ..fortnight }.warning_at(at(14 * DAY));
+        assert_eq!(
+            replaced.unwrap(),
+            "the API key 'owner' expires on 1970-01-16; 'owner-2' replaces it"
+        );
     }
 
     #[test]

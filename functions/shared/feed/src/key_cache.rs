@@ -106,7 +106,7 @@ impl KeyCache {
             return refused(KeyProblem::LacksScope);
         }
         Ok(Caller::Key {
-            expires_soon: record.expires_soon_at(now),
+            warning: record.warning_at(now),
             name: record.name,
             ids: record.ids,
             scopes: record.scopes,

@@ -1,5 +1,5 @@
 //! The HTTPS client that reads the documents of token issuers: configurations and key sets. It
-//! also asks AWS whose signature a presigned request has.
+//! also asks AWS for the signer of a presigned request.
 //!
 //! An issuer is named by an owner of the feed, and never by a caller. Nevertheless it is a
 //! stranger: its documents are small and come soon, it cannot redirect the feed elsewhere,
@@ -113,7 +113,9 @@ impl IssuerClient {
             address: shown.to_owned(),
             source: source.without_url(),
         };
-        let mut builder = self.builder().dns_resolver(PublicAddresses);
+        // Its host is one of a fixed list, and may be at a private address: an endpoint of the
+        // network's own.
+        let mut builder = self.builder();
         if let Some(sts) = self.sts {
             let host = shown.trim_start_matches("https://").trim_end_matches('/');
             builder = builder.resolve(host, sts);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use access::{IdGlob, KeyName, KeyProblem, Scope};
 use nupkg::PackageId;
-use time::OffsetDateTime;
 
 use crate::{Refusal, Reply, Request, warned};
 
@@ -22,8 +21,8 @@ pub enum Caller {
         ids: Vec<IdGlob>,
         /// The kinds of requests the key is good for.
         scopes: Vec<Scope>,
-        /// When the key expires, in seconds since 1970, if that is soon enough to say so.
-        expires_soon: Option<i64>,
+        /// The words for the holder of a key that expires soon.
+        warning: Option<String>,
     },
 }
 
@@ -60,7 +59,7 @@ impl Caller {
     pub fn to_context(&self) -> HashMap<String, String> {
         match self {
             Self::Anonymous => HashMap::new(),
-            Self::Key { name, ids, scopes, expires_soon } => {
+            Self::Key { name, ids, scopes, warning } => {
                 let ids: Vec<&str> = ids.iter().map(IdGlob::as_str).collect();
                 let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
                 let mut context = HashMap::from([
@@ -68,8 +67,7 @@ impl Caller {
                     ("ids".to_owned(), ids.join(" ")),
                     ("scopes".to_owned(), scopes.join(" ")),
                 ]);
-                let expires = expires_soon.map(|expires| expires.to_string());
-                context.extend(expires.map(|expires| ("expires_soon".to_owned(), expires)));
+                context.extend(warning.clone().map(|words| ("warning".to_owned(), words)));
                 context
             }
         }
@@ -86,8 +84,7 @@ impl Caller {
                 let ids = ids.split(' ').filter_map(|id| id.parse().ok()).collect();
                 let scopes = field("scopes").unwrap_or_default();
                 let scopes = scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
-                let expires_soon = field("expires_soon").and_then(|expires| expires.parse().ok());
-                Self::Key { name, ids, scopes, expires_soon }
+                Self::Key { name, ids, scopes, warning: field("warning") }
             }
         }
     }
@@ -101,17 +98,12 @@ impl Caller {
     /// `reply`; with a warning if it is a success and the caller's key expires soon.
     #[must_use]
     pub fn warned(&self, reply: Reply) -> Reply {
-        let Self::Key { name, expires_soon: Some(expires), .. } = self else { return reply };
-        let expires = OffsetDateTime::from_unix_timestamp(*expires);
-        let Some(expires) = expires.ok().filter(|_| reply.status().is_success()) else {
-            return reply;
-        };
-        let warning = format!(
-            "the API key '{name}' expires on {}; its owner can replace it with 'nuthatch key \
-             rotate {name}'",
-            expires.date()
-        );
-        warned(reply, &warning)
+        match self {
+            Self::Key { warning: Some(warning), .. } if reply.status().is_success() => {
+                warned(reply, warning)
+            }
+            _ => reply,
+        }
     }
 
     /// The caller's key, whatever ids it is good for, for a request that needs a key with
@@ -149,7 +141,7 @@ mod tests {
             name: "ci".parse().unwrap(),
             ids: vec!["Acme.*".parse().unwrap(), IdGlob::any()],
             scopes: vec![Scope::Push, Scope::Read],
-            expires_soon: Some(1_767_225_600),
+            warning: Some("the API key 'ci' expires".to_owned()),
         };
         assert!(caller.may(Scope::Push) && !caller.may(Scope::Unlist));
         let context = caller.to_context();

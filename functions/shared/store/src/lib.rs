@@ -27,7 +27,8 @@ pub use refusals::stamped;
 pub use releases::Releases;
 pub use table::{
     Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Exchange,
-    Exchanged, Listing, LoggedChange, Metadata, PdbRow, Release, Row, RowPosition, Rows, Stamp,
-    Stamped, SymbolsOutcome, SymbolsRow, Table, TableError, TrustAdded, TrustRows, TrustUse,
-    Verdict, VersionRow, VersionState, VersionWithSymbols, Visibility, timestamp,
+    Exchanged, Listing, LogEntry, LogKind, LogKindError, LoggedChange, Metadata, PdbRow, Release,
+    Row, RowPosition, Rows, Stamp, Stamped, SymbolsOutcome, SymbolsRow, Table, TableError,
+    TrustAdded, TrustRows, TrustUse, Verdict, VersionRow, VersionState, VersionWithSymbols,
+    Visibility, timestamp,
 };

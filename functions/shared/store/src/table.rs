@@ -3,6 +3,7 @@
 mod audit;
 mod changes;
 mod keys;
+mod log;
 mod packages;
 mod rows;
 mod symbols;
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 
 pub use audit::{Row, RowPosition, Rows};
 pub use changes::{Changes, LoggedChange};
+pub use log::{LogEntry, LogKind, LogKindError};
 pub use packages::Stamped;
 pub use rows::{
     Attempt, Change, Dependency, DependencyGroup, Metadata, Release, Stamp, Verdict, VersionRow,

@@ -41,13 +41,11 @@ pub enum Denial {
     /// Its issuer's keys are not known.
     #[error("the issuer's keys cannot be read now; try again")]
     NoKeys,
-    /// AWS does not say whose signature it is.
+    /// AWS does not name the signer.
     #[error("AWS cannot be asked for the identity now; try again")]
     AwsSilent,
     /// There is no such trust, or it is for somebody else. The log says which.
-    #[error(
-        "no trust '{name}' is for this identity: the input user must be a name that 'nuthatch trust list' prints"
-    )]
+    #[error("{}", words_of_not_trusted(.name, .reason))]
     NotTrusted {
         /// The name that was asked for.
         name: TrustName,
@@ -106,6 +104,16 @@ impl Denial {
             Self::Replayed => 11,
         }
     }
+}
+
+/// Nothing in them tells whether there is such a trust.
+fn words_of_not_trusted(name: &TrustName, reason: &NotTrusted) -> String {
+    if *reason == NotTrusted::NotConfirmed {
+        return "AWS does not confirm the signature; sign for the feed's address as its owner writes it, with credentials that have not expired".to_owned();
+    }
+    format!(
+        "no trust '{name}' is for this identity: the input user must be a name that 'nuthatch trust list' prints"
+    )
 }
 
 fn words_of_audience(found: Option<&str>, wanted: &str) -> String {

@@ -1,5 +1,5 @@
-//! AWS identities without a token: the caller presigns a `GetCallerIdentity`, and AWS answers
-//! whose signature it is. For accounts that issue no web identity tokens.
+//! AWS identities without a token: the caller presigns a `GetCallerIdentity`, and AWS names
+//! the signer. For accounts that issue no web identity tokens.
 //!
 //! The request that is sent is built here from its checked parts, and the name of the feed that
 //! it is for is among the signed headers: a request that was signed for somebody else does not

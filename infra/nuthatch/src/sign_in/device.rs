@@ -4,13 +4,13 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use protocol::one_line;
+use protocol::{one_line, with_causes};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 use trust::IssuerUrl;
 
-use crate::client::http_client;
+use crate::client::{http_client, small_answer};
 
 /// The most time that a person has, whatever the issuer says.
 const LONGEST: Duration = Duration::from_mins(15);
@@ -29,6 +29,9 @@ pub enum DeviceError {
     /// It answers something else.
     #[error("the issuer refuses the sign-in: {0}")]
     Refused(String),
+    /// It does not answer as it must.
+    #[error("the issuer does not answer as it must ({0}); try again")]
+    Silent(String),
     /// The person did not come in time.
     #[error("nobody entered the code in time; try again")]
     TooLate,
@@ -41,19 +44,10 @@ pub enum DeviceError {
 pub(crate) enum Prompt {
     /// By lines in the terminal.
     Terminal,
-    /// By messages of the plugin: the words once, and then a sign of life at each try.
-    Plugin(Box<dyn Fn(Said) + Send + Sync>),
+    /// By a message of the plugin.
+    Plugin(Box<dyn Fn(String) + Send + Sync>),
     /// Not at all: nobody may be asked.
     Nobody,
-}
-
-/// A message of a sign-in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// Words for the person.
-    Words(String),
-    /// It still goes on.
-    Waiting,
 }
 
 /// The endpoints of an issuer, as a client of it sees them.
@@ -85,6 +79,8 @@ struct Code {
     of_device: String,
     #[serde(rename = "user_code")]
     of_person: String,
+    // Google has the draft's name.
+    #[serde(alias = "verification_url")]
     verification_uri: String,
     expires_in: u64,
     /// In seconds.
@@ -103,10 +99,8 @@ impl<'a> Device<'a> {
     pub(crate) async fn at(issuer: &IssuerUrl, client_id: &'a str) -> Result<Self, DeviceError> {
         let wrong = |reason: String| DeviceError::Issuer { issuer: issuer.to_string(), reason };
         let http = http_client().map_err(|error| wrong(error.to_string()))?;
-        let answer = http.get(issuer.discovery()).send().await;
-        let answer = answer.map_err(|error| wrong(error.without_url().to_string()))?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| wrong(error.without_url().to_string()))?;
+        let answer = small_answer(http.get(issuer.discovery())).await;
+        let (status, body) = answer.map_err(|error| wrong(with_causes(&error)))?;
         let read = serde_json::from_slice::<Configuration>(&body);
         let read = read.map_err(|_| wrong(format!("its configuration answers {status}")))?;
         if read.issuer != issuer.as_str() {
@@ -125,8 +119,11 @@ impl<'a> Device<'a> {
     /// The tokens of a person who enters the code that `prompt` shows.
     pub(crate) async fn sign_in(&self, feed: &str, prompt: &Prompt) -> Result<Tokens, DeviceError> {
         // The last one lets the issuer renew the tokens, where it does so at all.
-        let scope = ("scope", "openid profile email offline_access");
-        let asked = self.post(&self.codes, &[scope]).await?;
+        // The last scope lets the issuer renew the tokens, where it knows it.
+        let mut asked = self.post(&self.codes, &[("scope", "openid email offline_access")]).await?;
+        if asked.get("error").and_then(Value::as_str) == Some("invalid_scope") {
+            asked = self.post(&self.codes, &[("scope", "openid email")]).await?;
+        }
         let code: Code = serde_json::from_value(asked.clone())
             .map_err(|_| DeviceError::Refused(described(&asked)))?;
         prompt.tell(&format!(
@@ -135,11 +132,11 @@ impl<'a> Device<'a> {
             one_line(&code.of_person)
         ))?;
         let life = Duration::from_secs(code.expires_in).min(LONGEST);
-        let waiting = self.wait_for(&code, prompt);
+        let waiting = self.wait_for(&code);
         timeout_at(Instant::now() + life, waiting).await.unwrap_or(Err(DeviceError::TooLate))
     }
 
-    async fn wait_for(&self, code: &Code, prompt: &Prompt) -> Result<Tokens, DeviceError> {
+    async fn wait_for(&self, code: &Code) -> Result<Tokens, DeviceError> {
         // RFC 8628, 3.2 and 3.5.
         let mut pause = Duration::from_secs(code.interval.unwrap_or(5).clamp(1, 60));
         let grant = [
@@ -148,28 +145,37 @@ impl<'a> Device<'a> {
         ];
         loop {
             sleep(pause).await;
-            prompt.wait();
-            match self.token(&grant).await? {
-                Answer::Tokens(tokens) => return Ok(tokens),
-                Answer::Error(error, _) if error == "authorization_pending" => {}
-                Answer::Error(error, _) if error == "slow_down" => pause += Duration::from_secs(5),
-                Answer::Error(error, _) if error == "expired_token" => {
+            match self.token(&grant).await {
+                Ok(Answer::Tokens(tokens)) => return Ok(tokens),
+                Ok(Answer::Error(error, _)) if error == "authorization_pending" => {}
+                Ok(Answer::Error(error, _)) if error == "slow_down" => {
+                    pause += Duration::from_secs(5);
+                }
+                Ok(Answer::Error(error, _)) if error == "expired_token" => {
                     return Err(DeviceError::TooLate);
                 }
-                Answer::Error(_, said) => return Err(DeviceError::Refused(said)),
+                Ok(Answer::Error(_, said)) => return Err(DeviceError::Refused(said)),
+                // The person may have entered the code already.
+                Err(error) => {
+                    tracing::debug!("asks the issuer again: {error}");
+                    pause = (pause * 2).min(Duration::from_mins(1));
+                }
             }
         }
     }
 
-    /// The tokens of a person who is still signed in.
-    pub(crate) async fn refresh(&self, refresh: &str) -> Result<Tokens, DeviceError> {
+    /// The tokens of a person who is still signed in; `None` if the issuer says that they are
+    /// not.
+    pub(crate) async fn refresh(&self, refresh: &str) -> Result<Option<Tokens>, DeviceError> {
         let grant = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
         match self.token(&grant).await? {
-            Answer::Tokens(tokens) => Ok(Tokens {
+            Answer::Tokens(tokens) => Ok(Some(Tokens {
                 // An issuer that names no other goes on to take this one.
                 refresh_token: tokens.refresh_token.or_else(|| Some(refresh.to_owned())),
                 ..tokens
-            }),
+            })),
+            // RFC 6749, 5.2.
+            Answer::Error(error, _) if error == "invalid_grant" => Ok(None),
             Answer::Error(_, said) => Err(DeviceError::Refused(said)),
         }
     }
@@ -187,18 +193,17 @@ impl<'a> Device<'a> {
     }
 
     async fn post(&self, address: &str, form: &[(&str, &str)]) -> Result<Value, DeviceError> {
-        let failed = |error: reqwest::Error| DeviceError::Refused(error.without_url().to_string());
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("client_id", self.client_id)
             .extend_pairs(form)
             .finish();
         let request = self.http.post(address).body(form);
         let kind = (http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = request.header(kind.0, kind.1).send().await.map_err(failed)?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(failed)?;
+        let (status, body) = small_answer(request.header(kind.0, kind.1))
+            .await
+            .map_err(|error| DeviceError::Silent(with_causes(&error)))?;
         serde_json::from_slice(&body)
-            .map_err(|_| DeviceError::Refused(format!("it answers {status}")))
+            .map_err(|_| DeviceError::Silent(format!("it answers {status}")))
     }
 }
 
@@ -207,16 +212,10 @@ impl Prompt {
         match self {
             Self::Terminal => writeln!(io::stderr(), "{words}"),
             Self::Plugin(say) => {
-                say(Said::Words(words.to_owned()));
+                say(words.to_owned());
                 Ok(())
             }
             Self::Nobody => Ok(()),
-        }
-    }
-
-    fn wait(&self) {
-        if let Self::Plugin(say) = self {
-            say(Said::Waiting);
         }
     }
 }

@@ -49,9 +49,17 @@ pub enum KeyStoreError {
     /// The file cannot be used.
     #[error("cannot use the file of keys: {0}")]
     File(#[from] io::Error),
-    /// What is kept cannot be read.
-    #[error("the kept key cannot be read ({0}); run 'nuthatch logout' and sign in again")]
-    Unreadable(#[from] serde_json::Error),
+    /// The entry of the system's store cannot be read. Its text is a secret.
+    #[error("the kept key cannot be read; run 'nuthatch logout {0}' and sign in again")]
+    UnreadableEntry(String),
+    /// The file cannot be read. Its text is a secret.
+    #[error("cannot read '{}' at line {line}; delete it and sign in again", .path.display())]
+    UnreadableFile {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+    },
 }
 
 /// Where keys are kept.
@@ -77,7 +85,9 @@ impl KeyStore {
     pub(crate) fn get(&self, feed: &str) -> Result<Option<Kept>, KeyStoreError> {
         match self {
             Self::System => match entry(feed)?.get_password() {
-                Ok(text) => Ok(Some(serde_json::from_str(&text)?)),
+                Ok(text) => serde_json::from_str(&text)
+                    .map(Some)
+                    .map_err(|_| KeyStoreError::UnreadableEntry(feed.to_owned())),
                 Err(keyring::Error::NoEntry) => Ok(None),
                 Err(error) => Err(KeyStoreError::System(error)),
             },
@@ -87,13 +97,11 @@ impl KeyStore {
 
     pub(crate) fn set(&self, feed: &str, kept: &Kept) -> Result<(), KeyStoreError> {
         match self {
-            Self::System => entry(feed)?
-                .set_password(&serde_json::to_string(kept)?)
-                .map_err(KeyStoreError::System),
+            Self::System => set_entry(feed, kept),
             Self::File(path) => {
                 let mut all = read(path)?;
                 all.insert(feed.to_owned(), kept.clone());
-                Ok(write_private(path, &serde_json::to_vec(&all)?)?)
+                write(path, &all)
             }
         }
     }
@@ -107,7 +115,7 @@ impl KeyStore {
             Self::File(path) => {
                 let mut all = read(path)?;
                 all.remove(feed);
-                Ok(write_private(path, &serde_json::to_vec(&all)?)?)
+                write(path, &all)
             }
         }
     }
@@ -119,10 +127,40 @@ fn entry(feed: &str) -> Result<keyring::Entry, KeyStoreError> {
 
 fn read(path: &Path) -> Result<BTreeMap<String, Kept>, KeyStoreError> {
     match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+            KeyStoreError::UnreadableFile { path: path.to_owned(), line: error.line() }
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(error.into()),
     }
+}
+
+fn write(path: &Path, all: &BTreeMap<String, Kept>) -> Result<(), KeyStoreError> {
+    let bytes = serde_json::to_vec(all).map_err(io::Error::from)?;
+    Ok(write_private(path, &bytes)?)
+}
+
+fn set_entry(feed: &str, kept: &Kept) -> Result<(), KeyStoreError> {
+    let text = |kept: &Kept| serde_json::to_string(kept).map_err(io::Error::from);
+    match entry(feed)?.set_password(&text(kept)?) {
+        // Windows keeps 2,560 bytes, which the token of an issuer can exceed: the person signs in
+        // anew then, when the key has expired.
+        Err(keyring::Error::TooLong(..)) if kept.refresh.is_some() => {
+            let alone = Kept { refresh: None, ..kept.clone() };
+            entry(feed)?.set_password(&text(&alone)?).map_err(KeyStoreError::System)
+        }
+        done => done.map_err(KeyStoreError::System),
+    }
+}
+
+/// Holds the person's settings against other processes of theirs, until it is dropped: two that
+/// renew a key at once would spend the issuer's token twice.
+pub(super) fn lock() -> io::Result<fs::File> {
+    let folder = folder().ok_or(io::ErrorKind::NotFound)?;
+    fs::create_dir_all(&folder)?;
+    let file = fs::File::create(folder.join("lock"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// Replaces a file whole by one that only its owner can read.

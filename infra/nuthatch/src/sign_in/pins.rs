@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::{env, fmt, fs, io};
 
 use serde::{Deserialize, Serialize};
-use trust::{IssuerUrl, TrustName};
+use trust::{IssuerUrl, Plain, TrustName};
 
 /// The file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub(crate) enum Way {
         /// The issuer.
         issuer: IssuerUrl,
         /// The client there.
-        client_id: String,
+        client_id: Plain,
     },
     /// By a request that is signed with AWS credentials.
     AwsIam {
@@ -91,6 +91,19 @@ impl Pins {
 
     pub(crate) fn of(&self, feed: &str) -> Option<&Pin> {
         self.by_feed.get(feed)
+    }
+
+    /// Another feed than `feed` whose people sign in as the same client of the same issuer, and
+    /// that client.
+    pub(crate) fn same_client(&self, feed: &str, pin: &Pin) -> Option<(String, Plain)> {
+        let client = |pin: &Pin| match &pin.way {
+            Way::Device { issuer, client_id, .. } => Some((issuer.clone(), client_id.clone())),
+            Way::AwsIam { .. } => None,
+        };
+        let wanted = client(pin)?;
+        let mut others = self.by_feed.iter().filter(|(other, _)| *other != feed);
+        let (other, _) = others.find(|(_, pin)| client(pin).as_ref() == Some(&wanted))?;
+        Some((other.clone(), wanted.1))
     }
 
     pub(crate) fn set(&mut self, feed: String, pin: Pin) -> Result<(), PinError> {

@@ -49,7 +49,7 @@ pub(super) async fn run(new: NewTrust) -> Result<(), TrustError> {
         workload,
         revision: Ulid::new(),
         created: timestamp(),
-        created_by: Some(place.operator().await?),
+        created_by: Some(place.operator().await),
         removed: None,
         removed_by: None,
     };
@@ -259,8 +259,9 @@ fn people(options: PeopleOptions) -> Result<Wanted, TrustError> {
     if trust.scopes == [GrantScope::Read] {
         trust.lifetime.get_or_insert_with(KeyLifetime::of_people);
     }
-    // The tokens of people are for the client.
-    trust.audience = Some(client_id.to_string());
+    if let Some(audience) = trust.audience.replace(client_id.to_string()) {
+        return Err(TrustError::AudienceOfPeople { audience, client_id });
+    }
     let workload = Workload::People(People { client_id, claims });
     Ok(Wanted { workload, iss: issuer, source, options: trust })
 }

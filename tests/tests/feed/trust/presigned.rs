@@ -18,6 +18,7 @@ use crate::package;
 const CI: AwsIdentity = AwsIdentity {
     access_key: "ASIAIOSFODNN7EXAMPLE",
     secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    session_token: "IQoJb3Jp/Z2lu+X2==",
     account: "123456789012",
     user_id: "AROA1234567890EXAMPLE:run-1",
     arn: "arn:aws:sts::123456789012:assumed-role/ci/run-1",
@@ -203,7 +204,7 @@ async fn the_command_signs_with_the_credentials_of_its_environment() {
         .env("AWS_ACCESS_KEY_ID", CI.access_key)
         .env("AWS_SECRET_ACCESS_KEY", CI.secret)
         .env("AWS_REGION", "eu-west-1")
-        .env_remove("AWS_SESSION_TOKEN")
+        .env("AWS_SESSION_TOKEN", CI.session_token)
         .output()
         .unwrap();
     assert!(!output.status.success(), "the listener gives no key");

@@ -63,6 +63,8 @@ pub enum Row {
     },
     /// A change, in the log.
     Change(Ulid),
+    /// An act on a key or a trust, in the log.
+    Act,
     /// A key.
     Key(String),
     /// The name of a key.
@@ -190,6 +192,10 @@ fn read_as(pk: &str, sk: &str, item: Item) -> Result<Row, String> {
         ("JWKS", "JWKS") => {
             from_item::<KeySet>(item).map_err(wrong)?;
             Ok(Row::OfTrusts)
+        }
+        ("ACTIONS", _) => {
+            ulid(sk)?;
+            Ok(Row::Act)
         }
         ("TOKEN", "TOKEN") | ("SIGN_IN", "SIGN_IN") => Ok(Row::OfTrusts),
         ("USES", _) => {

@@ -117,12 +117,12 @@ impl LoggedChange {
 }
 
 /// The lowest possible name of a change that was asked for at `time`.
-fn first_ulid_of(time: OffsetDateTime) -> Ulid {
+pub(super) fn first_ulid_of(time: OffsetDateTime) -> Ulid {
     let milliseconds = time.unix_timestamp_nanos() / 1_000_000;
     Ulid::from_parts(milliseconds.try_into().unwrap_or_default(), 0)
 }
 
-fn next_month(time: OffsetDateTime) -> OffsetDateTime {
+pub(super) fn next_month(time: OffsetDateTime) -> OffsetDateTime {
     let first = time.replace_day(1).unwrap_or(time);
     // No month has more than 31 days, and any two have more.
     first + time::Duration::days(31)

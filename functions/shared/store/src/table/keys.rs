@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
+use super::log::Act;
 use super::rows::{KEYS, NAME, key_key, key_name_key, timestamp};
 use super::versions::{Transaction, put};
 use super::{Table, TableError, end_of, from_item, to_item, unavailable, unreadable};
@@ -32,12 +33,13 @@ impl Table {
         Ok((record.hash == *hash).then_some(record))
     }
 
-    /// Stores a new key; `false` where its name is taken. One call.
+    /// Stores a new key, which `by` made; `false` where its name is taken. One call.
     ///
     /// # Errors
     /// The table does not answer.
-    pub async fn create_key(&self, record: &KeyRecord) -> Result<bool, TableError> {
-        let writes = self.new_key(record)?.into();
+    pub async fn create_key(&self, record: &KeyRecord, by: &str) -> Result<bool, TableError> {
+        let [name, key] = self.new_key(record)?;
+        let writes = vec![name, key, self.act(Act::KeyCreated, &record.name, by)?];
         match self.transact("store an API key", writes).await? {
             Transaction::Done => Ok(true),
             Transaction::Refused(_) => Ok(false),
@@ -54,7 +56,7 @@ impl Table {
         ])
     }
 
-    /// Stores `successor` in place of the key `old`, which is good until `expires`, in seconds
+    /// Stores `successor` in place of the key `old` on behalf of `by`; `old` is good until `expires`, in seconds
     /// since 1970: both or neither, and only while `old` is as it was read. `false` if it is
     /// not, or if the successor's name is taken. One call.
     ///
@@ -65,6 +67,7 @@ impl Table {
         old: &KeyRecord,
         expires: i64,
         successor: &KeyRecord,
+        by: &str,
     ) -> Result<bool, TableError> {
         let (pk, sk) = key_key(&old.hash);
         let number = |number: i64| AttributeValue::N(number.to_string());
@@ -91,7 +94,8 @@ impl Table {
         ));
         let [name, key] = self.new_key(successor)?;
         let update = update.build().map_err(unreadable)?;
-        let writes = vec![TransactWriteItem::builder().update(update).build(), name, key];
+        let act = self.act(Act::KeyRotated, &old.name, by)?;
+        let writes = vec![TransactWriteItem::builder().update(update).build(), name, key, act];
         match self.transact("rotate an API key", writes).await? {
             Transaction::Done => Ok(true),
             Transaction::Refused(_) => Ok(false),
@@ -145,16 +149,30 @@ impl Table {
         Ok(keys)
     }
 
-    /// Revokes the key called `name`; `false` where there is none. Two calls.
+    /// Revokes the key called `name` on behalf of `by`; `false` where there is none. Two calls.
     ///
     /// # Errors
     /// The table does not answer, or the row cannot be read.
-    pub async fn revoke_key(&self, name: &KeyName) -> Result<bool, TableError> {
+    pub async fn revoke_key(&self, name: &KeyName, by: &str) -> Result<bool, TableError> {
         let Some(item) = self.item("look up an API key", key_name_key(name)).await? else {
             return Ok(false);
         };
         let KeyNameRow { hash } = from_item(item)?;
-        self.revoke_key_of(&hash).await?;
+        let (pk, sk) = key_key(&hash);
+        let update = Update::builder()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .update_expression("SET revoked = :now")
+            // The first revocation is the one to remember.
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked)")
+            .expression_attribute_values(":now", AttributeValue::S(timestamp()))
+            .build()
+            .map_err(unreadable)?;
+        let update = TransactWriteItem::builder().update(update).build();
+        let act = self.act(Act::KeyRevoked, name, by)?;
+        // Refused, it was revoked before.
+        self.transact("revoke an API key", vec![update, act]).await?;
         Ok(true)
     }
 

@@ -13,13 +13,14 @@
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use trust::{Issuer, IssuerUrl, KeySet, PublicKey, Run, TokenId, Trust, TrustName, Workload};
 use ulid::Ulid;
 
+use super::log::Act;
 use super::rows::{NAME, key_key, timestamp};
 use super::versions::{Transaction, put};
 use super::{Item, Table, TableError, at_key, end_of, from_item, text, to_item};
@@ -311,8 +312,8 @@ impl Table {
         }
     }
 
-    /// The trust by which people sign in, unless it was removed: the last one in people that was
-    /// added. Two calls; one if there is none.
+    /// The trust by which people sign in, unless it was removed: the newest trust of the kind
+    /// `people`. Two calls; one if there is none.
     ///
     /// # Errors
     /// The table does not answer, or a row cannot be read.
@@ -349,6 +350,11 @@ impl Table {
             put(new(to_item(trust_name_key(&trust.name), &Nothing {})?))?,
             put(new(to_item(trust_key(&trust.name), trust)?))?,
             put(same)?,
+            self.act(
+                Act::TrustAdded,
+                &trust.name,
+                trust.created_by.as_deref().unwrap_or("unknown"),
+            )?,
         ];
         if let Workload::People(_) = trust.workload {
             let row = SignInRow { trust: trust.name.clone() };
@@ -408,7 +414,7 @@ impl Table {
     /// Removes a trust on behalf of `by`, and revokes the keys that came of it; returns how many
     /// of those had not expired at `now`, in seconds since 1970, or `None` if there is no such trust. An
     /// exchange at the same time is either found here, or finds the trust changed. Two calls,
-    /// and one for every key.
+    /// and one for every key; one more if it was removed before.
     ///
     /// # Errors
     /// The table does not answer. Trying again ends it.
@@ -419,27 +425,24 @@ impl Table {
         by: &str,
     ) -> Result<Option<usize>, TableError> {
         let (pk, sk) = trust_key(name);
-        let removed = self
-            .client
-            .update_item()
+        let update = Update::builder()
             .table_name(self.name.as_str())
             .key("pk", AttributeValue::S(pk))
             .key("sk", AttributeValue::S(sk))
+            .update_expression("SET removed = :now, removed_by = :by, revision = :revision")
             // The first removal is the one to remember.
-            .update_expression(
-                "SET removed = if_not_exists(removed, :now), \
-                 removed_by = if_not_exists(removed_by, :by), revision = :revision",
-            )
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(removed)")
             .expression_attribute_values(":now", AttributeValue::S(timestamp()))
             .expression_attribute_values(":by", AttributeValue::S(by.to_owned()))
             .expression_attribute_values(":revision", AttributeValue::S(Ulid::new().to_string()))
-            .send()
-            .await;
-        match removed {
-            Ok(_) => {}
-            Err(error) if is_refused(&error) => return Ok(None),
-            Err(error) => return Err(unavailable("remove a trust", error)),
+            .build()
+            .map_err(unreadable)?;
+        let update = TransactWriteItem::builder().update(update).build();
+        let writes = vec![update, self.act(Act::TrustRemoved, name, by)?];
+        if let Transaction::Refused(_) = self.transact("remove a trust", writes).await?
+            && self.trust(name).await?.is_none()
+        {
+            return Ok(None);
         }
         let uses = self.uses_of(name).await?.into_iter();
         let live: Vec<TrustUse> = uses.filter(|used| used.expires > now).collect();
