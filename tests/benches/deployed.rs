@@ -343,6 +343,15 @@ async fn cold(stage: &Stage, function: &str, key: &str) -> [f64; 2] {
     }
 }
 
+/// The processor time that a process has taken so far, to the hundredth of a second (`proc(5)`).
+fn processor_time(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Its name, in brackets, may have spaces. The user's and the system's time follow it.
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// Prints a line for each function; returns the figures that are over budget.
 async fn costs(functions: &[String]) -> Vec<String> {
     let stage = Stage::start().await;
@@ -358,7 +367,7 @@ async fn costs(functions: &[String]) -> Vec<String> {
         "| function | MB | MB deflated | start ms | first call ms | warm ms | memory MB | table calls | RRU | WRU | S3 GET | S3 PUT | answer bytes | $ per million |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-    let mut excesses = Vec::new();
+    let (mut excesses, mut owns) = (Vec::new(), Vec::new());
     for function in readers.chain(writers) {
         let [ready, first] = cold(&stage, function, &key).await;
         let sandbox = stage.sandboxes.start(function).await;
@@ -372,10 +381,13 @@ async fn costs(functions: &[String]) -> Vec<String> {
             bytes = length;
             bill = stage.engines.take_bill();
         }
+        let before = processor_time(sandbox.id());
         for number in 0..WARM {
             let event = request(&stage.feed, function, number, &key).await;
             warm.push(invoke(&sandbox, &event).await);
         }
+        let own = (processor_time(sandbox.id()) - before) / u32::try_from(WARM).unwrap();
+        owns.push(format!("{function} {:.1}", milliseconds(own)));
         let warm = median(warm);
         let (mb, deflated) = size(function);
         for (figure, most) in [deflated, ready, first].into_iter().zip(BUDGET) {
@@ -395,6 +407,7 @@ async fn costs(functions: &[String]) -> Vec<String> {
             price(function, warm, bill),
         );
     }
+    println!("\nOf a warm request, the function's own processor time in ms: {}.", owns.join(", "));
     println!(
         "\nA million requests: {API} for the REST API, {LAMBDA} for the function and {LAMBDA} for the \
          authorizer with half a GB for a millisecond, {GB_SECONDS} for a million GB-s on arm64 (512 MB, \

@@ -246,7 +246,8 @@ impl TestFeed {
         listed.contents().iter().map(|object| object.key().unwrap().to_owned()).collect()
     }
 
-    /// The rows of the table, except those of keys: their `pk sk` and their attributes.
+    /// The rows of the table, except those of keys and of acts on them: their `pk sk` and their
+    /// attributes.
     pub async fn rows(&self) -> BTreeMap<String, Vec<(String, AttributeValue)>> {
         let scan = self.aws.dynamodb.scan().table_name(TableName::default().as_str());
         let rows = scan.send().await.unwrap().items.unwrap_or_default().into_iter().map(|item| {
@@ -256,7 +257,8 @@ impl TestFeed {
             row.sort_by(|(left, _), (right, _)| left.cmp(right));
             (key, row)
         });
-        rows.filter(|(key, _)| !key.starts_with("KEY")).collect()
+        let of_keys = |key: &str| key.starts_with("KEY") || key.starts_with("ACTIONS#");
+        rows.filter(|(key, _)| !of_keys(key)).collect()
     }
 
     /// Writes the rows of packages, each with these versions, and no object.

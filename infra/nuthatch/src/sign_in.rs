@@ -185,7 +185,7 @@ fn confirm(feed: &str, pin: &Pin) -> Result<(), SignInError> {
     writeln!(stderr, "You sign in to {feed} {}.", one_line(&pin.way.to_string()))?;
     writeln!(
         stderr,
-        "Its keeper learns your name there, and could use this sign-in in your name."
+        "Whoever runs it learns your name, and can use this sign-in at that client's other feeds."
     )?;
     write!(stderr, "Is {feed} your company's feed? [y/N] ")?;
     stderr.flush()?;

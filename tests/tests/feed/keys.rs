@@ -201,17 +201,24 @@ async fn two_rotations_at_once_make_one_successor() {
     let feed = TestFeed::with(FeedOptions::default()).await;
     let owner = feed.owner().await;
     let table = feed.table();
-    let old = table.key_called(&"owner".parse().unwrap()).await.unwrap().unwrap();
-    let mut won = Vec::new();
-    for name in ["one", "two"] {
-        let hash = access::ApiKey::generate().unwrap().hash();
-        let successor = access::KeyRecord::new(hash, name.parse().unwrap(), store::timestamp());
-        won.push(table.rotate_key(&old, 4_000_000_000, &successor, "tests").await.unwrap());
+    // The second key expires before the overlap ends, so that a rotation leaves its time.
+    let ends = 4_000_000_000;
+    let short = feed.client("short", &[access::Scope::Push], &["*"]).await;
+    set(&feed, &short, "expires", AttributeValue::N(ends.to_string())).await;
+    for key in ["owner", "short"] {
+        let old = table.key_called(&key.parse().unwrap()).await.unwrap().unwrap();
+        let mut won = Vec::new();
+        for name in ["one", "two"] {
+            let hash = access::ApiKey::generate().unwrap().hash();
+            let name = format!("{key}-{name}").parse().unwrap();
+            let successor = access::KeyRecord::new(hash, name, store::timestamp());
+            won.push(table.rotate_key(&old, ends, &successor, "tests").await.unwrap());
+        }
+        assert_eq!(won, [true, false], "{key}");
     }
-    assert_eq!(won, [true, false]);
     let names: Vec<_> =
         table.keys().await.unwrap().iter().map(|key| key.name.to_string()).collect();
-    assert_eq!(names, ["one", "owner"], "the loser leaves nothing");
+    assert_eq!(names, ["owner", "owner-one", "short", "short-one"], "the losers leave nothing");
     owner.push(&package("Acme", "1.0.0", "x")).await.expect(StatusCode::CREATED);
 }
 
