@@ -152,8 +152,7 @@ fn the_push_host_may_do_what_its_verbs_do() {
     let role = documents[0].as_mapping_get("Resources").unwrap().as_mapping_get("TaskRole");
     let allowed = texts(role.unwrap().as_mapping_get("Properties").unwrap()).into_iter();
     let actions = |text: &String| text.starts_with("dynamodb:") || text.starts_with("s3:");
-    let conditions =
-        |text: &String| text.ends_with("LeadingKeys") || text.ends_with("Attributes");
+    let conditions = |text: &String| text.ends_with("LeadingKeys") || text.ends_with("Attributes");
     let allowed: BTreeSet<String> =
         allowed.filter(actions).filter(|text| !conditions(text)).collect();
     assert_eq!(allowed, of_verbs);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use access::Scope;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -225,8 +226,28 @@ async fn live_with_tokens(feed: &TestFeed, watched: &Watched, issuer: &TestIssue
     assert!(table.begin_fetch(&trust.iss, now - 8).await.unwrap());
     exchange().await.expect(StatusCode::SERVICE_UNAVAILABLE);
     issuer.age_keys(feed, 60).await;
-    exchange().await.expect(StatusCode::OK);
+    let granted = exchange().await.expect(StatusCode::OK).json();
     exchange().await.expect(StatusCode::UNAUTHORIZED);
+    live_with_runs(feed, watched, granted["apiKey"].as_str().unwrap()).await;
+}
+
+/// Pushes with the key of a trust. The page of the package shows the run, to somebody whose key
+/// no function has met.
+async fn live_with_runs(feed: &TestFeed, watched: &Watched, granted: &str) {
+    let (kind, body) = framed(&package("Acme.Traced", "x"));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-nuget-apikey", granted.parse().unwrap());
+    headers.insert("content-type", kind.parse().unwrap());
+    let answer =
+        |method, path, headers, body| Box::pin(watched.gateway.answer(method, path, headers, body));
+    let pushed = answer(Method::PUT, "/api/v2/package/", headers, body.into()).await;
+    assert_eq!(pushed.status, StatusCode::CREATED);
+    let person = feed.client("person", &[Scope::Read], &["*"]).await;
+    let mut headers = HeaderMap::new();
+    headers.insert("cookie", format!("__Host-nuthatch={}", person.key()).parse().unwrap());
+    let page = answer(Method::GET, "/packages/Acme.Traced", headers, Bytes::new()).await;
+    let page = String::from_utf8(page.expect(StatusCode::OK).body.to_vec()).unwrap();
+    assert!(page.contains("repository=acme/core"), "{page}");
 }
 
 /// Makes every kind of request that a feed can answer.
