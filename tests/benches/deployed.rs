@@ -386,7 +386,8 @@ async fn costs(functions: &[String]) -> Vec<String> {
             let event = request(&stage.feed, function, number, &key).await;
             warm.push(invoke(&sandbox, &event).await);
         }
-        let own = (processor_time(sandbox.id()) - before) / u32::try_from(WARM).unwrap();
+        let own = processor_time(sandbox.id()).saturating_sub(before);
+        let own = own / u32::try_from(WARM).unwrap();
         owns.push(format!("{function} {:.1}", milliseconds(own)));
         let warm = median(warm);
         let (mb, deflated) = size(function);

@@ -165,9 +165,12 @@ impl Table {
         let range = (first_ulid_of(since).to_string(), first_ulid_of(until).to_string());
         // A writer's clock may be ahead, and in the next month already.
         let last = changes_key(until.min(OffsetDateTime::now_utc() + SETTLING_TIME));
-        let mut month = since;
         // DynamoDB takes no range whose end is before its beginning.
-        while range.0 <= range.1 {
+        if range.0 > range.1 {
+            return Ok(());
+        }
+        let mut month = since;
+        loop {
             let mut entries = Vec::new();
             for pk in [changes_key(month), actions_key(month)] {
                 let range = (range.0.as_str(), range.1.as_str());
@@ -180,11 +183,10 @@ impl Table {
             entries.sort_by_key(|entry| entry.ulid);
             entries.into_iter().for_each(&mut take);
             if changes_key(month) >= last {
-                break;
+                return Ok(());
             }
             month = next_month(month);
         }
-        Ok(())
     }
 }
 
