@@ -120,7 +120,7 @@ pub async fn login(options: LoginOptions) -> Result<(), SignInError> {
         Way::Device { trust, issuer, client_id }
     };
     let pin = Pin { way, insecure: options.allow_insecure_connections };
-    let _lock = kept::lock()?;
+    let _lock = pins::lock()?;
     let mut pins = Pins::read()?;
     if let Some((other, client_id)) = pins.same_client(&feed, &pin) {
         return Err(SignInError::SharedClient { other, client_id });
@@ -144,7 +144,7 @@ pub async fn login(options: LoginOptions) -> Result<(), SignInError> {
 /// They cannot be removed.
 pub fn logout(options: &LogoutOptions) -> Result<(), SignInError> {
     let feed = feed_of(&options.feed, true)?;
-    let _lock = kept::lock()?;
+    let _lock = pins::lock()?;
     KeyStore::of_environment().remove(&feed)?;
     if !Pins::read()?.remove(&feed)? {
         return Err(SignInError::NotSignedIn(feed));
@@ -212,7 +212,7 @@ pub(crate) async fn key(
     if let Some(kept) = kept()? {
         return Ok((kept, false));
     }
-    let _lock = tokio::task::spawn_blocking(kept::lock).await.map_err(io::Error::other)??;
+    let _lock = tokio::task::spawn_blocking(pins::lock).await.map_err(io::Error::other)??;
     // Another process may have been faster.
     match kept()? {
         Some(kept) => Ok((kept, false)),

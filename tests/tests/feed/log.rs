@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use http::{Request, StatusCode};
-use nuthatch_tests::{framed, run};
+use nuthatch_tests::{FeedOptions, TestFeed, framed, run};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::package;
 use crate::served::Served;
@@ -77,6 +78,20 @@ async fn the_log_shows_changes_and_acts_in_their_order() {
     assert!(first.contains("\"by\":\"serve\""), "{first}");
     let wrong = run(&["log", "--kind", "pushes"], feed.data.path());
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("use one of pushed, unlisted"));
+}
+
+#[tokio::test]
+async fn a_log_since_ever_asks_for_no_month_before_there_was_a_feed() {
+    let feed = TestFeed::with(FeedOptions::default()).await;
+    let _owner = feed.owner().await;
+    let _ = feed.calls.take();
+    let (mut entries, now) = (0, OffsetDateTime::now_utc());
+    let table = feed.own_table();
+    table.each_log_entry(OffsetDateTime::UNIX_EPOCH, now, |_| entries += 1).await.unwrap();
+    assert_eq!(entries, 1);
+    // Two for each month since November 2026, where there are 1,360 since 1970.
+    let months = usize::try_from((now.year() - 2026) * 12 + i32::from(u8::from(now.month())) - 10);
+    assert_eq!(feed.calls.take(), vec!["Query"; 2 * months.unwrap()]);
 }
 
 /// A process that ends with its test, however that ends.

@@ -153,16 +153,6 @@ fn set_entry(feed: &str, kept: &Kept) -> Result<(), KeyStoreError> {
     }
 }
 
-/// Holds the person's settings against other processes of theirs, until it is dropped: two that
-/// renew a key at once would spend the issuer's token twice.
-pub(super) fn lock() -> io::Result<fs::File> {
-    let folder = folder().ok_or(io::ErrorKind::NotFound)?;
-    fs::create_dir_all(&folder)?;
-    let file = fs::File::create(folder.join("lock"))?;
-    file.lock()?;
-    Ok(file)
-}
-
 /// Replaces a file whole by one that only its owner can read.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;

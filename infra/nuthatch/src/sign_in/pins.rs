@@ -132,6 +132,23 @@ impl Pins {
     }
 }
 
+/// Holds the person's settings against other processes of theirs, until it is dropped: two that
+/// renew a key at once would spend the issuer's token twice.
+pub(super) fn lock() -> Result<fs::File, PinError> {
+    let folder = folder().ok_or(PinError::NoFolder)?;
+    let path = folder.join("lock");
+    let locked = || {
+        fs::create_dir_all(&folder)?;
+        let file = fs::File::create(&path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(|error: io::Error| PinError::File {
+        path: path.clone(),
+        reason: error.to_string(),
+    })
+}
+
 /// The folder of the person's settings.
 pub(super) fn folder() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

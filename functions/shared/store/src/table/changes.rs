@@ -8,7 +8,7 @@ use super::rows::{SETTLING_TIME, changes_key, time_of};
 use super::{Item, Table, TableError, end_of, from_item, text, unavailable, unreadable};
 
 /// Before this month there was no feed.
-const FIRST_MONTH: OffsetDateTime = time::macros::datetime!(2026-11-01 0:00 UTC);
+pub(super) const FIRST_MONTH: OffsetDateTime = time::macros::datetime!(2026-11-01 0:00 UTC);
 
 /// A change that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,7 +56,7 @@ impl Table {
         ])
     }
 
-    /// Stores `successor` in place of the key `old` on behalf of `by`; `old` is good until `expires`, in seconds
+    /// Stores `successor` on behalf of `by`, and has the key `old` expire at `expires`, in seconds
     /// since 1970: both or neither, and only while `old` is as it was read. `false` if it is
     /// not, or if the successor's name is taken. One call.
     ///

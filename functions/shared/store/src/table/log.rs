@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
-use super::changes::{first_ulid_of, next_month};
+use super::changes::{FIRST_MONTH, first_ulid_of, next_month};
 use super::rows::{SETTLING_TIME, changes_key, timestamp};
 use super::versions::put;
 use super::{Item, Table, TableError, from_item, text, to_item, unreadable};
@@ -162,6 +162,8 @@ impl Table {
         until: OffsetDateTime,
         mut take: impl FnMut(LogEntry),
     ) -> Result<(), TableError> {
+        // No call for months in which there was no feed.
+        let since = since.max(FIRST_MONTH);
         let range = (first_ulid_of(since).to_string(), first_ulid_of(until).to_string());
         // A writer's clock may be ahead, and in the next month already.
         let last = changes_key(until.min(OffsetDateTime::now_utc() + SETTLING_TIME));
