@@ -13,7 +13,7 @@ use feed::{
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::Gateway;
 use protocol::{BaseUrl, Environment};
-use store::{Aws, BucketName, Parts, Spooling, Table, TableName};
+use store::{Aws, BucketName, Clock, Parts, Spooling, Table, TableName};
 use tempfile::TempDir;
 
 use crate::{Actor, Client, Faults, Loader, Recorder, commit};
@@ -151,6 +151,14 @@ impl TestFeed {
     #[must_use]
     pub fn another_instance(&self) -> Self {
         Self { gateway: gateway(&self.recorded, &self.environment, &self.hosting), ..self.clone() }
+    }
+
+    /// Another instance, which makes changes at the times of `clock`.
+    #[must_use]
+    pub fn by_clock(&self, clock: &Clock) -> Self {
+        let hosting = Hosting { clock: clock.clone(), ..self.hosting.clone() };
+        let gateway = gateway(&self.recorded, &self.environment, &hosting);
+        Self { gateway, hosting, ..self.clone() }
     }
 
     /// Another instance, whose calls meet these faults.
@@ -315,6 +323,11 @@ impl TestFeed {
     /// Writes the snapshot of the index, as AWS does on a schedule.
     pub async fn compact(&self) {
         self.gateway.compact().await.unwrap();
+    }
+
+    /// Writes down the downloads of each day, as AWS does on a schedule.
+    pub async fn meter(&self) {
+        self.gateway.meter().await.unwrap();
     }
 
     /// The changes to version 1.0.0 of a package since `since`, by the names of the changes.

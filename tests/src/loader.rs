@@ -14,7 +14,7 @@ use flate2::Compression;
 use flate2::read::ZlibEncoder;
 use nupkg::{Attached, Limits, Nuspec, Package};
 use nuthatch::engines::dynamodb_client;
-use store::{ObjectKey, Table, TableName, VersionRow, VersionState};
+use store::{Charges, ObjectKey, Table, TableName, VersionRow, VersionState};
 
 use crate::nuspec;
 
@@ -84,8 +84,12 @@ pub async fn commit(table: &Table, id: &str, version: &str, more: &str) {
         pushed_by: KeyName::owner(),
         session: Some("2e176630-940a-40d9-83e9-d0906f40646e".to_owned()),
         changed: None,
+        quotas: Vec::new(),
+        downloads: 0,
+        downloaded: None,
+        downloads_before: 0,
         files: Vec::new(),
     };
     let package = Package { nuspec, nuspec_zlib, attached: Attached::default() };
-    table.commit(&row, package, false).await.unwrap();
+    table.commit(&row, &package, false, &Charges::default()).await.unwrap();
 }

@@ -55,7 +55,8 @@ impl Authorize {
         headers: &HeaderMap,
     ) -> Result<Decision, TableError> {
         let Some(scope) = access.scope() else { return Ok(Decision::Allow(Caller::Anonymous)) };
-        if scope == Scope::Read && self.read_access == ReadAccess::Anonymous {
+        let is_open = scope == Scope::Read && self.read_access == ReadAccess::Anonymous;
+        if is_open && access != Access::ReadByKey {
             return Ok(Decision::Allow(Caller::Anonymous));
         }
         let Some(presented) = presented_key(headers, scope) else {

@@ -126,6 +126,7 @@ impl Commit {
             pushed_by: named.pushed_by.clone(),
             session: named.session.clone(),
             published: None,
+            quotas: caller.quotas().to_vec(),
             may_restore: caller.may(Scope::Unlist),
         };
         Box::pin(self.ingest.store(arrival)).await

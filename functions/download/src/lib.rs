@@ -8,18 +8,24 @@
 //! | 401 | reading needs a key |
 //! | 404 | there is no such version or file, or the key is not good for it |
 //!
-//! One AWS call, and one more for a file that the feed itself reads from the bucket.
+//! One AWS call, and one more for a file that the feed itself reads from the bucket. A GET of a
+//! nupkg from its first byte is a download: the first of each day and version takes one call
+//! more, to count it, and so does each of the first 128, and of the others a sample.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use access::Scope;
 use feed::{Context, Delivery, StoredFile, Verb};
+use http::Method;
+use http::header::RANGE;
 use nupkg::{PackageId, Version};
 use protocol::{
     Access, Body, Caller, ConfigError, Lifetime, PathParameters, Refusal, Reply, Request, Route,
     paths,
 };
 use store::{AttachedFile, ObjectError, Objects, Table, VersionRow, VersionState};
+use ulid::Ulid;
 
 /// The verb, with all it may touch.
 #[derive(Debug, Clone)]
@@ -30,6 +36,15 @@ pub struct Download {
     pub objects: Objects,
     /// How packages reach the client.
     pub delivery: Delivery,
+}
+
+/// How long a download may wait to be counted.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// Whether a request asks for a file from its beginning: what follows is of the same download.
+fn begins_at_first_byte(request: &Request) -> bool {
+    let range = request.headers().get(RANGE).and_then(|range| range.to_str().ok());
+    range.is_none_or(|range| range.trim().starts_with("bytes=0-"))
 }
 
 /// A file of a version, by its name.
@@ -79,7 +94,10 @@ impl Download {
         };
         let has = |file| row.files.contains(&file).then_some(file);
         let attached = match file {
-            File::Nupkg | File::Snupkg | File::Nuspec => return self.nupkg(request, &row).await,
+            File::Nupkg | File::Snupkg | File::Nuspec => {
+                let count = self.count(request, (&id, &version), &row);
+                return tokio::join!(self.nupkg(request, &row), count).0;
+            }
             File::Readme => has(AttachedFile::Readme),
             File::License => has(AttachedFile::License),
             File::Icon => row.icon(),
@@ -100,6 +118,22 @@ impl Download {
         match self.delivery.deliver(&self.objects, request, file).await {
             Ok(reply) => Ok(reply),
             Err(error) => Err(self.without(row, error).await?),
+        }
+    }
+
+    /// Counts a download. It takes its time beside the answer, and no more than a moment: a
+    /// download is not worth less if it was not counted.
+    async fn count(&self, request: &Request, name: (&PackageId, &Version), row: &VersionRow) {
+        if request.method() != Method::GET || !begins_at_first_byte(request) {
+            return;
+        }
+        let counting = self.table.count_download(name, row, Ulid::new().random());
+        match tokio::time::timeout(MOMENT, counting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = protocol::with_causes(&error), "a download was not counted");
+            }
+            Err(_) => tracing::warn!("a download was not counted: the table took too long"),
         }
     }
 

@@ -178,6 +178,7 @@ impl PushSymbols {
             push: Ulid::new(),
             session: ingest::session(headers),
             published: None,
+            quotas: caller.quotas().to_vec(),
         };
         if let Some(keys) = &self.keys {
             keys.ask_again(headers, Scope::Push).await?;

@@ -103,6 +103,7 @@ impl Push {
             session: ingest::session(&parts.headers),
             bytes: Bytes::Received(received),
             published: None,
+            quotas: caller.quotas().to_vec(),
             package,
         };
         if let Some(keys) = &self.keys {

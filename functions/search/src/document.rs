@@ -1,10 +1,11 @@
 //! The answers, in the shape and with the types that nuget.org gives them: numbers are not
 //! written as strings, and a missing address is left out.
 
-use nupkg::PackageId;
+use nupkg::{PackageId, Version};
 use protocol::{Hive, Links};
 use search_index::{Found, Results, View};
 use serde::Serialize;
+use store::DownloadCounts;
 
 const VOCABULARY: &str = "http://schema.nuget.org/schema#";
 
@@ -46,8 +47,9 @@ struct Item<'a> {
     project_url: &'a str,
     tags: &'a [String],
     authors: [&'a str; 1],
-    /// Always 0: the feed does not count downloads.
-    total_downloads: u64,
+    /// Absent where none were counted: clients show a 0 as a fact.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_downloads: Option<u64>,
     /// Always false: the feed reserves no prefixes.
     verified: bool,
     package_types: Vec<PackageType<'a>>,
@@ -63,6 +65,7 @@ struct PackageType<'a> {
 #[derive(Debug, Serialize)]
 struct ItemVersion<'a> {
     version: &'a str,
+    /// Clients need the number.
     downloads: u64,
     #[serde(rename = "@id")]
     leaf: String,
@@ -79,10 +82,16 @@ pub(crate) struct Completions<'a> {
 }
 
 /// The answer to a search.
-pub(crate) fn results<'a>(base: &str, view: View, results: &'a Results) -> SearchResults<'a> {
+pub(crate) fn results<'a>(
+    base: &str,
+    view: View,
+    results: &'a Results,
+    counts: &DownloadCounts,
+) -> SearchResults<'a> {
     // Links stay in the hive that the client reads.
     let hive = if view.semver2 { Hive::All } else { Hive::WithoutSemVer2 };
-    let item = |found: &'a Found| Some(item(&links(base, hive, &found.description.id)?, found));
+    let item =
+        |found: &'a Found| Some(item(&links(base, hive, &found.description.id)?, found, counts));
     SearchResults {
         context: Context { vocabulary: VOCABULARY, base: Some(format!("{base}{}", hive.start())) },
         total_hits: results.total,
@@ -111,7 +120,9 @@ fn links<'a>(base: &'a str, hive: Hive, id: &str) -> Option<Links<'a>> {
     Some(Links::new(base, hive, &PackageId::parse(id).ok()?))
 }
 
-fn item<'a>(links: &Links<'_>, found: &'a Found) -> Item<'a> {
+fn item<'a>(links: &Links<'_>, found: &'a Found, counts: &DownloadCounts) -> Item<'a> {
+    let key = found.description.id.to_ascii_lowercase();
+    let counted = |version: &Version| counts.of_version(&key, &version.key()).unwrap_or_default();
     let Found { latest, description, versions } = found;
     let file = |name| latest.parsed().map(|version| links.file(&version, name));
     let given = |url: &str| (!url.is_empty()).then(|| url.to_owned());
@@ -133,14 +144,14 @@ fn item<'a>(links: &Links<'_>, found: &'a Found) -> Item<'a> {
         project_url: &description.project_url,
         tags: &description.tags,
         authors: [&description.authors],
-        total_downloads: 0,
+        total_downloads: counts.of_package(&key),
         verified: false,
         package_types: description.package_types.iter().map(|name| PackageType { name }).collect(),
         versions: versions
             .iter()
             .map(|version| ItemVersion {
                 version: &version.version,
-                downloads: 0,
+                downloads: version.parsed().as_ref().map(counted).unwrap_or_default(),
                 leaf: version.parsed().map(|version| links.leaf(&version)).unwrap_or_default(),
             })
             .collect(),

@@ -11,7 +11,8 @@
 //! (prerelease, `SemVer` 2), and only packages that the key may see.
 //!
 //! One AWS call when nothing was changed since the last request; one more for
-//! every 50 changed versions; one more for an instance's first request.
+//! every 50 changed versions; one more for an instance's first request; and one an hour for the
+//! counts of downloads.
 
 mod document;
 mod parameters;
@@ -21,7 +22,7 @@ use feed::{Context, Verb};
 use http::header::{HeaderValue, LINK};
 use nupkg::PackageId;
 use protocol::{Access, BaseUrl, Caller, ConfigError, Refusal, Reply, Request, Route, Work, paths};
-use search_index::{Page, Question, Results, SearchIndex};
+use search_index::{Downloads, Page, Question, Results, SearchIndex};
 
 use parameters::Parameters;
 
@@ -30,6 +31,8 @@ use parameters::Parameters;
 pub struct Search {
     /// The search index.
     pub index: SearchIndex,
+    /// The counts of downloads.
+    pub downloads: Downloads,
 }
 
 impl Verb for Search {
@@ -40,7 +43,7 @@ impl Verb for Search {
     ];
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
-        Ok(Self { index: SearchIndex::of(context)? })
+        Ok(Self { index: SearchIndex::of(context)?, downloads: Downloads::of(context)? })
     }
 
     async fn handle(&self, request: Request) -> Reply {
@@ -60,7 +63,8 @@ impl Search {
         let (page, view) = (parameters.page(), parameters.view);
         let results = self.find(request, asked, page, parameters).await?;
         let base = BaseUrl::of(request);
-        let reply = protocol::json_tagged(&document::results(base, view, &results));
+        let counts = self.downloads.counts().await;
+        let reply = protocol::json_tagged(&document::results(base, view, &results, &counts));
         Ok(following(described(reply, &results), request, page, &results))
     }
 

@@ -37,7 +37,7 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use issuers::IssuerClient;
 use protocol::{Access, BaseUrl, ConfigError, Peer, Refusal, Reply, Request, Route, paths};
 use serde::Serialize;
-use store::{Exchange, Exchanged, Table};
+use store::{Exchange, Exchanged, QuotaIndex, Table};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use trust::{
@@ -155,7 +155,7 @@ impl Token {
         let audience = self.audience.as_ref().map_or(base_url.as_str(), |audience| &audience.0);
         let judged = self.judge(&asked.trust, &asked.token, Some(audience), now).await?;
         let key = ApiKey::generate().map_err(|error| Refusal::Broken(error.into()))?;
-        let Judged { token, remembered_until, trust, run } = judged;
+        let Judged { token, remembered_until, trust, run, quotas } = judged;
         let exchange = Exchange {
             trust: &trust,
             token,
@@ -164,6 +164,7 @@ impl Token {
             run,
             address,
             now,
+            quotas: &quotas,
         };
         let record = match self.table.exchange(&exchange).await? {
             Exchanged::Done(record) => record,
@@ -228,7 +229,7 @@ impl Token {
         token.check_signature(token.key_in(&keys)?, &issuer.algorithms)?;
         let (trust, run) = Trust::admit(rows.trust, name, &iss, &token.claims)?;
         let remembered_until = token.remembered_until();
-        Ok(Judged { token: token.id(), remembered_until, trust, run })
+        Ok(Judged { token: token.id(), remembered_until, trust, run, quotas: rows.quotas })
     }
 }
 
@@ -243,4 +244,6 @@ pub struct Judged {
     pub trust: Trust,
     /// The run that the token is for.
     pub run: trust::Run,
+    /// The quotas of packages.
+    pub quotas: QuotaIndex,
 }

@@ -37,6 +37,6 @@ impl Token {
         let claims = PresignedIdentity::claims(&answer).ok_or(Denial::AwsSilent)?;
         let (trust, run) = Trust::admit(rows.trust, name, &iss, &claims)?;
         let remembered_until = identity.remembered_until();
-        Ok(Judged { token: identity.id(), remembered_until, trust, run })
+        Ok(Judged { token: identity.id(), remembered_until, trust, run, quotas: rows.quotas })
     }
 }

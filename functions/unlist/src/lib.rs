@@ -76,17 +76,18 @@ impl Unlist {
         version: Version,
         key: &KeyName,
     ) -> Result<(), Refusal> {
-        let found = self.table.version_with_symbols(&id, &version).await?;
-        let (mut found, symbols) = (found.version.map(Box::new), found.symbols);
-        let row = loop {
-            let Some(row) = found else { return Err(Refusal::NoSuchVersion { id, version }) };
+        let (row, symbols) = loop {
+            let found = self.table.version_with_symbols(&id, &version).await?;
+            let Some(row) = found.version else {
+                return Err(Refusal::NoSuchVersion { id, version });
+            };
             if row.state == VersionState::Deleted {
-                break row;
+                break (row, found.symbols);
             }
             objects.mark_deleted(&row.object).await?;
-            match self.table.delete((&id, &version), &row, key).await? {
-                Deletion::Deleted => break row,
-                Deletion::Changed(now) => found = now,
+            let symbols = found.symbols.as_ref();
+            if self.table.delete((&id, &version), &row, symbols, key).await? == Deletion::Deleted {
+                break (row, found.symbols);
             }
         };
         for object in row.objects() {

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use access::{KeyName, Scope};
 use feed::{Context, PackageBytes, Verb};
 use http::StatusCode;
-use ingest::{Declaration, UploadKind};
+use ingest::{Counted, CountedKind, Declaration, UploadKind};
 use protocol::{Access, Caller, ConfigError, Refusal, Reply, Request, Route, Subject, paths};
 use serde::Serialize;
 use store::{ObjectKey, Objects, Stored, Table, UploadLifetime, Verdict};
@@ -98,6 +98,12 @@ impl Upload {
         };
         if is_in {
             return Ok(protocol::status(StatusCode::CREATED));
+        }
+        if declared.kind == UploadKind::Package {
+            // Before a gigabyte is on its way; the commit looks again.
+            let (id, bytes, kind) = (&declared.id, declared.stored.size, CountedKind::Package);
+            let counted = Counted { id, key, quotas: caller.quotas(), bytes, kind };
+            counted.charges(&self.table).await?;
         }
         let upload = Ulid::new();
         let object = declared.object(upload).upload();

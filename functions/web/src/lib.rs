@@ -11,7 +11,7 @@
 //! any HTML of its own. In any case, the policy sent with every page lets nothing run.
 //!
 //! Two AWS calls for a package's page (its versions, its readme), the index's for
-//! a search, and one for a key that is not remembered.
+//! a search, one for a key that is not remembered, and one an hour for the counts of downloads.
 
 mod install;
 mod layout;
@@ -32,7 +32,7 @@ use protocol::{
     Access, BaseUrl, Body, Caller, ConfigError, PathParameters, Peer, Refusal, Reply, Request,
     Route, Work, paths,
 };
-use search_index::SearchIndex;
+use search_index::{Downloads, SearchIndex};
 use store::{Objects, Release, Releases, Stamped, Table, TableError};
 use trust::Run;
 
@@ -52,6 +52,8 @@ pub struct Web {
     pub objects: Objects,
     /// The search index.
     pub index: SearchIndex,
+    /// The counts of downloads.
+    pub downloads: Downloads,
     /// The known keys.
     pub keys: KeyCache,
     /// The callers that may read.
@@ -78,6 +80,7 @@ impl Verb for Web {
             table: context.table()?,
             objects: context.objects()?,
             index: SearchIndex::of(context)?,
+            downloads: Downloads::of(context)?,
             keys: context.keys()?,
             read_access: context.environment.or_default(ReadAccess::SETTING)?,
         })
@@ -147,7 +150,9 @@ impl Web {
         let has_symbols = self.table.symbols(&id, &release.version).await?.is_some();
         let run = self.run(release, caller).await?;
         let all = request.uri().query().is_some_and(|query| query.contains("versions=all"));
-        let shown = package::Shown { releases, place, release, readme, has_symbols, run, all };
+        let counts = self.downloads.counts().await;
+        let shown =
+            package::Shown { releases, place, release, readme, has_symbols, run, all, counts };
         Ok(package::page(site, &id, &shown))
     }
 

@@ -1,9 +1,11 @@
 //! A package's page.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use nupkg::PackageId;
 use protocol::{Hive, Links, Reply};
-use store::{AttachedFile, DependencyGroup, Release};
+use store::{AttachedFile, DependencyGroup, DownloadCounts, Release};
 use trust::Run;
 
 use crate::layout::Site;
@@ -30,6 +32,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) run: Option<Run>,
     /// Whether all versions are listed, however many.
     pub(crate) all: bool,
+    /// The counts of downloads.
+    pub(crate) counts: Arc<DownloadCounts>,
 }
 
 pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply {
@@ -47,7 +51,7 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
         (notices(site, id, shown))
         @if !metadata.description.is_empty() { p.description { (metadata.description) } }
         (install::section(site, shown.release))
-        (facts(shown, &links))
+        (facts(shown, &links, &id.key()))
         @if shown.has_symbols { (install::symbols(site, id, shown.release)) }
         @if let Some(readme) = &shown.readme {
             section aria-labelledby="readme" {
@@ -88,8 +92,9 @@ fn notices(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
     }
 }
 
-fn facts(shown: &Shown<'_>, links: &Links<'_>) -> Markup {
+fn facts(shown: &Shown<'_>, links: &Links<'_>, key: &str) -> Markup {
     let Release { version, row, metadata } = shown.release;
+    let counts = &shown.counts;
     let tags = metadata.tags();
     html! {
         section aria-labelledby="facts" {
@@ -111,6 +116,13 @@ fn facts(shown: &Shown<'_>, links: &Links<'_>) -> Markup {
                 }
                 @if !tags.is_empty() { dt { "Tags" } dd { (tags.join(", ")) } }
                 dt { "Size" } dd { (size(row.size)) }
+                @if let Some(all) = counts.of_package(key) {
+                    dt { "Downloads" }
+                    dd {
+                        (counts.of_version(key, &version.key()).unwrap_or_default()) " of this version, "
+                        (all) " of all, until the end of " time { (counts.through) }
+                    }
+                }
                 dt { "Package" } dd { a href=(links.nupkg(version)) { "Download" } }
                 dt { "Trouble" } dd { a href=(format!("{}/report", links.details(version))) { "Report it" } }
             }
@@ -157,7 +169,7 @@ fn versions(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
         section aria-labelledby="versions" {
             h2 #versions { "Versions" }
             table {
-                thead { tr { th scope="col" { "Version" } th scope="col" { "Published" } th scope="col" { "Listed" } } }
+                thead { tr { th scope="col" { "Version" } th scope="col" { "Published" } th scope="col" { "Listed" } th scope="col" { "Downloads" } } }
                 tbody {
                     @for (place, release) in shown.releases.iter().enumerate().rev().take(most) {
                         tr {
@@ -167,6 +179,11 @@ fn versions(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Markup {
                             }
                             td { (day(&release.row.published)) }
                             td { @if release.row.listed { "yes" } @else { "no" } }
+                            td {
+                                @if let Some(count) = shown.counts.of_version(&id.key(), &release.version.key()) {
+                                    (count)
+                                }
+                            }
                         }
                     }
                 }

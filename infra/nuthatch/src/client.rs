@@ -180,6 +180,20 @@ impl Feed {
         sent.map_err(|source| unreachable_at(address, source))
     }
 
+    /// Gets a document, with retries.
+    ///
+    /// # Errors
+    /// Nothing answers.
+    pub(crate) async fn get(&self, path: &str, headers: &HeaderMap) -> Result<Answer, ClientError> {
+        let address = format!("{}{path}", self.base_url.0);
+        let unreachable = |source: reqwest::Error| unreachable_at(address.clone(), source);
+        let answer = send_again(|| {
+            let request = self.http.get(&address).headers(headers.clone());
+            request.timeout(Duration::from_mins(1))
+        });
+        Answer::of(answer.await.map_err(unreachable)?).await.map_err(unreachable)
+    }
+
     /// Posts a document, with retries.
     async fn post(
         &self,

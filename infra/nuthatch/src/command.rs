@@ -1,6 +1,7 @@
 //! The command line.
 
 mod trust;
+mod usage;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -20,6 +21,8 @@ pub use trust::{
     AwsIamOptions, AwsOptions, BuildkiteOptions, CircleciOptions, EntraOptions, GithubOptions,
     GitlabOptions, IssuerOptions, NewTrust, OidcOptions, PeopleOptions, TrustAction, TrustOptions,
 };
+
+pub use usage::{PackageAction, QuotaAction, QuotaOptions, Remote, UsageOptions};
 
 /// A private NuGet feed without a server.
 #[derive(Debug, Parser)]
@@ -49,8 +52,16 @@ pub enum Action {
     Trust(TrustAction),
     /// In a CI job: exchange its identity token for a short-lived key, and print that
     Token(TokenOptions),
-    /// Show the changes of packages, and the acts on keys and trusts
+    /// Show the changes of packages, and the acts on keys, trusts and quotas
     Log(LogOptions),
+    /// Show what a month took: pushes, stored bytes, downloads, and their price
+    Usage(UsageOptions),
+    /// Limit how much may be pushed
+    #[command(subcommand)]
+    Quota(QuotaAction),
+    /// Show packages
+    #[command(subcommand)]
+    Package(PackageAction),
     /// Sign in to a feed at your company's issuer: NuGet's plugin then has a key for you
     Login(LoginOptions),
     /// Forget your key for a feed
@@ -209,6 +220,9 @@ pub struct LogOptions {
     /// Where the feed is.
     #[command(flatten)]
     pub place: Place,
+    /// Where the feed is, for holders of a key.
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// The options of a sign-in.

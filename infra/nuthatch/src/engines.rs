@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::auth::{AuthSchemeId, AuthSchemeOptionsFuture};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
 use protocol::{BaseUrl, BoxError};
-use store::{Aws, BucketName, TableName};
+use store::{Aws, BucketName, Objects, TableName};
 
 pub use dynamodb::DynamoDb;
 pub use files::{RecyclePeriod, Store, StoreError};
@@ -124,6 +124,17 @@ impl DataFolder {
         let engine = DynamoDb::open(&path, self.wait).map_err(database)?;
         create_table(&dynamodb_client(engine.clone())).await.map_err(database)?;
         Ok(engine)
+    }
+
+    /// The bucket alone, which a command may use beside a server.
+    ///
+    /// # Errors
+    /// Its index cannot be opened.
+    pub fn objects(&self) -> Result<Objects, EngineError> {
+        let store = Store::beside(&self.path.join("packages"), RecyclePeriod::default())?;
+        let bucket = BucketName::default();
+        let client = Aws::s3(&config(S3::new(store, &bucket, self.wait)));
+        Ok(Objects::new(client, bucket))
     }
 
     /// A folder for packages that are being received.

@@ -12,6 +12,7 @@ use feed::{AnyVerb, Context};
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use lambda::EventFunction;
+use meter::Meter;
 use protocol::{
     Access, BaseUrl, BoxError, Caller, ConfigError, Observation, Peer, Refusal, Reply, Request,
     RequestedShape, Work, one_line,
@@ -42,6 +43,7 @@ pub struct Gateway {
     verbs: Arc<[AnyVerb]>,
     authorize: Arc<Authorize>,
     compact: Compact,
+    meter: Meter,
     base_url: BaseUrl,
     metrics: Metrics,
     budget: Budget,
@@ -64,6 +66,7 @@ impl Gateway {
             verbs: registry::verbs(context)?.into(),
             authorize: Arc::new(Authorize::new(context)?),
             compact: Compact::new(context)?,
+            meter: Meter::new(context)?,
             base_url,
             metrics: Metrics::default(),
             budget: Budget::default(),
@@ -76,6 +79,15 @@ impl Gateway {
     /// The table or the bucket does not answer. The next run tries again.
     pub async fn compact(&self) -> Result<(), BoxError> {
         self.compact.handle(compact::Event {}).await?;
+        Ok(())
+    }
+
+    /// Writes down the downloads of each day, as AWS does on a schedule.
+    ///
+    /// # Errors
+    /// The table or the bucket does not answer. The next run goes on.
+    pub async fn meter(&self) -> Result<(), BoxError> {
+        self.meter.handle(meter::Event {}).await?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::str::FromStr;
 
-use access::{ApiKey, IdGlob, KeyName, KeyRecord, Scope};
+use access::{ApiKey, IdGlob, KeyName, KeyRecord, QuotaName, Scope};
 use protocol::with_causes;
 use store::{Table, TableError, timestamp};
 use time::format_description::well_known::Rfc3339;
@@ -199,12 +199,32 @@ pub async fn create(
     }
     let key = generate()?;
     let record = KeyRecord {
+        quotas: quotas(table, &scopes, &ids).await?,
         scopes,
         ids,
         expires: expires.map(OffsetDateTime::unix_timestamp),
         ..KeyRecord::new(key.hash(), name.clone(), timestamp())
     };
-    if table.create_key(&record, by).await? { Ok(key) } else { Err(KeyError::NameTaken(name)) }
+    if !table.create_key(&record, by).await? {
+        return Err(KeyError::NameTaken(name));
+    }
+    // A quota that was set meanwhile did not find this key, or this key did not find it.
+    for quota in quotas(table, &record.scopes, &record.ids).await? {
+        table.tell_key(record.clone(), &quota, true).await?;
+    }
+    Ok(key)
+}
+
+/// The quotas that pushes with these scopes and ids may be counted in.
+async fn quotas(
+    table: &Table,
+    scopes: &[Scope],
+    ids: &[IdGlob],
+) -> Result<Vec<QuotaName>, TableError> {
+    if !scopes.iter().any(|scope| matches!(scope, Scope::Push | Scope::Admin)) {
+        return Ok(Vec::new());
+    }
+    Ok(table.quota_index().await?.of(ids))
 }
 
 fn generate() -> Result<ApiKey, KeyError> {
@@ -248,6 +268,7 @@ async fn rotate(
     let record = KeyRecord {
         scopes: old.scopes.clone(),
         ids: old.ids.clone(),
+        quotas: old.quotas.clone(),
         expires,
         ..KeyRecord::new(key.hash(), successor.clone(), timestamp())
     };

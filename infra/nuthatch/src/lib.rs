@@ -7,6 +7,7 @@
 mod columns;
 mod place;
 mod query;
+mod remote;
 mod run;
 
 pub mod check;
@@ -18,8 +19,10 @@ pub mod identity;
 pub mod keys;
 pub mod log;
 pub mod metrics;
+pub mod packages;
 pub mod plugin;
 pub mod push;
+pub mod quotas;
 pub mod relay;
 pub mod serve;
 pub mod sign_in;
@@ -27,6 +30,8 @@ pub mod socket;
 pub mod sources;
 pub mod stack;
 pub mod trusts;
+pub mod usages;
 
 pub use place::PlaceError;
+pub use remote::RemoteError;
 pub use run::run;

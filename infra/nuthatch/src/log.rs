@@ -1,5 +1,7 @@
 //! `nuthatch log`: the changes of packages, and the acts on keys and trusts.
 
+mod remote;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use ulid::Ulid;
 
 use crate::command::LogOptions;
 use crate::place::PlaceError;
+use crate::remote::{RemoteError, RemoteFeed};
 
 /// How often the log is looked at for new entries.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -25,6 +28,9 @@ pub enum LogError {
     /// There is no feed in the place that was named.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The feed does not tell.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The table does not answer.
     #[error("{}", with_causes(.0))]
     Table(#[from] TableError),
@@ -39,6 +45,9 @@ pub enum LogError {
 /// # Errors
 /// The log cannot be read or written.
 pub async fn run(options: LogOptions) -> Result<(), LogError> {
+    if let Some(feed) = RemoteFeed::of(&options.remote).await? {
+        return remote::print(&feed, &options).await;
+    }
     let table = options.place.existing_table().await?;
     let now = OffsetDateTime::now_utc();
     let since = options.since.before(now);
@@ -70,18 +79,20 @@ async fn print(
     let take = |entry: LogEntry| {
         let is_new = !options.follow || shown.insert(entry.ulid);
         if written.is_ok() && is_new && options.wants(&entry) {
-            written = if options.json {
-                serde_json::to_writer(&mut stdout, &entry)
-                    .map_err(io::Error::from)
-                    .and_then(|()| writeln!(stdout))
-            } else {
-                writeln!(stdout, "{}", line(&entry))
-            };
+            written = write_entry(&mut stdout, options, &entry);
         }
     };
     table.each_log_entry(from, until, take).await?;
     written?;
     Ok(stdout.flush()?)
+}
+
+fn write_entry(to: &mut impl Write, options: &LogOptions, entry: &LogEntry) -> io::Result<()> {
+    if options.json {
+        serde_json::to_writer(&mut *to, entry)?;
+        return writeln!(to);
+    }
+    writeln!(to, "{}", line(entry))
 }
 
 impl LogOptions {
@@ -108,5 +119,6 @@ fn line(entry: &LogEntry) -> String {
     let version = entry.version.as_deref().map(|version| format!(" {version}"));
     let version = version.unwrap_or_default();
     let LogEntry { kind, subject, by, .. } = entry;
-    format!("{at}  {kind:<13}  {subject}{version}  by {by}")
+    let by = if by.is_empty() { String::new() } else { format!("  by {by}") };
+    format!("{at}  {kind:<13}  {subject}{version}{by}")
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use aws_config::SdkConfig;
-use store::{Aws, Table, TableName};
+use store::{Aws, BucketName, Ledger, Objects, Table, TableName};
 
 use crate::command::Place;
 use crate::engines::{DataFolder, EngineError, dynamodb_client};
@@ -23,6 +23,9 @@ pub enum PlaceError {
     /// The data folder does not exist.
     #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
     NoFeed(PathBuf),
+    /// A table without a bucket.
+    #[error("--table needs --bucket; name the bucket that holds the packages")]
+    NoBucket,
 }
 
 impl Place {
@@ -45,6 +48,19 @@ impl Place {
         let names = ["SUDO_USER", "USER", "LOGNAME", "USERNAME"].into_iter();
         let name = names.filter_map(|name| env::var(name).ok()).find(|name| !name.is_empty());
         name.map_or_else(|| "unknown".to_owned(), |name| trust::printable(&name))
+    }
+
+    /// The ledger of an existing feed, whose bucket on AWS is `bucket` if no stack names it.
+    pub(crate) async fn ledger(&self, bucket: Option<&BucketName>) -> Result<Ledger, PlaceError> {
+        if let Some(names) = OnAws::at(self).await? {
+            let bucket = names.bucket.or_else(|| bucket.cloned()).ok_or(PlaceError::NoBucket)?;
+            let aws = aws(self.endpoint_url.as_deref()).await;
+            let table = Table::new(aws.dynamodb, names.table);
+            return Ok(Ledger { table, objects: Objects::new(aws.s3, bucket) });
+        }
+        let table = self.existing_table().await?;
+        let objects = DataFolder::open(&self.data)?.objects()?;
+        Ok(Ledger { table, objects })
     }
 
     /// The feed's table.

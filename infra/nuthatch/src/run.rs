@@ -7,7 +7,10 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::command::{Action, Command};
-use crate::{check, identity, keys, log, plugin, push, relay, serve, sign_in, trusts};
+use crate::{
+    check, identity, keys, log, packages, plugin, push, quotas, relay, serve, sign_in, trusts,
+    usages,
+};
 
 /// Runs the command line of this process, and returns the exit code: 0 for success, 1 for
 /// failure. If the command line cannot be parsed, the process exits with 2.
@@ -34,7 +37,16 @@ pub async fn run() -> ExitCode {
         Action::Token(options) => {
             Box::pin(identity::run(options)).await.map_err(|error| error.to_string())
         }
-        Action::Log(options) => log::run(options).await.map_err(|error| error.to_string()),
+        Action::Log(options) => {
+            Box::pin(log::run(options)).await.map_err(|error| error.to_string())
+        }
+        Action::Usage(options) => {
+            Box::pin(usages::run(options)).await.map_err(|error| error.to_string())
+        }
+        Action::Quota(action) => {
+            Box::pin(quotas::run(action)).await.map_err(|error| error.to_string())
+        }
+        Action::Package(action) => packages::run(action).await.map_err(|error| error.to_string()),
         Action::Login(options) => {
             Box::pin(sign_in::login(options)).await.map_err(|error| error.to_string())
         }

@@ -14,7 +14,7 @@ use feed::{
     SymbolAccess,
 };
 use protocol::{BaseUrl, Environment};
-use store::{Aws, BucketName, Parts, Spooling, Table, TableName, Visibility};
+use store::{Aws, BucketName, Clock, Parts, Spooling, Table, TableName, Visibility};
 use tokio::net::TcpListener;
 
 use crate::command::ServeOptions;
@@ -30,7 +30,8 @@ use crate::stack::{OnAws, StackError};
 pub use disk::Disk;
 pub use host::Host;
 
-/// How often expired data is removed and the snapshot of the index is written.
+/// How often expired data is removed, the snapshot of the index is written, and downloads are
+/// written down.
 const UPKEEP: Duration = Duration::from_mins(10);
 
 /// The server cannot start or go on.
@@ -206,6 +207,7 @@ fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting 
         visibility: Visibility::OneByOne,
         issuer_authorities: options.issuer_authorities.clone(),
         sts: None,
+        clock: Clock::default(),
     }
 }
 
@@ -234,6 +236,9 @@ async fn update(engines: Engines, gateway: Gateway) {
         }
         if let Err(error) = gateway.compact().await {
             tracing::warn!("cannot write the snapshot of the index: {error}");
+        }
+        if let Err(error) = gateway.meter().await {
+            tracing::warn!("cannot write down the downloads: {error}");
         }
     }
 }

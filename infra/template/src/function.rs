@@ -121,7 +121,7 @@ impl Function {
         self.routes.iter().any(|route| match route.access {
             // The one route that needs no key and writes: it gives keys.
             Access::Open => route.path == paths::TOKEN,
-            Access::Key(Scope::Read) | Access::ReadOrChecksum => false,
+            Access::Key(Scope::Read) | Access::ReadByKey | Access::ReadOrChecksum => false,
             Access::Key(_) => true,
         })
     }
@@ -224,7 +224,7 @@ impl Function {
                 let name = camel_case(&method.as_str().to_lowercase()) + &words(route.path);
                 let auth = match route.access {
                     Access::Open => "            Auth:\n              Authorizer: NONE\n",
-                    Access::Key(_) | Access::ReadOrChecksum => "",
+                    Access::Key(_) | Access::ReadByKey | Access::ReadOrChecksum => "",
                 };
                 format!(
                     "        {name}:\n          Type: Api\n          Properties:\n            \

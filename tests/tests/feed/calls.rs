@@ -178,7 +178,8 @@ async fn versions_and_registration_make_one_call_and_two_after_a_change() {
 async fn search_makes_one_call_and_two_after_a_change() {
     let (feed, owner) = feed().await;
     owner.search("q=acme").await;
-    assert_eq!(feed.calls.take(), ["GET object", "Query", "BatchGetItem"]);
+    // The snapshot, the changes, and the counts of downloads.
+    assert_eq!(feed.calls.take(), ["GET object", "Query", "BatchGetItem", "GET object"]);
     for path in ["/v3/search?q=acme", "/v3/autocomplete?q=ac", "/v3/autocomplete?id=acme"] {
         owner.get(path).await;
         assert_eq!(feed.calls.take(), ["Query"], "{path}");
@@ -221,9 +222,11 @@ async fn a_file_out_of_a_package_takes_one_call_more_to_push_and_two_to_read() {
 }
 
 #[tokio::test]
-async fn download_makes_one_call() {
+async fn download_makes_one_call_and_one_to_count_it() {
     let (feed, owner) = feed_with(FeedOptions { redirect: true, ..FeedOptions::default() }).await;
     assert_eq!(owner.nupkg("acme", "1.0.0").await.status, StatusCode::FOUND);
+    assert_eq!(feed.calls.take(), ["GetItem", "UpdateItem"]);
+    owner.head("/v3/package/acme/1.0.0/acme.1.0.0.nupkg").await.expect(StatusCode::FOUND);
     assert_eq!(feed.calls.take(), ["GetItem"]);
     owner.get("/v3/package/acme/1.0.0/acme.nuspec").await;
     assert_eq!(feed.calls.take(), ["GetItem"]);
@@ -235,5 +238,5 @@ async fn download_makes_one_call() {
 async fn streaming_a_package_makes_one_call_more() {
     let (feed, owner) = feed().await;
     owner.nupkg("acme", "1.0.0").await;
-    assert_eq!(feed.calls.take(), ["GetItem", "GET object"]);
+    assert_eq!(feed.calls.take(), ["GetItem", "GET object", "UpdateItem"]);
 }

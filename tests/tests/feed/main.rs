@@ -4,6 +4,7 @@
 mod access;
 mod caching;
 mod calls;
+mod downloads;
 mod files;
 mod framing;
 mod freshness;
@@ -13,6 +14,7 @@ mod large;
 mod listing;
 mod log;
 mod push;
+mod quotas;
 mod races;
 mod ranges;
 mod reading;
@@ -24,6 +26,7 @@ mod sockets;
 mod strangers;
 mod symbols;
 mod trust;
+mod usage;
 mod views;
 mod web;
 

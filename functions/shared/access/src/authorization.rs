@@ -77,7 +77,20 @@ impl IdGlob {
     /// Whether `id` matches.
     #[must_use]
     pub fn matches(&self, id: &PackageId) -> bool {
-        glob_matches(&self.0.to_ascii_lowercase(), &id.key())
+        self.matches_key(&id.key())
+    }
+
+    /// Whether the id that is `key` in lower case matches.
+    #[must_use]
+    pub fn matches_key(&self, key: &str) -> bool {
+        glob_matches(&self.0.to_ascii_lowercase(), key)
+    }
+
+    /// Whether some id may match both patterns.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (left, right) = (self.0.to_ascii_lowercase(), other.0.to_ascii_lowercase());
+        globs_overlap(left.as_bytes(), right.as_bytes())
     }
 }
 
@@ -117,6 +130,36 @@ pub fn glob_matches(pattern: &str, text: &str) -> bool {
     text.ends_with(suffix)
 }
 
+/// Whether some text matches both patterns.
+fn globs_overlap(left: &[u8], right: &[u8]) -> bool {
+    let mut reached = vec![false; right.len() + 1];
+    // In a row for each beginning of `left`: whether it overlaps each beginning of `right`.
+    for at in 0..=left.len() {
+        let mut row = vec![false; right.len() + 1];
+        for other in 0..=right.len() {
+            let before = |pattern: &[u8], at: usize| {
+                at.checked_sub(1).and_then(|before| pattern.get(before)).copied()
+            };
+            let get = |row: &[bool], at: usize| row.get(at).copied().unwrap_or_default();
+            let (one, two) = (before(left, at), before(right, other));
+            let overlaps = match (one, two) {
+                (None, None) => true,
+                (Some(b'*'), _) if get(&reached, other) => true,
+                (_, Some(b'*')) if other > 0 && get(&row, other - 1) => true,
+                (Some(b'*'), Some(_)) => get(&row, other - 1),
+                (Some(_), Some(b'*')) => get(&reached, other),
+                (Some(one), Some(two)) => one == two && get(&reached, other - 1),
+                _ => false,
+            };
+            if let Some(cell) = row.get_mut(other) {
+                *cell = overlaps;
+            }
+        }
+        reached = row;
+    }
+    reached.last().copied().unwrap_or_default()
+}
+
 /// The reason why a key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyProblem {
@@ -133,6 +176,27 @@ pub enum KeyProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_overlap_where_an_id_may_match_both() {
+        for (one, other, overlap) in [
+            ("*", "Team.*", true),
+            ("Team.*", "team.core", true),
+            ("Team.*", "Other.*", false),
+            ("*.Core", "Team.*", true),
+            ("*.Core", "Team.*.Tests", false),
+            ("a*b", "ab", true),
+            ("a*b", "a", false),
+            ("a*c*e", "*b*d*", true),
+            ("abc", "abc", true),
+            ("abc", "abd", false),
+            ("**", "x", true),
+        ] {
+            let (one, other): (IdGlob, IdGlob) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(one.overlaps(&other), overlap, "{one} {other}");
+            assert_eq!(other.overlaps(&one), overlap, "{other} {one}");
+        }
+    }
 
     fn matches(glob: &str, id: &str) -> bool {
         glob.parse::<IdGlob>().unwrap().matches(&PackageId::parse(id).unwrap())

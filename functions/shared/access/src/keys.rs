@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::{IdGlob, Scope};
+use crate::{IdGlob, QuotaName, Scope};
 
 /// The start of every key, by which secret scanners and people recognize it.
 const PREFIX: &str = "nuthatch_";
@@ -140,7 +140,7 @@ impl PartialEq for KeyHash {
 
 /// The name of a key: 1 to 64 letters, digits, `.`, `_` and `-`. A name is never reused,
 /// not even after its key was revoked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyName(String);
 
 /// The text is no key name.
@@ -189,13 +189,15 @@ impl FromStr for KeyName {
     type Err = KeyNameError;
 
     fn from_str(text: &str) -> Result<Self, KeyNameError> {
-        let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if (1..=Self::LONGEST).contains(&text.len()) && text.chars().all(known) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(KeyNameError(text.to_owned()))
-        }
+        let is_name = is_plain_name(text, Self::LONGEST);
+        is_name.then(|| Self(text.to_owned())).ok_or_else(|| KeyNameError(text.to_owned()))
     }
+}
+
+/// Whether a text is 1 to `longest` letters, digits, `.`, `_` and `-`.
+pub(crate) fn is_plain_name(text: &str, longest: usize) -> bool {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=longest).contains(&text.len()) && text.chars().all(known)
 }
 
 impl fmt::Display for KeyName {
@@ -229,6 +231,9 @@ pub struct KeyRecord {
     /// The key that replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<KeyName>,
+    /// The quotas that its pushes may be counted in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaName>,
 }
 
 /// The span before a key expires in which its holder is warned, in seconds: 14 days.
@@ -248,6 +253,7 @@ impl KeyRecord {
             revoked: None,
             used: None,
             successor: None,
+            quotas: Vec::new(),
         }
     }
 

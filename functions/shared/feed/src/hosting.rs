@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use store::{Parts, RedirectLifetime, Spooling, Visibility};
+use store::{Clock, Parts, RedirectLifetime, Spooling, Visibility};
 
 use crate::{Delivery, Permits};
 
@@ -31,6 +31,8 @@ pub struct Hosting {
     /// The address at which the endpoints of STS are, if that is not the one that their names
     /// lead to: for tests.
     pub sts: Option<SocketAddr>,
+    /// The time by which changes are made; for tests, one that is set.
+    pub clock: Clock,
 }
 
 impl Default for Hosting {
@@ -46,6 +48,7 @@ impl Default for Hosting {
             visibility: Visibility::OneByOne,
             issuer_authorities: None,
             sts: None,
+            clock: Clock::default(),
         }
     }
 }

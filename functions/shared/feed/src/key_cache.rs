@@ -110,6 +110,7 @@ impl KeyCache {
             name: record.name,
             ids: record.ids,
             scopes: record.scopes,
+            quotas: record.quotas,
         })
     }
 

@@ -7,10 +7,11 @@
 //! object: if the table is lost, it is rebuilt from the marked packages.
 
 mod declaration;
+mod quota;
 mod receive;
 mod symbols;
 
-use access::KeyName;
+use access::{KeyName, QuotaName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, StatusCode};
@@ -24,6 +25,7 @@ use store::{
 use time::OffsetDateTime;
 
 pub use declaration::{Declaration, UploadKind};
+pub use quota::{Counted, CountedKind};
 pub use receive::{Received, receive};
 pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake, invalid_symbols};
 
@@ -55,6 +57,8 @@ pub struct Arrival {
     pub published: Option<String>,
     /// Whether it may restore a deleted version.
     pub may_restore: bool,
+    /// The quotas that it may be counted in.
+    pub quotas: Vec<QuotaName>,
 }
 
 /// The bytes of a package that is on its way.
@@ -114,13 +118,13 @@ impl Ingest {
 
     /// Stores and commits a package. Four calls, and one more for each attached file; or
     /// one call if its number is taken. One more to remove each object of a push that lost,
-    /// and one more to remove an upload.
+    /// one more to remove an upload, and one more for a key with quotas.
     ///
     /// # Errors
-    /// The number is taken, or a service does not answer.
+    /// The number is taken, a quota has no room, or a service does not answer.
     pub async fn store(&self, arrival: Arrival) -> Result<Accepted, Refusal> {
-        let row = version_row(&arrival);
-        let Arrival { mut package, bytes, may_restore, .. } = arrival;
+        let mut row = version_row(&arrival);
+        let Arrival { mut package, bytes, may_restore, quotas, .. } = arrival;
         let (id, version) = (package.nuspec.id.clone(), package.nuspec.version.clone());
         if let Some(found) = self.table.version(&id, &version).await? {
             let verdict = found.judge(&attempt(&row));
@@ -129,7 +133,20 @@ impl Ingest {
                 refuse_taken(verdict, &found, &id, &version)?;
                 return self.acknowledge(&found, Accepted::default()).await;
             }
+            // The same bytes were downloaded before.
+            row.downloads = found.downloads;
+            row.downloaded = found.downloaded;
+            row.downloads_before = found.downloads_before;
         }
+        let key = row.pushed_by.clone();
+        let counted = Counted {
+            id: &id,
+            key: &key,
+            quotas: &quotas,
+            bytes: row.size,
+            kind: CountedKind::Package,
+        };
+        let mut charges = counted.charges(&self.table).await?;
         let accepted = Accepted { warning: warning(&package, &row) };
         let attached = std::mem::take(&mut package.attached);
         tokio::try_join!(
@@ -138,7 +155,22 @@ impl Ingest {
         )?;
         // If the answer to the commit is lost, the version may be in: its object must stay,
         // and the client's next try finds out.
-        match self.table.commit(&row, package, may_restore).await? {
+        let outcome = loop {
+            row.quotas = charges.names();
+            match self.table.commit(&row, &package, may_restore, &charges).await? {
+                CommitOutcome::QuotaChanged => {
+                    charges = match counted.charges(&self.table).await {
+                        Ok(charges) => charges,
+                        Err(refusal) => {
+                            self.discard_received(&row, &bytes).await;
+                            return Err(refusal);
+                        }
+                    };
+                }
+                outcome => break outcome,
+            }
+        };
+        match outcome {
             CommitOutcome::Done => {
                 self.objects.mark_committed(&row.object).await?;
                 self.forget_upload(&row, &bytes).await;
@@ -153,6 +185,17 @@ impl Ingest {
                 self.forget_upload(&row, &bytes).await;
                 refuse_taken(found.judge(&attempt(&row)), &found, &id, &version)?;
                 self.acknowledge(&found, accepted).await
+            }
+            CommitOutcome::QuotaChanged => Err(Refusal::Broken("a commit without an end".into())),
+        }
+    }
+
+    /// Removes the objects of a package that was received here and refused. Those of an upload
+    /// stay: another commit of the same upload may be under way, and nothing points to them.
+    async fn discard_received(&self, row: &VersionRow, bytes: &Bytes) {
+        if let Bytes::Received(_) = bytes {
+            for object in row.objects() {
+                self.objects.discard(&object).await;
             }
         }
     }
@@ -313,6 +356,10 @@ fn version_row(arrival: &Arrival) -> VersionRow {
         session: arrival.session.clone(),
         changed: None,
         files: files.into_iter().flatten().collect(),
+        quotas: Vec::new(),
+        downloads: 0,
+        downloaded: None,
+        downloads_before: 0,
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use access::KeyName;
+use access::{KeyName, QuotaName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use nupkg::{
@@ -17,8 +17,8 @@ use nupkg::{
 };
 use protocol::Refusal;
 use store::{
-    ObjectError, ObjectKey, Objects, OpenObject, PdbRow, Spooling, SymbolsOutcome, SymbolsRow,
-    Table, VersionWithSymbols, timestamp,
+    Charges, ObjectError, ObjectKey, Objects, OpenObject, PdbRow, Spooling, SymbolsOutcome,
+    SymbolsRow, Table, VersionWithSymbols, timestamp,
 };
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
@@ -26,7 +26,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use ulid::Ulid;
 
 use crate::receive::{Written, unavailable};
-use crate::{Bytes, Received};
+use crate::{Bytes, Counted, CountedKind, Received};
 
 /// The most symbols packages that one process inspects at once.
 static INSPECTIONS: Semaphore = Semaphore::const_new(4);
@@ -71,6 +71,8 @@ pub struct SymbolsArrival {
     pub session: Option<String>,
     /// When it was pushed, if that is not now.
     pub published: Option<String>,
+    /// The quotas that its bytes may be counted in.
+    pub quotas: Vec<QuotaName>,
 }
 
 impl AnySource {
@@ -123,35 +125,40 @@ impl SymbolsIntake {
                 }
                 opened => opened?,
             };
+            let charges = self.charges(arrival, &found).await?;
             let matched = self.matched(arrival, package).await;
             let matched = matched.map_err(|refusal| of_taken(refusal, arrival, &found))?;
             let upload = arrival.upload.as_ref().unwrap_or(&object);
             arrival.bytes.put(&self.objects, &object, upload).await?;
             self.put_pdbs(&object, &arrival.source, &matched).await?;
-            return self.commit(arrival, &matched, found).await;
+            return self.commit(arrival, &matched, (found, charges)).await;
         }
         Err(missing.map_or_else(|| Refusal::Broken("no try was made".into()), Refusal::from))
     }
 
-    /// Commits symbols whose objects are stored, in place of those that were `found`.
+    /// Commits symbols whose objects are stored, in place of those that were `found`, and with
+    /// their part in quotas.
     async fn commit(
         &self,
         arrival: &SymbolsArrival,
         matched: &[MatchedPdb],
-        mut found: VersionWithSymbols,
+        (mut found, mut charges): (VersionWithSymbols, Charges),
     ) -> Result<(), Refusal> {
         let SymbolsPackage { id, version, .. } = &arrival.package;
-        let (row, pdbs) = rows(arrival, matched);
+        let (mut row, pdbs) = rows(arrival, matched);
         for _ in 0..TRIES {
             let replaced = found.symbols.as_ref();
-            match self.table.commit_symbols((id, version), &row, &pdbs, replaced).await? {
+            row.quotas = charges.names();
+            let committed =
+                self.table.commit_symbols((id, version), &row, &pdbs, replaced, &charges);
+            match committed.await? {
                 SymbolsOutcome::Done => {
                     if let Some(replaced) = replaced {
                         self.forget((id, version), replaced).await;
                     }
                     return Ok(());
                 }
-                SymbolsOutcome::Changed => {
+                SymbolsOutcome::Changed | SymbolsOutcome::QuotaChanged => {
                     found = self.table.version_with_symbols(id, version).await?;
                 }
             }
@@ -167,8 +174,31 @@ impl SymbolsIntake {
                 self.forget((id, version), &row).await;
                 return Ok(());
             }
+            charges = match self.charges(arrival, &found).await {
+                Ok(charges) => charges,
+                Err(refusal) => {
+                    self.forget((id, version), &row).await;
+                    return Err(refusal);
+                }
+            };
         }
         Err(Refusal::Unavailable("others push symbols of this version all the time".into()))
+    }
+
+    /// The part of the symbols in each quota, less that of those which they replace.
+    async fn charges(
+        &self,
+        arrival: &SymbolsArrival,
+        found: &VersionWithSymbols,
+    ) -> Result<Charges, Refusal> {
+        let counted = Counted {
+            id: &arrival.package.id,
+            key: &arrival.pushed_by,
+            quotas: &arrival.quotas,
+            bytes: arrival.bytes.stored().size,
+            kind: CountedKind::Symbols(found.symbols.as_ref()),
+        };
+        counted.charges(&self.table).await
     }
 
     /// Removes symbols that nothing points to any more, as far as that is possible.
@@ -281,6 +311,7 @@ fn rows(arrival: &SymbolsArrival, matched: &[MatchedPdb]) -> (SymbolsRow, Vec<Pd
         pushed_by: arrival.pushed_by.clone(),
         session: arrival.session.clone(),
         pdbs: matched.iter().map(|pdb| pdb.identity.id.guid()).collect(),
+        quotas: Vec::new(),
     };
     let pdbs = matched.iter().enumerate().map(|(number, pdb)| PdbRow {
         id: arrival.package.id.key(),

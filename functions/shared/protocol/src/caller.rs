@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use access::{IdGlob, KeyName, KeyProblem, Scope};
+use access::{IdGlob, KeyName, KeyProblem, QuotaName, Scope};
 use nupkg::PackageId;
 
 use crate::{Refusal, Reply, Request, warned};
@@ -23,6 +23,8 @@ pub enum Caller {
         scopes: Vec<Scope>,
         /// The words for the holder of a key that expires soon.
         warning: Option<String>,
+        /// The quotas that pushes with the key may be counted in.
+        quotas: Vec<QuotaName>,
     },
 }
 
@@ -39,10 +41,7 @@ impl Caller {
     /// Whether the caller's key is good for `id`.
     #[must_use]
     pub fn covers(&self, id: &PackageId) -> bool {
-        match self {
-            Self::Anonymous => true,
-            Self::Key { ids, .. } => ids.iter().any(|glob| glob.matches(id)),
-        }
+        self.covers_key(&id.key())
     }
 
     /// Whether the caller's key is good for a request that needs `scope`.
@@ -54,12 +53,30 @@ impl Caller {
         }
     }
 
+    /// Whether the caller's key is good for the id that is `key` in lower case.
+    #[must_use]
+    pub fn covers_key(&self, key: &str) -> bool {
+        match self {
+            Self::Anonymous => true,
+            Self::Key { ids, .. } => ids.iter().any(|glob| glob.matches_key(key)),
+        }
+    }
+
+    /// The quotas that the caller's pushes may be counted in.
+    #[must_use]
+    pub fn quotas(&self) -> &[QuotaName] {
+        match self {
+            Self::Anonymous => &[],
+            Self::Key { quotas, .. } => quotas,
+        }
+    }
+
     /// The caller as the authorizer's answer carries it.
     #[must_use]
     pub fn to_context(&self) -> HashMap<String, String> {
         match self {
             Self::Anonymous => HashMap::new(),
-            Self::Key { name, ids, scopes, warning } => {
+            Self::Key { name, ids, scopes, warning, quotas } => {
                 let ids: Vec<&str> = ids.iter().map(IdGlob::as_str).collect();
                 let scopes: Vec<String> = scopes.iter().map(Scope::to_string).collect();
                 let mut context = HashMap::from([
@@ -68,6 +85,10 @@ impl Caller {
                     ("scopes".to_owned(), scopes.join(" ")),
                 ]);
                 context.extend(warning.clone().map(|words| ("warning".to_owned(), words)));
+                if !quotas.is_empty() {
+                    let quotas: Vec<&str> = quotas.iter().map(QuotaName::as_str).collect();
+                    context.insert("quotas".to_owned(), quotas.join(" "));
+                }
                 context
             }
         }
@@ -84,7 +105,9 @@ impl Caller {
                 let ids = ids.split(' ').filter_map(|id| id.parse().ok()).collect();
                 let scopes = field("scopes").unwrap_or_default();
                 let scopes = scopes.split(' ').filter_map(|scope| scope.parse().ok()).collect();
-                Self::Key { name, ids, scopes, warning: field("warning") }
+                let quotas = field("quotas").unwrap_or_default();
+                let quotas = quotas.split(' ').filter_map(|quota| quota.parse().ok()).collect();
+                Self::Key { name, ids, scopes, warning: field("warning"), quotas }
             }
         }
     }

@@ -54,6 +54,10 @@ pub const REGISTRATION_SEMVER1: [&str; 3] = [
 pub const SEARCH: &str = "/v3/search";
 /// Autocomplete.
 pub const AUTOCOMPLETE: &str = "/v3/autocomplete";
+/// The log of changes.
+pub const LOG: &str = "/v3/log";
+/// The usage of a month.
+pub const USAGE: &str = "/v3/usage";
 
 /// The front page.
 pub const HOME: &str = "/";

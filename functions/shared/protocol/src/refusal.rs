@@ -6,7 +6,8 @@ use std::error::Error;
 use http::StatusCode;
 use nupkg::{PackageError, PackageId, SymbolsError, Version};
 
-use access::{KeyName, KeyProblem, Scope};
+use access::{KeyName, KeyProblem, QuotaName, QuotaProblem, Scope};
+use usage::ByteSize;
 
 use crate::BoxError;
 
@@ -145,6 +146,24 @@ pub enum Refusal {
         /// The limit.
         limit: u64,
     },
+    /// A quota has no room for the push.
+    #[error("{}", words_of_quota(quota, *problem))]
+    OverQuota {
+        /// The quota.
+        quota: QuotaName,
+        /// Why not.
+        problem: QuotaProblem,
+    },
+    /// A month, or something else that was asked for in an address, is not valid.
+    #[error("'{name}' cannot be {value:?}; {remedy}")]
+    InvalidParameter {
+        /// The parameter's name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// Right values.
+        remedy: &'static str,
+    },
     /// The answer would be larger than the limit.
     #[error(
         "the answer would be larger than an answer of this feed may be; ask for fewer results (take), or for the pages that the registration's index names"
@@ -167,6 +186,9 @@ pub enum Refusal {
     Broken(#[source] BoxError),
 }
 
+/// The seconds that a client may be kept waiting without a word.
+const SOON: u32 = 30;
+
 impl Refusal {
     /// The status of the answer. It is decided only here.
     #[must_use]
@@ -178,7 +200,16 @@ impl Refusal {
             | Self::NotAsDeclared { .. }
             | Self::InvalidPackage(_)
             | Self::InvalidSymbols(_)
+            | Self::InvalidParameter { .. }
             | Self::AnswerTooLarge => StatusCode::BAD_REQUEST,
+            // Clients repeat a 429, and sit out its Retry-After without a word, however long
+            // (seen with SDK 10 and 7,200 s).
+            Self::OverQuota { problem: QuotaProblem::TooManyPushes { seconds, .. }, .. }
+                if *seconds <= SOON =>
+            {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::OverQuota { .. } => StatusCode::FORBIDDEN,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             // For a reading client, 403 is no better than 401, and only 401 makes it ask
             // for other credentials. On a write, 401 would make it send the whole package
@@ -216,6 +247,11 @@ impl Refusal {
             Self::Crowded => Some(5),
             // An upload takes a while.
             Self::Full => Some(20),
+            Self::OverQuota { problem: QuotaProblem::TooManyPushes { seconds, .. }, .. }
+                if *seconds <= SOON =>
+            {
+                u16::try_from(*seconds).ok()
+            }
             _ => None,
         }
     }
@@ -260,6 +296,18 @@ impl Refusal {
             }
             Self::VersionDeleted { .. } => "The version was deleted: push a new version",
             Self::TooLarge { .. } => "The package is larger than this feed takes",
+            Self::OverQuota { problem, .. } => match problem {
+                QuotaProblem::Full { .. } => {
+                    "The quota is full: delete versions, or ask for more room"
+                }
+                QuotaProblem::PackageTooLarge { .. } => {
+                    "The package is larger than its quota allows: make it smaller"
+                }
+                QuotaProblem::TooManyPushes { .. } => {
+                    "The quota has no more pushes today: push again after midnight (UTC)"
+                }
+            },
+            Self::InvalidParameter { .. } => "A parameter of the address is not valid",
             Self::AnswerTooLarge => "The answer would be too large: ask for fewer results",
             Self::Crowded => "The feed gives as many answers as it can: try again in a moment",
             Self::DiskFull(_) => "The feed's disk is full: its operator has to make room",
@@ -302,6 +350,28 @@ fn words_of_key(problem: KeyProblem, scope: Scope) -> String {
         (KeyProblem::LacksScope, scope) => {
             format!("the API key may not do this; use one with the scope {scope}")
         }
+    }
+}
+
+fn words_of_quota(quota: &QuotaName, problem: QuotaProblem) -> String {
+    match problem {
+        QuotaProblem::Full { limit, stored, bytes } => format!(
+            "the quota '{quota}' has room for {}, {} of them are taken, and this push needs {} more; \
+             delete versions, or ask the feed's owner for more room",
+            ByteSize(limit),
+            ByteSize(u64::try_from(stored).unwrap_or_default()),
+            ByteSize(bytes)
+        ),
+        QuotaProblem::PackageTooLarge { limit, bytes } => format!(
+            "the package has {}, and the quota '{quota}' allows packages of up to {}; make it \
+             smaller, or ask the feed's owner to allow more",
+            ByteSize(bytes),
+            ByteSize(limit)
+        ),
+        QuotaProblem::TooManyPushes { limit, .. } => format!(
+            "the quota '{quota}' allows {limit} pushes a day, and they were made today; push again \
+             after midnight (UTC), or ask the feed's owner to allow more"
+        ),
     }
 }
 
@@ -363,6 +433,7 @@ mod tests {
     fn every_refusal_has_its_status_and_says_what_to_do() {
         let id = || PackageId::parse("Acme.Core").unwrap();
         let version = || "1.2.3".parse::<Version>().unwrap();
+        let over_quota = |problem| Refusal::OverQuota { quota: "team".parse().unwrap(), problem };
         let table: Vec<String> = [
             Refusal::UnreadableUpload("no boundary".to_owned()),
             Refusal::CutOff("reset".into()),
@@ -397,6 +468,19 @@ mod tests {
             Refusal::Key { problem: KeyProblem::LacksScope, scope: Scope::Unlist },
             Refusal::Key { problem: KeyProblem::LacksScope, scope: Scope::Admin },
             Refusal::MayNotRestore { id: id(), version: version() },
+            over_quota(QuotaProblem::Full {
+                limit: 50_000_000_000,
+                stored: 49_900_000_000,
+                bytes: 200_000_000,
+            }),
+            over_quota(QuotaProblem::PackageTooLarge { limit: 1 << 20, bytes: 1_500_000 }),
+            over_quota(QuotaProblem::TooManyPushes { limit: 500, seconds: 7_200 }),
+            over_quota(QuotaProblem::TooManyPushes { limit: 500, seconds: 30 }),
+            Refusal::InvalidParameter {
+                name: "month",
+                value: "now".to_owned(),
+                remedy: "write it like 2026-11",
+            },
             Refusal::AnswerTooLarge,
             Refusal::Crowded,
             Refusal::DiskFull("secret".into()),
@@ -435,6 +519,12 @@ mod tests {
         assert_eq!(Refusal::Full.retry_after(), Some(20));
         assert_eq!(Refusal::Crowded.retry_after(), Some(5));
         assert_eq!(Refusal::NoSuchAddress.retry_after(), None);
+        let tomorrow = |seconds| Refusal::OverQuota {
+            quota: "team".parse().unwrap(),
+            problem: QuotaProblem::TooManyPushes { limit: 1, seconds },
+        };
+        assert_eq!(tomorrow(30).retry_after(), Some(30));
+        assert_eq!(tomorrow(31).retry_after(), None);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Access {
     Open,
     /// A key with this scope. Where reading is open to all, `read` needs none.
     Key(Scope),
+    /// A key with the scope `read`, also where reading is open to all.
+    ReadByKey,
     /// A key with the scope `read`. Where symbols are given out by checksum, a caller without
     /// a key gets as far as the verb, which asks for the checksum.
     ReadOrChecksum,
@@ -48,7 +50,7 @@ impl Access {
         match self {
             Self::Open => None,
             Self::Key(scope) => Some(scope),
-            Self::ReadOrChecksum => Some(Scope::Read),
+            Self::ReadByKey | Self::ReadOrChecksum => Some(Scope::Read),
         }
     }
 }

@@ -65,6 +65,7 @@ mod tests {
                 let access = match route.access {
                     protocol::Access::Open => "open".to_owned(),
                     protocol::Access::Key(scope) => scope.to_string(),
+                    protocol::Access::ReadByKey => "read, and always a key".to_owned(),
                     protocol::Access::ReadOrChecksum => "read, or a checksum".to_owned(),
                 };
                 table.push(format!("{verb}: {} {}: {access}", methods.join(" "), route.path));

@@ -10,6 +10,7 @@
 //! package, and its files are the snapshot.
 
 mod document;
+mod downloads;
 mod engine;
 mod error;
 mod package;
@@ -29,6 +30,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Mutex, Semaphore};
 use ulid::Ulid;
 
+pub use downloads::Downloads;
 use engine::{Engine, Update};
 pub use error::SearchIndexError;
 pub use package::{Description, Found, IndexedPackage, ListedVersion};

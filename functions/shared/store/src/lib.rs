@@ -5,8 +5,10 @@
 //! is ([`Table::commit`]).
 
 mod aws;
+mod clock;
 mod content;
 mod files;
+mod ledger;
 mod memory;
 mod names;
 mod objects;
@@ -15,20 +17,24 @@ mod releases;
 mod table;
 
 pub use aws::Aws;
+pub use clock::Clock;
 pub use content::{Content, FileBody, Spool, Spooling};
 pub use files::AttachedFile;
+pub use ledger::{Ledger, LedgerError};
 pub use memory::Memory;
 pub use names::{BucketName, TableName};
 pub use objects::{
-    ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage, Objects, OpenObject,
-    Parts, Place, RedirectLifetime, RemoteObject, Stored, UploadAddress, UploadLifetime,
+    DownloadCounts, ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage,
+    Objects, OpenObject, Parts, Place, RedirectLifetime, RemoteObject, Stored, UploadAddress,
+    UploadLifetime,
 };
 pub use refusals::stamped;
 pub use releases::Releases;
 pub use table::{
-    Attempt, Change, Changes, CommitOutcome, Deletion, Dependency, DependencyGroup, Exchange,
-    Exchanged, Listing, LogEntry, LogKind, LogKindError, LoggedChange, Metadata, PdbRow, Release,
-    Row, RowPosition, Rows, Stamp, Stamped, SymbolsOutcome, SymbolsRow, Table, TableError,
-    TrustAdded, TrustRows, TrustUse, Verdict, VersionRow, VersionState, VersionWithSymbols,
-    Visibility, timestamp,
+    Attempt, Changes, Charge, Charges, CommitOutcome, CountedQuota, CountedVersion, Deletion,
+    Dependency, DependencyGroup, Exchange, Exchanged, Listing, LogEntry, LogKind, LogKindError,
+    LogPage, LoggedChange, LoggedMovement, Metadata, PdbRow, QuotaIndex, QuotaSet, Release, Row,
+    RowPosition, Rows, Stamp, Stamped, SymbolsOutcome, SymbolsRow, Table, TableError, TrustAdded,
+    TrustRows, TrustUse, Verdict, VersionRow, VersionState, VersionWithSymbols, Visibility,
+    timestamp,
 };

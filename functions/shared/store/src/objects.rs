@@ -1,5 +1,6 @@
 //! The bucket: packages as write-once objects.
 
+mod documents;
 mod list;
 mod marks;
 mod open;
@@ -16,16 +17,15 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use nupkg::{PackageId, Version};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use crate::aws::attempt_timeout;
 use crate::{AttachedFile, BucketName, Content};
 use protocol::{Body, BoxError};
 
+pub use documents::DownloadCounts;
 pub use list::{ListedObject, ObjectKind, ObjectName, ObjectPage, Place};
 pub use open::OpenObject;
 pub use parts::Parts;
@@ -122,10 +122,6 @@ pub(crate) const PDB: &str = "pdb";
 /// The key prefix of uploads that are not committed yet. The bucket removes them after a
 /// day (template.yaml; a server's own sweep).
 pub(crate) const UPLOADS: &str = "uploads/";
-
-/// The key of the snapshot that search starts from: the one object that is
-/// written more than once.
-const SNAPSHOT: &str = "search/snapshot";
 
 /// The bucket did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -262,48 +258,6 @@ impl Objects {
             Err(error) if is_status(&error, 404) => Err(ObjectError::Missing(key.clone())),
             Err(error) => Err(unavailable("give out the package", error)),
         }
-    }
-
-    /// The snapshot that search starts from; `None` if there is none yet. One call.
-    ///
-    /// # Errors
-    /// The bucket did not answer.
-    pub async fn read_snapshot(&self) -> Result<Option<Bytes>, ObjectError> {
-        let got = self.client.get_object().bucket(self.bucket.as_str()).key(SNAPSHOT).send().await;
-        match got {
-            Ok(object) => {
-                let bytes = object.body.collect().await;
-                let bytes = bytes.map_err(|error| unavailable("give out the snapshot", error))?;
-                Ok(Some(bytes.into_bytes()))
-            }
-            // S3 answers 403 for a missing object where the caller may not list the bucket.
-            Err(error) if is_status(&error, 404) || is_status(&error, 403) => {
-                tracing::warn!("there is no snapshot of the index yet");
-                Ok(None)
-            }
-            Err(error) => Err(unavailable("give out the snapshot", error)),
-        }
-    }
-
-    /// Replaces the snapshot that search starts from. One call.
-    ///
-    /// # Errors
-    /// The bucket did not say that it has the snapshot.
-    pub async fn write_snapshot(&self, bytes: Bytes) -> Result<(), ObjectError> {
-        let size = bytes.len() as u64;
-        self.client
-            .put_object()
-            .bucket(self.bucket.as_str())
-            .key(SNAPSHOT)
-            .content_type("application/octet-stream")
-            .checksum_sha256(BASE64_STANDARD.encode(Sha256::digest(&bytes)))
-            .body(bytes.into())
-            .customize()
-            .config_override(waiting(size))
-            .send()
-            .await
-            .map_err(|error| unavailable("store the snapshot", error))?;
-        Ok(())
     }
 
     /// Deletes an object that nothing points to, if it can.

@@ -2,13 +2,18 @@
 
 mod audit;
 mod changes;
+mod downloads;
 mod keys;
 mod log;
+mod movements;
 mod packages;
+mod quota_acts;
+mod quotas;
 mod rows;
 mod symbols;
 mod trusts;
 mod versions;
+mod writes;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -16,18 +21,24 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
 pub use audit::{Row, RowPosition, Rows};
+pub(crate) use changes::first_ulid_of;
 pub use changes::{Changes, LoggedChange};
-pub use log::{LogEntry, LogKind, LogKindError};
+pub use downloads::CountedVersion;
+pub use log::{LogEntry, LogKind, LogKindError, LogPage};
+pub use movements::LoggedMovement;
 pub use packages::Stamped;
+pub use quota_acts::{CountedQuota, QuotaSet};
+pub use quotas::{Charge, Charges, QuotaIndex};
 pub use rows::{
-    Attempt, Change, Dependency, DependencyGroup, Metadata, Release, Stamp, Verdict, VersionRow,
+    Attempt, Dependency, DependencyGroup, Metadata, Release, Stamp, Verdict, VersionRow,
     VersionState, timestamp,
 };
+pub(crate) use rows::{SETTLING_TIME, time_of};
 pub use symbols::{PdbRow, SymbolsOutcome, SymbolsRow, VersionWithSymbols};
 pub use trusts::{Exchange, Exchanged, TrustAdded, TrustRows, TrustUse};
 pub use versions::{CommitOutcome, Deletion, Listing};
 
-use crate::TableName;
+use crate::{Clock, TableName};
 use protocol::BoxError;
 
 /// The feed's table.
@@ -36,6 +47,7 @@ pub struct Table {
     client: aws_sdk_dynamodb::Client,
     name: TableName,
     visibility: Visibility,
+    clock: Clock,
 }
 
 /// How the rows of a transaction become visible to readers.
@@ -75,13 +87,25 @@ impl Table {
     /// The table called `name`.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, name: TableName) -> Self {
-        Self { client, name, visibility: Visibility::default() }
+        Self { client, name, visibility: Visibility::default(), clock: Clock::default() }
     }
 
     /// The same table, whose transactions become visible like this.
     #[must_use]
     pub fn with(self, visibility: Visibility) -> Self {
         Self { visibility, ..self }
+    }
+
+    /// The same table, whose changes are made at the times of `clock`.
+    #[must_use]
+    pub fn by_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The time by which changes are made.
+    #[must_use]
+    pub fn now(&self) -> time::OffsetDateTime {
+        self.clock.now()
     }
 
     /// The item at a key, as the last finished write left it. One call.

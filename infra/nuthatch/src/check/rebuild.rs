@@ -18,9 +18,10 @@ use super::{ById, CheckError, Checked, Findings};
 const REBUILDER: &str = "nuthatch-check";
 
 /// Facts that the bucket does not hold.
-const UNKNOWN: [&str; 2] = [
+const UNKNOWN: [&str; 3] = [
     "which versions were unlisted: all are listed",
     "the keys, who pushed what, and the log before now: create keys with 'nuthatch key create'",
+    "downloads, usage and quotas before now: what is there counts as pushed now",
 ];
 
 /// A version's objects in the bucket.
@@ -41,6 +42,8 @@ pub(super) async fn rebuild(checked: &Checked, findings: &mut Findings) -> Resul
     let limits = Limits::default();
     let (table, objects) = (checked.table.clone(), checked.objects.clone());
     let ingest = Ingest { table, objects, limits };
+    // They belong to the log that is lost.
+    checked.objects.forget_books().await?;
     findings.unknown = UNKNOWN.map(str::to_owned).to_vec();
     for ((id, version), candidate) in candidates(checked).await? {
         let package = format!("{id} {version}");
@@ -211,6 +214,7 @@ async fn bring_back_symbols(
         pushed_by: pushed_by.clone(),
         session: None,
         published: Some(VersionRow::published_by(name.push)),
+        quotas: Vec::new(),
     };
     Box::pin(intake.store(&arrival)).await?;
     Ok(true)
@@ -242,6 +246,7 @@ async fn bring_back(
         pushed_by: rebuilder.clone(),
         session: None,
         published: Some(VersionRow::published_by(name.push)),
+        quotas: Vec::new(),
         may_restore: false,
     };
     Box::pin(ingest.store(arrival)).await?;

@@ -95,6 +95,17 @@ impl Store {
     /// # Errors
     /// The folder or its index cannot be used.
     pub fn open(folder: &Path, recycle: RecyclePeriod) -> Result<Self, StoreError> {
+        let store = Self::beside(folder, recycle)?;
+        store.sweep()?;
+        store.remove_leftovers()?;
+        Ok(store)
+    }
+
+    /// Opens the store in `folder`, where a server may be using it: nothing is removed.
+    ///
+    /// # Errors
+    /// The folder or its index cannot be used.
+    pub fn beside(folder: &Path, recycle: RecyclePeriod) -> Result<Self, StoreError> {
         super::private::folder(folder).map_err(|source| file_error(folder, source))?;
         let database = folder.join("index.db");
         super::private::file(&database).map_err(|source| file_error(&database, source))?;
@@ -113,14 +124,11 @@ impl Store {
             ) STRICT;
             CREATE UNIQUE INDEX IF NOT EXISTS current ON objects (key) WHERE deleted IS NULL;",
         )?;
-        let store = Self {
+        Ok(Self {
             folder: Arc::new(folder.to_owned()),
             index: Arc::new(Mutex::new(index)),
             recycle,
-        };
-        store.sweep()?;
-        store.remove_leftovers()?;
-        Ok(store)
+        })
     }
 
     /// A file to write a new object's content to.

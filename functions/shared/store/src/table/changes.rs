@@ -1,14 +1,72 @@
-//! The log of changes, as search follows it.
+//! The log of changes, and how search follows it.
 
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use nupkg::{PackageId, Version};
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use ulid::Ulid;
+use usage::Change;
 
-use super::rows::{SETTLING_TIME, changes_key, time_of};
-use super::{Item, Table, TableError, end_of, from_item, text, unavailable, unreadable};
+use super::rows::{SETTLING_TIME, rfc3339, time_of};
+use super::writes::put;
+use super::{Item, Table, TableError, end_of, from_item, text, to_item, unavailable, unreadable};
+use access::{KeyName, QuotaName};
 
 /// Before this month there was no feed.
 pub(super) const FIRST_MONTH: OffsetDateTime = time::macros::datetime!(2026-11-01 0:00 UTC);
+
+/// A change, in the log. Stored at `CHANGES#<yyyy-mm>`, `<ULID>`, both with the time when it
+/// was asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChangeRow {
+    pub(super) id: String,
+    pub(super) version: String,
+    pub(super) change: Change,
+    pub(super) by: KeyName,
+    pub(super) at: String,
+    /// The bytes that came with it. Changes were logged without them at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) bytes: Option<u64>,
+    /// The bytes that went with it, by the keys that had pushed them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) freed: BTreeMap<KeyName, u64>,
+    /// The bytes that it added to quotas or, below 0, gave back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) quotas: BTreeMap<QuotaName, i64>,
+}
+
+impl ChangeRow {
+    /// The change called `ulid`, with no bytes yet.
+    pub(super) fn new(
+        ulid: Ulid,
+        (id, version): (&PackageId, &Version),
+        change: Change,
+        by: &KeyName,
+    ) -> Self {
+        Self {
+            id: id.key(),
+            version: version.key(),
+            change,
+            by: by.clone(),
+            at: rfc3339(time_of(ulid)),
+            bytes: None,
+            freed: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+        }
+    }
+
+    /// `bytes` go with it, which the key `pushed_by` had pushed.
+    pub(super) fn free(&mut self, pushed_by: &KeyName, bytes: u64) {
+        *self.freed.entry(pushed_by.clone()).or_default() += bytes;
+    }
+}
+
+/// The partition that holds the changes of `time`'s month.
+pub(super) fn changes_key(time: OffsetDateTime) -> String {
+    format!("CHANGES#{}", usage::Month::of(time))
+}
 
 /// A change that the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +122,16 @@ impl Changes {
 }
 
 impl Table {
+    /// The write of a row of the log.
+    pub(super) fn logged(
+        &self,
+        ulid: Ulid,
+        change: &ChangeRow,
+    ) -> Result<TransactWriteItem, TableError> {
+        let key = (changes_key(time_of(ulid)), ulid.to_string());
+        put(self.put(to_item(key, change)?))
+    }
+
     /// The changes from `first` on, about 1 MB of them at most. One call, and one
     /// more for every turn of a month since `first`.
     ///
@@ -71,7 +139,7 @@ impl Table {
     /// The table does not answer, or a row cannot be read.
     pub async fn changes(&self, first: Ulid) -> Result<Changes, TableError> {
         // A writer's clock may be in the next month already.
-        let last_month = changes_key(OffsetDateTime::now_utc() + SETTLING_TIME);
+        let last_month = changes_key(self.clock.now() + SETTLING_TIME);
         let range = (first.to_string(), end_of(""));
         let mut changes = Vec::new();
         let mut month = time_of(first);
@@ -117,7 +185,7 @@ impl LoggedChange {
 }
 
 /// The lowest possible name of a change that was asked for at `time`.
-pub(super) fn first_ulid_of(time: OffsetDateTime) -> Ulid {
+pub(crate) fn first_ulid_of(time: OffsetDateTime) -> Ulid {
     let milliseconds = time.unix_timestamp_nanos() / 1_000_000;
     Ulid::from_parts(milliseconds.try_into().unwrap_or_default(), 0)
 }

@@ -3,13 +3,13 @@
 
 use aws_sdk_dynamodb::Config;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
 use super::log::Act;
 use super::rows::{KEYS, NAME, key_key, key_name_key, timestamp};
-use super::versions::{Transaction, put};
-use super::{Table, TableError, end_of, from_item, to_item, unavailable, unreadable};
+use super::writes::{Transaction, put, update_item};
+use super::{Table, TableError, end_of, from_item, to_item, unavailable};
 use access::{KeyHash, KeyName, KeyRecord};
 
 /// A key's name, and where its record is.
@@ -42,7 +42,7 @@ impl Table {
         let writes = vec![name, key, self.act(Act::KeyCreated, &record.name, by)?];
         match self.transact("store an API key", writes).await? {
             Transaction::Done => Ok(true),
-            Transaction::Refused(_) => Ok(false),
+            Transaction::Refused { .. } => Ok(false),
         }
     }
 
@@ -58,7 +58,8 @@ impl Table {
 
     /// Stores `successor` on behalf of `by`, and has the key `old` expire at `expires`, in seconds
     /// since 1970: both or neither, and only while `old` is as it was read. `false` if it is
-    /// not, or if the successor's name is taken. One call.
+    /// not, or if the successor's name is taken. The quotas of `old` are the successor's, too.
+    /// One call; two if there are any.
     ///
     /// # Errors
     /// The table does not answer.
@@ -69,12 +70,9 @@ impl Table {
         successor: &KeyRecord,
         by: &str,
     ) -> Result<bool, TableError> {
-        let (pk, sk) = key_key(&old.hash);
         let number = |number: i64| AttributeValue::N(number.to_string());
-        let mut update = Update::builder()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+        let mut update = self
+            .updating(key_key(&old.hash))
             .update_expression("SET successor = :successor, expires = :expires")
             .expression_attribute_values(
                 ":successor",
@@ -93,12 +91,12 @@ impl Table {
              AND attribute_not_exists(successor) AND {as_it_was}"
         ));
         let [name, key] = self.new_key(successor)?;
-        let update = update.build().map_err(unreadable)?;
-        let act = self.act(Act::KeyRotated, &old.name, by)?;
-        let writes = vec![TransactWriteItem::builder().update(update).build(), name, key, act];
+        let mut writes = vec![update_item(update)?, name, key];
+        writes.extend(self.shared_quotas(&old.quotas, &old.name, &successor.name).await?);
+        writes.push(self.act(Act::KeyRotated, &old.name, by)?);
         match self.transact("rotate an API key", writes).await? {
             Transaction::Done => Ok(true),
-            Transaction::Refused(_) => Ok(false),
+            Transaction::Refused { .. } => Ok(false),
         }
     }
 
@@ -158,21 +156,15 @@ impl Table {
             return Ok(false);
         };
         let KeyNameRow { hash } = from_item(item)?;
-        let (pk, sk) = key_key(&hash);
-        let update = Update::builder()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+        let update = self
+            .updating(key_key(&hash))
             .update_expression("SET revoked = :now")
             // The first revocation is the one to remember.
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked)")
-            .expression_attribute_values(":now", AttributeValue::S(timestamp()))
-            .build()
-            .map_err(unreadable)?;
-        let update = TransactWriteItem::builder().update(update).build();
+            .expression_attribute_values(":now", AttributeValue::S(timestamp()));
         let act = self.act(Act::KeyRevoked, name, by)?;
         // Refused, it was revoked before.
-        self.transact("revoke an API key", vec![update, act]).await?;
+        self.transact("revoke an API key", vec![update_item(update)?, act]).await?;
         Ok(true)
     }
 

@@ -9,7 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
 
 use crate::{AttachedFile, ObjectKey};
-use access::{KeyHash, KeyName};
+use access::{KeyHash, KeyName, QuotaName};
 
 /// A version of a package: the row that a restore reads. Stored at `PACKAGE#<id>`,
 /// `VERSION#<version>`.
@@ -43,6 +43,23 @@ pub struct VersionRow {
     /// The files from it that are also served on their own, each an object beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<AttachedFile>,
+    /// The quotas that its bytes are counted in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaName>,
+    /// Its downloads, as far as they were counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub downloads: u64,
+    /// The last day of a download in UTC, like `2026-12-31`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downloaded: Option<String>,
+    /// Its downloads before that day.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub downloads_before: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Whether a version is there.
@@ -275,7 +292,7 @@ impl Release {
 /// The longest time from the naming of a change until everybody can read it, plus the
 /// largest difference between the clocks of two machines. A transaction is abandoned after
 /// 15 seconds and the 10 of its last try, so clocks may differ by half a minute.
-pub(super) const SETTLING_TIME: Duration = Duration::from_mins(1);
+pub(crate) const SETTLING_TIME: Duration = Duration::from_mins(1);
 
 /// A package's stamp: a new one after every change to any of its versions. Stored at
 /// `PACKAGE#<id>`, `VERSION`, where a query reads it before the versions. It is written
@@ -334,53 +351,8 @@ pub(super) struct NuspecRow {
     pub(super) zlib: Vec<u8>,
 }
 
-/// The kind of a change to a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// It was pushed.
-    Pushed,
-    /// It was unlisted.
-    Unlisted,
-    /// It was listed again.
-    Relisted,
-    /// It was deleted.
-    Deleted,
-    /// It got symbols, or other ones.
-    Symbols,
-}
-
-/// A change, in the log that search and catalog follow. Stored at `CHANGES#<yyyy-mm>`,
-/// `<ULID>`, both with the time when it was asked for.
-#[derive(Debug, Serialize)]
-pub(super) struct ChangeRow {
-    id: String,
-    version: String,
-    change: Change,
-    by: KeyName,
-    at: String,
-}
-
-impl ChangeRow {
-    /// The change called `ulid`.
-    pub(super) fn new(
-        ulid: Ulid,
-        (id, version): (&PackageId, &Version),
-        change: Change,
-        by: &KeyName,
-    ) -> Self {
-        let at = rfc3339(time_of(ulid));
-        Self { id: id.key(), version: version.key(), change, by: by.clone(), at }
-    }
-}
-
-/// The partition that holds the changes of `time`'s month.
-pub(super) fn changes_key(time: OffsetDateTime) -> String {
-    format!("CHANGES#{:04}-{:02}", time.year(), u8::from(time.month()))
-}
-
 /// The time in a ULID, in milliseconds.
-pub(super) fn time_of(ulid: Ulid) -> OffsetDateTime {
+pub(crate) fn time_of(ulid: Ulid) -> OffsetDateTime {
     let nanoseconds = i128::from(ulid.timestamp_ms()) * 1_000_000;
     // 48 bits of milliseconds reach the year 10889, beyond what `time` holds.
     OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -392,14 +364,16 @@ pub fn timestamp() -> String {
     rfc3339(OffsetDateTime::now_utc())
 }
 
-fn rfc3339(time: OffsetDateTime) -> String {
+pub(super) fn rfc3339(time: OffsetDateTime) -> String {
     // Only years beyond 9999 cannot be written in this format.
     time.format(&Rfc3339).unwrap_or_default()
 }
 
 pub(super) fn package_key(id: &PackageId) -> String {
-    format!("PACKAGE#{}", id.key())
+    format!("{PACKAGE}{}", id.key())
 }
+
+pub(super) const PACKAGE: &str = "PACKAGE#";
 
 pub(super) const VERSION: &str = "VERSION#";
 pub(super) const METADATA: &str = "METADATA#";

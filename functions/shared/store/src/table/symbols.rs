@@ -6,19 +6,21 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
 use nupkg::{PackageId, Version};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
+use usage::Change;
 
-use super::rows::{ChangeRow, pdb_key, symbols_key, version_key};
-use super::versions::{Transaction, put};
+use super::changes::ChangeRow;
+use super::rows::{pdb_key, symbols_key, version_key};
+use super::writes::{Transaction, put};
 use super::{
-    Change, Item, Table, TableError, VersionRow, VersionState, at_key, end_of, from_item, text,
+    Charges, Item, Table, TableError, VersionRow, VersionState, at_key, end_of, from_item, text,
     to_item, unavailable, unreadable,
 };
 use crate::ObjectKey;
-use access::KeyName;
+use access::{KeyName, QuotaName};
 
 /// The most writes of a transaction (AWS quota).
 const WRITES: usize = 100;
@@ -44,6 +46,9 @@ pub struct SymbolsRow {
     pub session: Option<String>,
     /// The GUIDs of its PDBs. The place of one is its number.
     pub pdbs: Vec<String>,
+    /// The quotas that its bytes are counted in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quotas: Vec<QuotaName>,
 }
 
 /// A PDB of a version's symbols. Stored at `PDB#<guid>`, `<push>#<number>`: in the order of
@@ -84,6 +89,8 @@ pub enum SymbolsOutcome {
     Done,
     /// The version, or its symbols, are not as they were read.
     Changed,
+    /// A quota is not as it was read.
+    QuotaChanged,
 }
 
 impl SymbolsRow {
@@ -216,6 +223,7 @@ impl Table {
         row: &SymbolsRow,
         pdbs: &[PdbRow],
         replaced: Option<&SymbolsRow>,
+        charges: &Charges,
     ) -> Result<SymbolsOutcome, TableError> {
         const ACTION: &str = "commit a push of symbols";
         let write = |(guid, pdb): (&String, &PdbRow)| {
@@ -223,12 +231,19 @@ impl Table {
         };
         let mut writes: Vec<TransactWriteItem> =
             row.pdbs.iter().zip(pdbs).map(write).collect::<Result<_, _>>()?;
-        let before = writes.split_off(writes.len().min(WRITES - OWN_WRITES));
+        let charged = self.charged(charges)?;
+        let own = OWN_WRITES + charged.len();
+        let before = writes.split_off(writes.len().min(WRITES.saturating_sub(own)));
         for writes in before.chunks(WRITES) {
             self.transact(ACTION, writes.to_vec()).await?;
         }
-        let ulid = Ulid::new();
-        let change = ChangeRow::new(ulid, (id, version), Change::Symbols, &row.pushed_by);
+        let ulid = self.clock.ulid();
+        let mut change = ChangeRow::new(ulid, (id, version), Change::Symbols, &row.pushed_by);
+        change.bytes = Some(row.size);
+        change.quotas = charges.amounts();
+        if let Some(replaced) = replaced {
+            change.free(&replaced.pushed_by, replaced.size);
+        }
         writes.push(self.check_visible(id, version)?);
         let put_symbols = self.put(to_item(symbols_key(id, version), row)?);
         writes.push(put(match replaced {
@@ -242,9 +257,14 @@ impl Table {
                 ),
         })?);
         writes.push(self.logged(ulid, &change)?);
+        let of_quotas = writes.len();
+        writes.extend(charged);
         match self.transact(ACTION, writes).await? {
             Transaction::Done => Ok(SymbolsOutcome::Done),
-            Transaction::Refused(_) => Ok(SymbolsOutcome::Changed),
+            Transaction::Refused { write, .. } if write >= of_quotas => {
+                Ok(SymbolsOutcome::QuotaChanged)
+            }
+            Transaction::Refused { .. } => Ok(SymbolsOutcome::Changed),
         }
     }
 
@@ -271,6 +291,28 @@ impl Table {
         let removal = self.removal((pdb_key(guid), row.sort_key()))?;
         self.transact("remove the row of a PDB", vec![removal]).await?;
         Ok(())
+    }
+
+    /// The removal of a version's symbols as they were read: of none, if there were none.
+    pub(super) fn removal_of_symbols(
+        &self,
+        (id, version): (&PackageId, &Version),
+        symbols: Option<&SymbolsRow>,
+    ) -> Result<TransactWriteItem, TableError> {
+        let (pk, sk) = symbols_key(id, version);
+        let delete = Delete::builder()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk));
+        let delete = match symbols {
+            None => delete.condition_expression("attribute_not_exists(pk)"),
+            Some(symbols) => delete
+                .condition_expression("#push = :push")
+                .expression_attribute_names("#push", "push")
+                .expression_attribute_values(":push", AttributeValue::S(symbols.push.to_string())),
+        };
+        let delete = delete.build().map_err(unreadable)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
     fn check_visible(

@@ -10,10 +10,8 @@
 //! | use of a trust | `USES#<name>` | `<ULID>` |
 //! | the trust by which people sign in | `SIGN_IN` | `SIGN_IN` |
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -21,8 +19,9 @@ use trust::{Issuer, IssuerUrl, KeySet, PublicKey, Run, TokenId, Trust, TrustName
 use ulid::Ulid;
 
 use super::log::Act;
+use super::quotas::{QUOTAS, QuotaIndex, quota_index_key};
 use super::rows::{NAME, key_key, timestamp};
-use super::versions::{Transaction, put};
+use super::writes::{Transaction, is_refused, put, update_item};
 use super::{Item, Table, TableError, at_key, end_of, from_item, text, to_item};
 use super::{unavailable, unreadable};
 use access::{KeyHash, KeyName, KeyRecord};
@@ -39,6 +38,8 @@ pub struct TrustRows {
     pub issuer: Option<Issuer>,
     /// The keys that the issuer publishes.
     pub keys: Option<KeySet>,
+    /// The quotas of ids.
+    pub quotas: QuotaIndex,
 }
 
 /// An exchange of a token for a key.
@@ -58,6 +59,8 @@ pub struct Exchange<'a> {
     pub address: Option<String>,
     /// When it is made.
     pub now: OffsetDateTime,
+    /// The quotas of ids.
+    pub quotas: &'a QuotaIndex,
 }
 
 /// The outcome of an exchange.
@@ -166,6 +169,7 @@ impl Exchange<'_> {
         Ok(KeyRecord {
             scopes: grant.scopes().iter().map(|scope| (*scope).into()).collect(),
             ids: grant.ids().to_vec(),
+            quotas: self.quotas.of(grant.ids()),
             expires: Some(self.now.unix_timestamp() + i64::from(grant.lifetime().seconds())),
             // Its use has a row of its own.
             used: Some(self.now.date().to_string()),
@@ -184,12 +188,13 @@ impl Table {
         name: &TrustName,
         iss: &IssuerUrl,
     ) -> Result<TrustRows, TableError> {
-        let keys = [trust_key(name), issuer_key(iss), jwks_key(iss)];
+        let keys = [trust_key(name), issuer_key(iss), jwks_key(iss), quota_index_key()];
         let mut rows = TrustRows::default();
         for item in self.batch(keys.map(|key| at_key(key, Item::new())).into()).await? {
             match text(&item, "sk")?.as_str() {
                 "TRUST" => rows.trust = Some(from_item(item)?),
                 "ISSUER" => rows.issuer = Some(from_item(item)?),
+                QUOTAS => rows.quotas = from_item(item)?,
                 _ => rows.keys = Some(from_item(item)?),
             }
         }
@@ -307,8 +312,8 @@ impl Table {
         match self.transact("exchange a token", writes).await? {
             Transaction::Done => Ok(Exchanged::Done(Box::new(record))),
             // Only a token that is remembered has a row at its key.
-            Transaction::Refused(Some(_)) => Ok(Exchanged::Replayed),
-            Transaction::Refused(None) => Ok(Exchanged::TrustChanged),
+            Transaction::Refused { item: Some(_), .. } => Ok(Exchanged::Replayed),
+            Transaction::Refused { item: None, .. } => Ok(Exchanged::TrustChanged),
         }
     }
 
@@ -362,10 +367,10 @@ impl Table {
         }
         match self.transact("store a trust", writes).await? {
             Transaction::Done => Ok(TrustAdded::Done),
-            Transaction::Refused(_) if self.trust(&trust.name).await?.is_some() => {
+            Transaction::Refused { .. } if self.trust(&trust.name).await?.is_some() => {
                 Ok(TrustAdded::NameTaken)
             }
-            Transaction::Refused(_) => Ok(TrustAdded::IssuerDiffers),
+            Transaction::Refused { .. } => Ok(TrustAdded::IssuerDiffers),
         }
     }
 
@@ -424,22 +429,16 @@ impl Table {
         now: i64,
         by: &str,
     ) -> Result<Option<usize>, TableError> {
-        let (pk, sk) = trust_key(name);
-        let update = Update::builder()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+        let update = self
+            .updating(trust_key(name))
             .update_expression("SET removed = :now, removed_by = :by, revision = :revision")
             // The first removal is the one to remember.
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(removed)")
             .expression_attribute_values(":now", AttributeValue::S(timestamp()))
             .expression_attribute_values(":by", AttributeValue::S(by.to_owned()))
-            .expression_attribute_values(":revision", AttributeValue::S(Ulid::new().to_string()))
-            .build()
-            .map_err(unreadable)?;
-        let update = TransactWriteItem::builder().update(update).build();
-        let writes = vec![update, self.act(Act::TrustRemoved, name, by)?];
-        if let Transaction::Refused(_) = self.transact("remove a trust", writes).await?
+            .expression_attribute_values(":revision", AttributeValue::S(Ulid::new().to_string()));
+        let writes = vec![update_item(update)?, self.act(Act::TrustRemoved, name, by)?];
+        if let Transaction::Refused { .. } = self.transact("remove a trust", writes).await?
             && self.trust(name).await?.is_none()
         {
             return Ok(None);
@@ -488,8 +487,4 @@ impl Table {
             .map_err(unreadable)?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
-}
-
-fn is_refused<R>(error: &SdkError<UpdateItemError, R>) -> bool {
-    matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_)))
 }

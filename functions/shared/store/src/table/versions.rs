@@ -1,25 +1,20 @@
 //! Versions of packages: one transaction per change, which is all there is to
 //! a commit.
 
-use std::time::Duration;
-
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem, Update,
+    AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use nupkg::{Package, PackageId, Version};
-use tokio::time::Instant;
 use ulid::Ulid;
+use usage::Change;
 
-use super::rows::{
-    ChangeRow, NuspecRow, changes_key, metadata_key, nuspec_key, stamp_key, symbols_key, time_of,
-    version_key,
-};
+use super::changes::ChangeRow;
+use super::rows::{NuspecRow, metadata_key, nuspec_key, stamp_key, version_key};
+use super::writes::{Transaction, put, update_item};
 use super::{
-    Change, Item, Metadata, Table, TableError, VersionRow, VersionState, at_key, from_item,
-    to_item, unavailable, unreadable,
+    Charges, Item, Metadata, SymbolsRow, Table, TableError, VersionRow, VersionState, at_key,
+    from_item, to_item, unreadable,
 };
 use access::KeyName;
 
@@ -30,6 +25,8 @@ pub enum CommitOutcome {
     Done,
     /// Another push was first; its row.
     Lost(Box<VersionRow>),
+    /// A quota is not as it was read.
+    QuotaChanged,
 }
 
 /// The outcome of a change of `listed`.
@@ -44,12 +41,12 @@ pub enum Listing {
 }
 
 /// The outcome of a deletion.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
     /// The version is gone from every view.
     Deleted,
-    /// The version has changed meanwhile; its row, if there is one.
-    Changed(Option<Box<VersionRow>>),
+    /// The version or its symbols have changed meanwhile.
+    Changed,
 }
 
 impl Table {
@@ -66,8 +63,8 @@ impl Table {
         item.map(from_item).transpose()
     }
 
-    /// Makes a pushed version visible, unless its number is taken. With `may_restore`, a
-    /// deleted version comes back if the bytes are the same. One call.
+    /// Makes a pushed version visible, unless its number is taken or a quota has no room for
+    /// it. With `may_restore`, a deleted version comes back if the bytes are the same. One call.
     ///
     /// # Errors
     /// The table does not answer: the version may be in or not, and another try of the same
@@ -75,13 +72,14 @@ impl Table {
     pub async fn commit(
         &self,
         row: &VersionRow,
-        package: Package,
+        package: &Package,
         may_restore: bool,
+        charges: &Charges,
     ) -> Result<CommitOutcome, TableError> {
         let Package { nuspec, nuspec_zlib, .. } = package;
         let (id, version) = (&nuspec.id, &nuspec.version);
         // Named only now, because an upload may have taken a while.
-        let ulid = Ulid::new();
+        let ulid = self.clock.ulid();
         let mut version_item = to_item(version_key(id, version), row)?;
         version_item.insert("changed".to_owned(), AttributeValue::S(ulid.to_string()));
         let put_version = self.put(version_item);
@@ -101,19 +99,30 @@ impl Table {
         };
         let put_version = put_version
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let metadata = to_item(metadata_key(id, version), &Metadata::from(&nuspec))?;
-        let nuspec_row = NuspecRow { zlib: nuspec_zlib };
+        let metadata = to_item(metadata_key(id, version), &Metadata::from(nuspec))?;
+        let nuspec_row = NuspecRow { zlib: nuspec_zlib.clone() };
         let writes = vec![
             put(put_version)?,
             put(self.put(metadata))?,
             put(self.put(to_item(nuspec_key(id, version), &nuspec_row)?))?,
         ];
-        let change = ChangeRow::new(ulid, (id, version), Change::Pushed, &row.pushed_by);
-        let writes = self.with_change(writes, ulid, id, &change)?;
+        let mut change = ChangeRow::new(ulid, (id, version), Change::Pushed, &row.pushed_by);
+        change.bytes = Some(row.size);
+        change.quotas = charges.amounts();
+        let mut writes = self.with_change(writes, ulid, id, &change)?;
+        let of_quotas = writes.len();
+        writes.extend(self.charged(charges)?);
         match self.transact("commit a push", writes).await? {
             Transaction::Done => Ok(CommitOutcome::Done),
-            Transaction::Refused(Some(item)) => Ok(CommitOutcome::Lost(Box::new(from_item(item)?))),
-            Transaction::Refused(None) => Err(unreadable("a refused commit without a row")),
+            Transaction::Refused { write, .. } if write >= of_quotas => {
+                Ok(CommitOutcome::QuotaChanged)
+            }
+            Transaction::Refused { item: Some(item), .. } => {
+                Ok(CommitOutcome::Lost(Box::new(from_item(item)?)))
+            }
+            Transaction::Refused { item: None, .. } => {
+                Err(unreadable("a refused commit without a row"))
+            }
         }
     }
 
@@ -130,7 +139,7 @@ impl Table {
         by: &KeyName,
     ) -> Result<Listing, TableError> {
         let change = if listed { Change::Relisted } else { Change::Unlisted };
-        let ulid = Ulid::new();
+        let ulid = self.clock.ulid();
         let update = self
             .update(version_key(id, version), ulid)
             .update_expression("SET listed = :listed, changed = :changed")
@@ -141,16 +150,18 @@ impl Table {
         let writes = self.with_change(writes, ulid, id, &change)?;
         match self.transact("change whether a version is listed", writes).await? {
             Transaction::Done => Ok(Listing::Changed),
-            Transaction::Refused(None) => Ok(Listing::NoSuchVersion),
-            Transaction::Refused(Some(item)) => match from_item::<VersionRow>(item)?.state {
-                VersionState::Visible => Ok(Listing::Unchanged),
-                VersionState::Deleted => Ok(Listing::NoSuchVersion),
-            },
+            Transaction::Refused { item: None, .. } => Ok(Listing::NoSuchVersion),
+            Transaction::Refused { item: Some(item), .. } => {
+                match from_item::<VersionRow>(item)?.state {
+                    VersionState::Visible => Ok(Listing::Unchanged),
+                    VersionState::Deleted => Ok(Listing::NoSuchVersion),
+                }
+            }
         }
     }
 
-    /// Deletes a version as it stands in `row` from every view, and leaves its number
-    /// taken. One call.
+    /// Deletes a version as it stands in `row`, and its `symbols`, from every view, and leaves
+    /// its number taken. Quotas get back the bytes. One call.
     ///
     /// # Errors
     /// The table does not answer: it may be done or not, and trying again does
@@ -159,10 +170,11 @@ impl Table {
         &self,
         (id, version): (&PackageId, &Version),
         row: &VersionRow,
+        symbols: Option<&SymbolsRow>,
         by: &KeyName,
     ) -> Result<Deletion, TableError> {
         // A version deleted and brought back meanwhile has another object, which must stay.
-        let ulid = Ulid::new();
+        let ulid = self.clock.ulid();
         let update = self
             .update(version_key(id, version), ulid)
             .update_expression("SET #state = :deleted, listed = :unlisted, changed = :changed")
@@ -176,49 +188,32 @@ impl Table {
             self.removal(metadata_key(id, version))?,
             self.removal(nuspec_key(id, version))?,
             // Its PDBs are gone with this row, which only a new push of symbols brings back.
-            self.removal(symbols_key(id, version))?,
+            self.removal_of_symbols((id, version), symbols)?,
         ];
-        let change = ChangeRow::new(ulid, (id, version), Change::Deleted, by);
-        let writes = self.with_change(writes, ulid, id, &change)?;
+        let mut change = ChangeRow::new(ulid, (id, version), Change::Deleted, by);
+        let mut charges = Charges::default();
+        change.free(&row.pushed_by, row.size);
+        charges.give_back(&row.quotas, row.size);
+        if let Some(symbols) = symbols {
+            change.free(&symbols.pushed_by, symbols.size);
+            charges.give_back(&symbols.quotas, symbols.size);
+        }
+        change.quotas = charges.amounts();
+        let mut writes = self.with_change(writes, ulid, id, &change)?;
+        writes.extend(self.charged(&charges)?);
         match self.transact("delete a version", writes).await? {
             Transaction::Done => Ok(Deletion::Deleted),
-            Transaction::Refused(item) => {
-                Ok(Deletion::Changed(item.map(from_item).transpose()?.map(Box::new)))
-            }
+            Transaction::Refused { .. } => Ok(Deletion::Changed),
         }
     }
 
-    pub(super) fn put(&self, item: Item) -> aws_sdk_dynamodb::types::builders::PutBuilder {
-        Put::builder().table_name(self.name.as_str()).set_item(Some(item))
-    }
-
     /// An update of a version's row, prepared for a condition that the version is visible.
-    fn update(
-        &self,
-        (pk, sk): (String, String),
-        change: Ulid,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        Update::builder()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+    fn update(&self, key: (String, String), change: Ulid) -> UpdateBuilder {
+        self.updating(key)
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":visible", AttributeValue::S("visible".to_owned()))
             .expression_attribute_values(":changed", AttributeValue::S(change.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-    }
-
-    pub(super) fn removal(
-        &self,
-        (pk, sk): (String, String),
-    ) -> Result<TransactWriteItem, TableError> {
-        let delete = Delete::builder()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
-            .build()
-            .map_err(unreadable)?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
     /// `writes`, plus the writes of every change of a version: a row of the log, and the
@@ -236,87 +231,4 @@ impl Table {
         writes.push(put(self.put(stamp))?);
         Ok(writes)
     }
-
-    /// The write of a row of the log.
-    pub(super) fn logged(
-        &self,
-        ulid: Ulid,
-        change: &ChangeRow,
-    ) -> Result<TransactWriteItem, TableError> {
-        let key = (changes_key(time_of(ulid)), ulid.to_string());
-        put(self.put(to_item(key, change)?))
-    }
-
-    /// Writes all or nothing: one condition that does not hold refuses it all.
-    pub(super) async fn transact(
-        &self,
-        action: &'static str,
-        writes: Vec<TransactWriteItem>,
-    ) -> Result<Transaction, TableError> {
-        // Racing transactions cancel each other without any of them being
-        // wrong, and the SDK does not try again for that. All changes of a
-        // package meet at its stamp.
-        const LONGEST: Duration = Duration::from_secs(15);
-        const LONGEST_PAUSE: u64 = 1_000;
-        let started = Instant::now();
-        let mut pause = 20;
-        loop {
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes.clone()))
-                .send()
-                .await;
-            let Err(error) = sent else { return Ok(Transaction::Done) };
-            let reasons = cancellation_reasons(&error);
-            if let Some(refused) =
-                reasons.iter().find(|reason| is(reason, "ConditionalCheckFailed"))
-            {
-                let item = refused.item.clone().filter(|item| !item.is_empty());
-                return Ok(Transaction::Refused(item));
-            }
-            if started.elapsed() > LONGEST
-                || !reasons.iter().any(|reason| is(reason, "TransactionConflict"))
-            {
-                return Err(unavailable(action, error));
-            }
-            // Each waits for a different time; otherwise they would collide again.
-            let milliseconds = Ulid::new().random() % u128::from(pause);
-            let milliseconds = u64::try_from(milliseconds).unwrap_or(pause);
-            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            pause = std::cmp::min(pause * 2, LONGEST_PAUSE);
-        }
-    }
-}
-
-/// The outcome of a transaction.
-pub(super) enum Transaction {
-    Done,
-    /// A condition did not hold for this item; `None` if there is no item.
-    Refused(Option<Item>),
-}
-
-fn cancellation_reasons<R>(error: &SdkError<TransactWriteItemsError, R>) -> &[CancellationReason] {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-            canceled.cancellation_reasons()
-        }
-        _ => &[],
-    }
-}
-
-fn is(reason: &CancellationReason, code: &str) -> bool {
-    reason.code() == Some(code)
-}
-
-pub(super) fn put(
-    put: aws_sdk_dynamodb::types::builders::PutBuilder,
-) -> Result<TransactWriteItem, TableError> {
-    Ok(TransactWriteItem::builder().put(put.build().map_err(unreadable)?).build())
-}
-
-fn update_item(
-    update: aws_sdk_dynamodb::types::builders::UpdateBuilder,
-) -> Result<TransactWriteItem, TableError> {
-    Ok(TransactWriteItem::builder().update(update.build().map_err(unreadable)?).build())
 }

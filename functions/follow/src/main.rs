@@ -1,0 +1,6 @@
+//! Starts the function.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda::Error> {
+    lambda::run::<follow::Follow>().await
+}
