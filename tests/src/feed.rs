@@ -13,7 +13,7 @@ use feed::{
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::Gateway;
 use protocol::{BaseUrl, Environment};
-use store::{Aws, BucketName, Clock, Parts, Spooling, Table, TableName};
+use store::{Aws, BucketName, Clock, Ledger, Objects, Parts, Spooling, Table, TableName};
 use tempfile::TempDir;
 
 use crate::{Actor, Client, Faults, Loader, Recorder, commit};
@@ -189,6 +189,13 @@ impl TestFeed {
     #[must_use]
     pub fn own_table(&self) -> Table {
         Table::new(self.recorded.dynamodb.clone(), TableName::default())
+    }
+
+    /// The ledger as this instance reaches it, by its clock.
+    #[must_use]
+    pub fn own_ledger(&self) -> Ledger {
+        let objects = Objects::new(self.recorded.s3.clone(), BucketName::default());
+        Ledger { table: self.own_table().by_clock(self.hosting.clock.clone()), objects }
     }
 
     /// The feed's table.

@@ -155,6 +155,8 @@ async fn a_package_without_a_version_is_its_newest_that_is_listed_and_stable() {
 async fn a_page_makes_three_calls_beside_the_key_s() {
     let (feed, owner) = feed().await;
     browse(&owner, "/").await;
+    // Which is the first page with counts of downloads.
+    browse(&owner, "/packages/acme").await;
     for (path, calls) in [
         // The versions, the readme, and whether the one that is shown has symbols.
         ("/packages/acme", &["Query", "GET object", "GetItem"][..]),

@@ -6,7 +6,9 @@ use ulid::Ulid;
 
 use crate::extent::{Dice, share};
 use crate::verb::Verb;
-use crate::world::{Seen, check_files, check_marks, look, look_at_symbols};
+use crate::world::{
+    Seen, check_files, check_marks, check_quota, counted, look, look_at_symbols, set_quota,
+};
 
 /// Cases that share a feed, each with a package of its own.
 const SHARED: usize = 64;
@@ -36,6 +38,7 @@ impl<'a> Feeds<'a> {
                 ..FeedOptions::default()
             };
             let feed = TestFeed::with(options).await;
+            set_quota(&feed).await;
             let owner = feed.owner().await;
             self.current = Some((feed, owner));
         }
@@ -49,6 +52,7 @@ impl<'a> Feeds<'a> {
 /// would, and checks again. Returns how many calls were made.
 async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usize {
     let (feed, owner, id) = feeds.next().await;
+    let before_all = counted(&feed).await;
     let since = Ulid::from_parts(Ulid::new().timestamp_ms(), 0);
     let deed = verb.prepare(&feed, &owner, &id).await;
     let faults = Faults::at(plan.iter().copied());
@@ -65,6 +69,7 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     drop(client);
     let case = format!("{verb:?} {plan:?}: told {told:?}");
     let (seen, _) = look(&feed, &owner, &id, &[&deed.bytes]).await;
+    check_quota(&feed, &id, before_all, &case).await;
     match told {
         Some(told) if told.is_success => assert_eq!(seen, verb.after(), "{case}"),
         Some(told) if told.status.is_client_error() => assert_eq!(seen, verb.before(), "{case}"),
@@ -96,6 +101,7 @@ async fn case(feeds: &mut Feeds<'_>, verb: Verb, plan: &[(usize, Fault)]) -> usi
     assert!(again.is_success && again.is_true, "{case}, then {again:?}");
     let (seen, _) = look(&feed, &owner, &id, &[&deed.bytes]).await;
     assert_eq!(seen, verb.after(), "{case}, again");
+    check_quota(&feed, &id, before_all, &case).await;
     if before.is_some() || after.is_some() {
         assert_eq!(look_at_symbols(&feed, &owner, &id).await, after, "{case}, again");
     }

@@ -20,6 +20,8 @@ mod crashes;
 mod extent;
 mod faults;
 mod histories;
+mod metering;
+mod months;
 mod orders;
 mod rebuilds;
 mod trusts;

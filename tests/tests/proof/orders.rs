@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 
 use crate::verb::{Deed, Symbols, Told, Verb, with_assemblies};
-use crate::world::{Seen, look, look_at_symbols};
+use crate::world::{Seen, check_quota, counted, look, look_at_symbols, set_quota};
 
 /// How many orders of a race are tried in sequence, unless `NUTHATCH_ORDERS` says how many.
 /// If there are more, as many again are chosen at random.
@@ -139,6 +139,7 @@ impl Feeds<'_> {
             let options =
                 FeedOptions { delete_behavior, in_memory, quick: true, ..FeedOptions::default() };
             let feed = TestFeed::with(options).await;
+            set_quota(&feed).await;
             let owner = feed.owner().await;
             self.current = Some((feed, owner));
         }
@@ -177,6 +178,7 @@ async fn run(
     chance: impl FnMut(usize) -> usize,
 ) -> nuthatch_tests::Order {
     let (feed, owner, id) = feeds.next().await;
+    let before_all = counted(&feed).await;
     let since = Ulid::from_parts(Ulid::new().timestamp_ms(), 0);
     let first = feeds.prepare(&owner, &id).await;
     let mut deeds = Vec::new();
@@ -203,6 +205,7 @@ async fn run(
     }
     let race = format!("{}, order {:?}:\n{}\n", feeds.race.name, order.choices(), log.join("\n"));
     judge(feeds.race, &feed, &owner, (&id, since), (first.as_deref(), &deeds, &told), &race).await;
+    check_quota(&feed, &id, before_all, &race).await;
     order
 }
 

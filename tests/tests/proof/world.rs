@@ -1,12 +1,13 @@
 //! The invariants that hold at every moment, checked by a fresh process.
 
+use access::{IdGlob, Quota, QuotaLimits, QuotaName};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use nupkg::{PackageId, Version};
 use nuthatch_tests::{Client, TestFeed};
 use sha2::{Digest, Sha256};
-use store::{Objects, VersionRow, VersionState};
+use store::{Objects, QuotaSet, VersionRow, VersionState};
 
 use crate::verb::Symbols;
 
@@ -21,6 +22,37 @@ pub(crate) enum Seen {
     Unlisted,
     /// It was deleted.
     Deleted,
+}
+
+/// Sets a quota that every push is counted in, and that refuses none: before any key is made.
+pub(crate) async fn set_quota(feed: &TestFeed) {
+    let limits = QuotaLimits { bytes: Some(1 << 50), pushes_per_day: Some(1 << 30), ..NO_LIMITS };
+    let id = Some(IdGlob::any());
+    let quota = Quota { id, ..Quota::new(quota_name(), limits) };
+    let set = feed.own_ledger().set_quota(quota, "tests").await.unwrap();
+    assert_eq!(set, QuotaSet::Done);
+}
+
+const NO_LIMITS: QuotaLimits =
+    QuotaLimits { bytes: None, pushes_per_day: None, package_bytes: None };
+
+fn quota_name() -> QuotaName {
+    "all".parse().unwrap()
+}
+
+/// The bytes that the quota counts.
+pub(crate) async fn counted(feed: &TestFeed) -> i64 {
+    feed.table().quotas(&[quota_name()]).await.unwrap()[0].stored
+}
+
+/// Checks that the quota counts as many bytes more than `before` as there are of a package.
+pub(crate) async fn check_quota(feed: &TestFeed, id: &str, before: i64, case: &str) {
+    let (package, version) = (PackageId::parse(id).unwrap(), "1.0.0".parse::<Version>().unwrap());
+    let found = feed.table().version_with_symbols(&package, &version).await.unwrap();
+    let version = found.visible().map_or(0, |row| row.size);
+    let symbols = found.symbols.as_ref().map_or(0, |row| row.size);
+    let there = i64::try_from(version + symbols).unwrap();
+    assert_eq!(counted(feed).await - before, there, "{case}: not what the quota counts");
 }
 
 /// The view of a version in a fresh instance, and the last change that its row names. Also
