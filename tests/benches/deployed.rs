@@ -169,6 +169,8 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
             )
         }
         "index" => event("GET", "/v3/index.json", "/v3/index.json", &json!({})),
+        "follow" => event("GET", "/v3/log", "/v3/log", &json!({})),
+        "account" => event("GET", "/v3/usage", "/v3/usage", &json!({})),
         "versions" => {
             let id = format!("sought.thing{}", number % 90);
             let path = format!("/v3/package/{id}/index.json");
@@ -304,7 +306,7 @@ fn size(function: &str) -> (f64, f64) {
 fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
     let large = ["commit", "push-symbols", "search", "web", "compact"];
     let gb = if large.contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
-    let is_asked = !["authorize", "compact"].contains(&function);
+    let is_asked = !["authorize", "compact", "meter"].contains(&function);
     let api = if is_asked { API } else { 0.0 };
     // A key is remembered for a minute, so the authorizer's own calls are negligible.
     let authorizer = if is_asked && !["index", "web"].contains(&function) {

@@ -161,6 +161,8 @@ fn table_uses(operation: &str, call: &Value) -> Vec<Use> {
                 })
                 .collect()
         }
+        // It reads every partition.
+        "Scan" => one(operation, "Table.Arn".to_owned()),
         _ => one(operation, partition(&call["Key"])),
     }
 }

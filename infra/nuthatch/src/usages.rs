@@ -53,14 +53,11 @@ pub async fn run(options: UsageOptions) -> Result<(), UsageError> {
     });
     let prices = prices.transpose()?;
     let month = options.month.unwrap_or_else(|| Month::of(OffsetDateTime::now_utc()));
-    let report = match RemoteFeed::of(&options.remote).await? {
-        Some(feed) => {
-            feed.document(&format!("{}?month={month}&by={}", paths::USAGE, options.by)).await?
-        }
-        None => {
-            let ledger = options.place.ledger(options.bucket.as_ref()).await?;
-            ledger.report(month, options.by, |_| true).await?
-        }
+    let report = if let Some(feed) = RemoteFeed::of(&options.remote).await? {
+        feed.document(&format!("{}?month={month}&by={}", paths::USAGE, options.by)).await?
+    } else {
+        let ledger = options.place.ledger(options.bucket.as_ref()).await?;
+        ledger.report(month, options.by, |_| true).await?
     };
     let report = match &prices {
         Some(prices) => report.priced(prices),

@@ -7,6 +7,7 @@ async fn main() -> Result<(), lambda::Error> {
     match name.as_str() {
         "authorize" => lambda::run_events::<authorize::Authorize>().await,
         "compact" => lambda::run_events::<compact::Compact>().await,
+        "meter" => lambda::run_events::<meter::Meter>().await,
         verb => {
             lambda::run_made(|context| registry::verb(verb, context).expect("a verb's name")).await
         }

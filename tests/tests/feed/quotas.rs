@@ -49,6 +49,11 @@ async fn team(feed: &TestFeed) -> Client {
     feed.client("team", &[Scope::Push, Scope::Unlist], &["Team.*"]).await
 }
 
+/// A length, to be added and subtracted.
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).unwrap()
+}
+
 /// A package whose size is the same for every version of one digit.
 fn some(version: &str) -> Vec<u8> {
     package("Team.A", version, "x")
@@ -77,9 +82,9 @@ async fn a_full_quota_refuses_in_words_and_a_delete_makes_room() {
     assert_eq!(feed.objects().await.len(), 2, "nothing was stored");
     team.push(&some("1.0.0")).await.expect(StatusCode::CONFLICT);
     team.delete("Team.A/1.0.0").await.expect(StatusCode::NO_CONTENT);
-    assert_eq!(stored(&feed).await, size as i64);
+    assert_eq!(stored(&feed).await, signed(size));
     team.push(&some("3.0.0")).await.expect(StatusCode::CREATED);
-    assert_eq!(stored(&feed).await, 2 * size as i64);
+    assert_eq!(stored(&feed).await, 2 * signed(size));
 }
 
 #[tokio::test]
@@ -117,7 +122,7 @@ async fn a_quota_of_packages_counts_the_pushes_of_every_key() {
 async fn what_is_there_already_counts_and_so_does_what_did_not_know_of_the_quota() {
     let (feed, clock) = start().await;
     let team = team(&feed).await;
-    let sizes = |versions: &[&str]| versions.iter().map(|it| some(it).len() as i64).sum::<i64>();
+    let sizes = |versions: &[&str]| versions.iter().map(|it| signed(some(it).len())).sum::<i64>();
     team.push(&some("1.0.0")).await.expect(StatusCode::CREATED);
     clock.set(datetime!(2027-02-01 12:00 UTC));
     // This instance remembers the key as it is without the quota.
@@ -195,9 +200,9 @@ async fn symbols_take_their_bytes_and_give_back_those_that_they_replace() {
     set(&feed, &clock, "team", bytes(room)).await;
     team.push(&nupkg).await.expect(StatusCode::CREATED);
     team.push_symbols(&first).await.expect(StatusCode::CREATED);
-    assert_eq!(stored(&feed).await, (nupkg.len() + first.len()) as i64);
+    assert_eq!(stored(&feed).await, signed(nupkg.len() + first.len()));
     team.push_symbols(&second).await.expect(StatusCode::CREATED);
-    assert_eq!(stored(&feed).await, (nupkg.len() + second.len()) as i64);
+    assert_eq!(stored(&feed).await, signed(nupkg.len() + second.len()));
     let large = symbols("Team.A", "1.0.0").file("lib/A.pdb", &pdb.bytes);
     let large = large.file("LICENSE", &random_bytes(10_000)).build();
     team.push_symbols(&large).await.expect(StatusCode::FORBIDDEN);
@@ -210,7 +215,7 @@ fn random_bytes(count: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
+        state.to_be_bytes()[0]
     };
     std::iter::repeat_with(next).take(count).collect()
 }
@@ -224,7 +229,7 @@ async fn pushes_at_once_do_not_pass_a_quota() {
     set(&feed, &clock, "team", limits).await;
     let pushes = (1..=9).map(|number| {
         let (team, bytes) = (team.clone(), some(&format!("{number}.0.0")));
-        tokio::spawn(async move { (team.push(&bytes).await.status, bytes.len() as i64) })
+        tokio::spawn(async move { (team.push(&bytes).await.status, signed(bytes.len())) })
     });
     let mut taken = Vec::new();
     for push in pushes.collect::<Vec<_>>() {

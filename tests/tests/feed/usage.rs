@@ -51,6 +51,11 @@ fn figures(report: &Value, name: &str) -> BTreeMap<String, i64> {
     rows.map(of).collect()
 }
 
+/// A length, to be added and subtracted.
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).unwrap()
+}
+
 fn named<const N: usize>(rows: [(&str, i64); N]) -> BTreeMap<String, i64> {
     rows.map(|(name, figure)| (name.to_owned(), figure)).into()
 }
@@ -60,7 +65,7 @@ async fn a_month_is_counted_by_the_hour_and_sums_up() {
     let hosted = Hosted::start().await;
     let Hosted { feed, clock, owner, team, other } = &hosted;
     let (one, two) = (package("Team.A", "1.0.0", "x"), package("Other.B", "1.0.0", "longer"));
-    let (size, other_size) = (one.len() as i64, two.len() as i64);
+    let (size, other_size) = (signed(one.len()), signed(two.len()));
     team.push(&one).await.expect(StatusCode::CREATED);
     other.push(&two).await.expect(StatusCode::CREATED);
     other.push(&two).await.expect(StatusCode::CONFLICT);
@@ -138,14 +143,14 @@ async fn usage_makes_a_call_for_each_book_and_each_month_of_the_log() {
     let _of_the_key = feed.calls.take();
     owner.get("/v3/usage").await.expect(StatusCode::OK);
     // The books, the months before, and this one.
-    assert_eq!(feed.calls.take(), ["GET object", "Query", "Query", "Query"]);
+    assert_eq!(feed.calls.take(), ["GetItem", "Query", "Query", "Query"]);
     clock.set(datetime!(2027-02-01 00:30 UTC));
     feed.meter().await;
     feed.calls.forget();
     owner.get("/v3/usage?month=2027-01").await.expect(StatusCode::OK);
-    assert_eq!(feed.calls.take(), ["GET object", "GET object", "Query"]);
+    assert_eq!(feed.calls.take(), ["GetItem", "GET object", "Query"]);
     owner.get("/v3/usage?month=2027-02").await.expect(StatusCode::OK);
-    assert_eq!(feed.calls.take(), ["GET object", "GET object", "Query", "Query"]);
+    assert_eq!(feed.calls.take(), ["GetItem", "GET object", "Query", "Query"]);
 }
 
 /// The versions that a page of the log names, and where the next one begins.
@@ -218,6 +223,29 @@ async fn a_page_of_the_log_takes_one_call() {
     clock.set(datetime!(2027-01-31 23:05 UTC));
     page(owner, &format!("after={}", through.as_str().unwrap())).await;
     assert_eq!(feed.calls.take(), ["Query"]);
+}
+
+#[tokio::test]
+async fn a_month_of_changes_takes_a_call_for_each_megabyte() {
+    let feed = TestFeed::with(FeedOptions { quick: true, ..FeedOptions::default() }).await;
+    let versions: Vec<String> = (0..30).map(|minor| format!("1.{minor}.0")).collect();
+    let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+    feed.fill((0..200).map(|number| format!("Acme.Part{number}")), &versions).await;
+    let month = usage::Month::of(feed.own_table().now());
+    feed.calls.forget();
+    let report = feed.own_ledger().report(month, usage::Grouping::Key, |_| true).await.unwrap();
+    assert_eq!(report.total.figures.pushes, 6_000);
+    // The books, and 1.3 MB of changes.
+    assert_eq!(feed.calls.take(), ["GetItem", "Query", "Query"]);
+    let (now, mut entries) = (feed.own_table().now(), 0);
+    let table = feed.own_table();
+    table
+        .each_log_entry(month.start(), now + time::Duration::MINUTE, |_| entries += 1)
+        .await
+        .unwrap();
+    assert_eq!(entries, 6_000);
+    // And a look at the acts.
+    assert_eq!(feed.calls.take(), ["Query", "Query", "Query"]);
 }
 
 /// The output of a command that succeeds.

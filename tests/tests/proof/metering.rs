@@ -163,7 +163,7 @@ async fn act(feed: TestFeed, owner: Client, act: Act) -> Told {
 
 /// Does an act while this fault strikes, and again without any; returns the number of calls.
 async fn case(idle: &Idle, acted: Act, fault: Option<(usize, Fault)>) -> usize {
-    let mut stage = Stage::new(acted != Act::SetQuota).await;
+    let mut stage = Box::pin(Stage::new(acted != Act::SetQuota)).await;
     let faults = Faults::at(fault);
     let owner = stage.owner.clone();
     let told = Idle::within_a_minute(async {
@@ -216,7 +216,7 @@ fn single_faults_of_the_meter_and_of_quotas_are_made_up_for() {
 
 /// Runs a race in one order.
 async fn race(idle: &Idle, acts: &[Act], choices: &[usize]) -> nuthatch_tests::Order {
-    let mut stage = Stage::new(!acts.contains(&Act::SetQuota)).await;
+    let mut stage = Box::pin(Stage::new(!acts.contains(&Act::SetQuota))).await;
     let is_limited = acts.iter().all(|acted| matches!(acted, Act::Push(_) | Act::Delete(_)));
     if is_limited {
         // From here on the quota knows both versions.
@@ -238,9 +238,9 @@ async fn race(idle: &Idle, acts: &[Act], choices: &[usize]) -> nuthatch_tests::O
     }
     let case = format!("order {:?}:\n{}\n{told:?}", order.choices(), log.join("\n"));
     assert!(told.iter().all(|(_, told)| *told != Told::Failed), "{case}: something failed");
-    let pushed = told.iter().filter(|told| matches!(told, (Act::Push(_), Told::Done)));
+    let taken = told.iter().filter(|told| matches!(told, (Act::Push(_), Told::Done)));
     // Both of two tries of one push succeed.
-    let pushes = pushed.map(|(act, _)| format!("{act:?}")).collect::<BTreeSet<_>>().len();
+    let pushes = taken.map(|(act, _)| format!("{act:?}")).collect::<BTreeSet<_>>().len();
     if is_limited {
         assert!(pushes <= ROOM - 2, "{case}: the quota was passed");
     }

@@ -1,7 +1,9 @@
 //! Random histories over three months against a small model: usage, the log, counts of downloads
 //! and quotas are what the model says, and a month that ended stays as it was.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod model;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use access::{IdGlob, Quota, QuotaLimits, Scope};
@@ -15,12 +17,13 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::Value;
 use store::{Clock, QuotaSet};
 use time::macros::datetime;
-use time::{Date, Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime};
 
 use crate::extent::{seed, share};
+use model::{Known, Model, Moved, name};
 
 /// Histories, and the steps of each.
-const HISTORIES: usize = 1_000;
+const HISTORIES: usize = 500;
 const STEPS: usize = 40;
 
 const IDS: [&str; 2] = ["team.a", "other.b"];
@@ -91,100 +94,6 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Bytes that came or went.
-#[derive(Debug, Clone)]
-struct Moved {
-    at: OffsetDateTime,
-    id: &'static str,
-    version: &'static str,
-    change: &'static str,
-    by: String,
-    taken: i64,
-    /// By key.
-    freed: Vec<(String, i64)>,
-}
-
-/// A version of the model.
-#[derive(Debug, Clone)]
-struct Known {
-    content: usize,
-    session: usize,
-    key: String,
-    size: i64,
-    deleted: bool,
-    symbols: Option<(String, i64)>,
-}
-
-/// The model: all changes, and all downloads by the day.
-#[derive(Debug, Default)]
-struct Model {
-    versions: BTreeMap<usize, Known>,
-    changes: Vec<Moved>,
-    /// By version and day; with the key that had pushed it, and its size.
-    downloads: Vec<(usize, Date, String, i64)>,
-    /// How many of them are written down, and for which day.
-    written: Vec<(Date, usize)>,
-    through: Option<Date>,
-}
-
-impl Model {
-    /// The bytes that the quota of all packages of the team counts.
-    fn counted(&self) -> i64 {
-        let team = self.versions.iter().filter(|(number, _)| name(**number).0 == IDS[0]);
-        let visible = team.filter(|(_, known)| !known.deleted);
-        visible.map(|(_, known)| known.size + known.symbols.as_ref().map_or(0, |of| of.1)).sum()
-    }
-
-    fn moved(
-        &mut self,
-        at: OffsetDateTime,
-        number: usize,
-        change: &'static str,
-        by: &str,
-        taken: i64,
-        freed: Vec<(String, i64)>,
-    ) {
-        let (id, version) = name(number);
-        self.changes.push(Moved { at, id, version, change, by: by.to_owned(), taken, freed });
-    }
-
-    /// The byte-hours of a month by key, summed hour by hour.
-    fn byte_hours(&self, month: (OffsetDateTime, OffsetDateTime)) -> BTreeMap<String, i64> {
-        let hour = |at: OffsetDateTime| at.unix_timestamp() / 3_600;
-        let mut sums = BTreeMap::new();
-        for now in hour(month.0)..hour(month.1) {
-            for moved in self.changes.iter().filter(|moved| hour(moved.at) <= now) {
-                *sums.entry(moved.by.clone()).or_default() += moved.taken;
-                for (key, bytes) in &moved.freed {
-                    *sums.entry(key.clone()).or_default() -= bytes;
-                }
-            }
-        }
-        sums.retain(|_, sum| *sum != 0);
-        sums
-    }
-
-    /// The scheduled run: all downloads until yesterday that are not written down yet.
-    fn write_down(&mut self, now: OffsetDateTime) {
-        let yesterday = (now - Duration::minutes(1)).date().previous_day().unwrap();
-        if self.through >= Some(yesterday) {
-            return;
-        }
-        self.through = Some(yesterday);
-        let done: BTreeSet<usize> = self.written.iter().map(|(_, number)| *number).collect();
-        for (number, (_, day, ..)) in self.downloads.iter().enumerate() {
-            if *day <= yesterday && !done.contains(&number) {
-                self.written.push((yesterday, number));
-            }
-        }
-    }
-}
-
-/// The package and version of this number.
-fn name(number: usize) -> (&'static str, &'static str) {
-    (IDS[number / 2], VERSIONS[number % 2])
-}
-
 /// A feed and its model.
 struct World {
     feed: TestFeed,
@@ -221,7 +130,7 @@ impl World {
             Step::Push { key, version, content, session } => {
                 self.push(key, version, content, session).await;
             }
-            Step::Race { version } => self.race(version).await,
+            Step::Race { version } => Box::pin(self.race(version)).await,
             Step::Symbols { key, version } => self.push_symbols(key, version).await,
             Step::Delete { key, version } => self.delete(key, version).await,
             Step::Relist => self.relist().await,
@@ -262,7 +171,7 @@ impl World {
         content: usize,
         session: usize,
     ) -> (StatusCode, bool) {
-        let size = package(number, content).len() as i64;
+        let size = signed(package(number, content).len());
         match self.model.versions.get(&number) {
             Some(known) if !known.deleted => {
                 let same = (known.content, known.session, known.key.as_str());
@@ -290,7 +199,7 @@ impl World {
     }
 
     fn pushed(&mut self, number: usize, content: usize, session: usize, key: &str) {
-        let size = package(number, content).len() as i64;
+        let size = signed(package(number, content).len());
         let (key, now) = (key.to_owned(), self.now);
         self.model.moved(now, number, "pushed", &key, size, Vec::new());
         let known = Known { content, session, key, size, deleted: false, symbols: None };
@@ -327,7 +236,7 @@ impl World {
             return;
         };
         let snupkg = symbols(id, version).file("A.pdb", &pdb(number, known.content).bytes).build();
-        let size = snupkg.len() as i64;
+        let size = signed(snupkg.len());
         let is_there = known.symbols.is_some();
         let has_room = number / 2 > 0 || self.model.counted() + size <= ROOM;
         let told = client.at(&self.feed).push_symbols(&snupkg).await.status;
@@ -442,16 +351,16 @@ impl World {
             self.model.changes.iter().filter(|moved| is_in(moved.at)).collect();
         let count = |change: &str| of_month.iter().filter(|moved| moved.change == change).count();
         let total = |figure: &str| report["total"][figure].as_i64().unwrap();
-        assert_eq!(total("pushes"), count("pushed") as i64);
-        assert_eq!(total("symbols"), count("symbols") as i64);
-        assert_eq!(total("deletes"), count("deleted") as i64);
+        assert_eq!(total("pushes"), signed(count("pushed")));
+        assert_eq!(total("symbols"), signed(count("symbols")));
+        assert_eq!(total("deletes"), signed(count("deleted")));
         assert_eq!(total("bytesTaken"), of_month.iter().map(|moved| moved.taken).sum::<i64>());
         let byte_hours = self.model.byte_hours((month.start(), until));
         assert_eq!(total("byteHours"), byte_hours.values().sum::<i64>(), "{report}");
         let written =
             self.model.written.iter().filter(|(day, _)| is_in(day.midnight().assume_utc()));
         let written: Vec<_> = written.map(|(_, number)| &self.model.downloads[*number]).collect();
-        assert_eq!(total("downloads"), written.len() as i64, "{report}");
+        assert_eq!(total("downloads"), signed(written.len()), "{report}");
         assert_eq!(total("bytesSent"), written.iter().map(|it| it.3).sum::<i64>());
         if report["by"] == "key" {
             let told = rows.iter().map(|row| {
@@ -461,6 +370,11 @@ impl World {
             assert_eq!(told, byte_hours);
         }
     }
+}
+
+/// A length, to be added and subtracted.
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).unwrap()
 }
 
 /// The end of the hour that has begun.
@@ -490,16 +404,16 @@ async fn live(steps: &[Step]) {
     for step in steps {
         // A revoked key is remembered for a minute.
         world.feed = world.feed.another_instance();
-        world.take(*step).await;
+        Box::pin(world.take(*step)).await;
     }
     world.compare().await;
     // The end of the third month, and the day after it.
     let last = datetime!(2027-04-01 00:10 UTC).max(world.now);
     world.set(last);
-    world.take(Step::Meter).await;
+    Box::pin(world.take(Step::Meter)).await;
     let ended = world.compare().await;
     world.set(world.now + Duration::days(366));
-    world.take(Step::Meter).await;
+    Box::pin(world.take(Step::Meter)).await;
     let owner = world.owner.at(&world.feed.another_instance());
     for (path, then) in ended {
         let now = owner.get(&path).await.expect(StatusCode::OK).body;

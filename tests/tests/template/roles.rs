@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use access::Scope;
+use access::{IdGlob, Quota, QuotaLimits, Scope};
+use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use protocol::{Access, Environment};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use store::TrustAdded;
+use store::{QuotaSet, TrustAdded};
 use time::OffsetDateTime;
 use tokens::Signer;
 use trust::{People, Trust, Workload};
@@ -70,9 +71,9 @@ impl Allowance {
         let texts = |list: &Yaml<'_>| -> Vec<String> {
             list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
         };
-        let keys = get("Condition").map(|condition| {
-            let like = condition.as_mapping_get("ForAllValues:StringLike").unwrap();
-            texts(like.as_mapping_get("dynamodb:LeadingKeys").unwrap())
+        let keys = get("Condition").and_then(|condition| {
+            let like = condition.as_mapping_get("ForAllValues:StringLike")?;
+            Some(texts(like.as_mapping_get("dynamodb:LeadingKeys").unwrap()))
         });
         let pattern = |resource: &Yaml<'_>| match resource {
             Yaml::Tagged(_, resource) => resource.as_str().unwrap().replace("${Bucket.Arn}/", ""),
@@ -250,6 +251,30 @@ async fn live_with_runs(feed: &TestFeed, watched: &Watched, granted: &str) {
     assert!(page.contains("repository=acme/core"), "{page}");
 }
 
+/// Sets a quota that every push is counted in, and that has counted nothing yet.
+async fn live_with_quota(feed: &TestFeed) {
+    let limits = QuotaLimits { bytes: Some(1 << 40), ..QuotaLimits::default() };
+    let quota = Quota { id: Some(IdGlob::any()), ..Quota::new("all".parse().unwrap(), limits) };
+    assert_eq!(feed.own_ledger().set_quota(quota, "tests").await.unwrap(), QuotaSet::Done);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let update = feed.aws.dynamodb.update_item().table_name("nuthatch");
+    let update = update.key("pk", text("QUOTA#all")).key("sk", text("QUOTA"));
+    let update = update.update_expression("SET counted = :first");
+    let update = update.expression_attribute_values(":first", text(&ulid::Ulid::nil().to_string()));
+    update.send().await.unwrap();
+}
+
+/// Makes the changes so far as they were logged at first: without their bytes.
+async fn forget_bytes(feed: &TestFeed) {
+    for key in feed.rows().await.into_keys().filter(|key| key.starts_with("CHANGES#")) {
+        let (pk, sk) = key.split_once(' ').unwrap();
+        let update = feed.aws.dynamodb.update_item().table_name("nuthatch");
+        let update = update.key("pk", AttributeValue::S(pk.to_owned()));
+        let update = update.key("sk", AttributeValue::S(sk.to_owned()));
+        update.update_expression("REMOVE bytes").send().await.unwrap();
+    }
+}
+
 /// Makes every kind of request that a feed can answer.
 async fn live(feed: &TestFeed, watched: &Watched) {
     let acme = package("Acme", "x");
@@ -274,6 +299,8 @@ async fn live(feed: &TestFeed, watched: &Watched) {
         "/v3/registration/acme/index.json",
         "/v3/registration/acme/1.0.0.json",
         "/v3/search?q=acme",
+        "/v3/log",
+        "/v3/usage",
         "/?q=acme",
         "/packages/Acme",
         "/packages/Acme/1.0.0",
@@ -304,7 +331,9 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
     };
     let unlisting = LambdaGateway::before_sandboxes(sandboxes("unlist"));
     let watched = Watched { gateway: unlisting, key: key.clone() };
+    live_with_quota(&feed).await;
     live(&feed, &watched).await;
+    forget_bytes(&feed).await;
     live_with_tokens(&feed, &watched, &issuer, &signer).await;
     // Of several pushes at once, some lose after they have stored an object.
     for round in 0..20 {
@@ -316,11 +345,14 @@ async fn a_role_allows_what_its_function_was_seen_to_do_and_no_more() {
             (package(&format!("Race{round}"), "1"), package(&format!("Race{round}"), "2"));
         tokio::join!(watched.push(&one), watched.push(&other), watched.push(&one));
     }
-    // Two scheduled runs: the first writes a snapshot, and the second reads it.
-    let sandboxes_of_compact = sandboxes("unlist");
-    for _ in 0..2 {
-        sandboxes_of_compact.start("compact").await.invoke(&json!({})).await.unwrap();
+    // Two scheduled runs of each: the first writes, and the second reads that.
+    let scheduled = sandboxes("unlist");
+    for function in ["compact", "meter"] {
+        for _ in 0..2 {
+            scheduled.start(function).await.invoke(&json!({})).await.unwrap();
+        }
     }
+    watched.get("/v3/usage").await.expect(StatusCode::OK);
     watched.get("/v3/search?q=acme").await;
     // Until here, nothing was deleted.
     for (function, server) in &servers {
@@ -378,6 +410,7 @@ async fn every_variable_of_a_function_is_read_and_there_are_no_others() {
         match function.as_str() {
             "authorize" => drop(authorize::Authorize::new(&context()).unwrap()),
             "compact" => drop(compact::Compact::new(&context()).unwrap()),
+            "meter" => drop(meter::Meter::new(&context()).unwrap()),
             name => drop(verb(name, &context())),
         }
         assert_eq!(*read.lock().unwrap(), variables_of(&function), "{function}");

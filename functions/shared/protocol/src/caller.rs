@@ -165,6 +165,7 @@ mod tests {
             ids: vec!["Acme.*".parse().unwrap(), IdGlob::any()],
             scopes: vec![Scope::Push, Scope::Read],
             warning: Some("the API key 'ci' expires".to_owned()),
+            quotas: vec!["team".parse().unwrap(), "ci-a-day".parse().unwrap()],
         };
         assert!(caller.may(Scope::Push) && !caller.may(Scope::Unlist));
         let context = caller.to_context();

@@ -4,7 +4,7 @@
 //! downloads of each day, and the bytes that were stored when the month began, so that a report
 //! need not read the log from its first month.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use access::Quota;
 use time::{Date, OffsetDateTime};
@@ -50,11 +50,9 @@ impl Ledger {
         covers: impl Fn(&str) -> bool,
     ) -> Result<Report, LedgerError> {
         let now = self.table.now();
-        let books = self.objects.books().await?;
-        let own = match books.contains(&month) {
-            true => Some(self.objects.read_book(month).await?),
-            false => None,
-        };
+        let books = self.table.books().await?;
+        let own =
+            if books.contains(&month) { Some(self.objects.read_book(month).await?) } else { None };
         let opening = match &own {
             Some(book) => book.opening.clone(),
             None => self.stock_at(month.start(), &books).await?,
@@ -74,7 +72,11 @@ impl Ledger {
     }
 
     /// The bytes that were stored at `time`.
-    async fn stock_at(&self, time: OffsetDateTime, books: &[Month]) -> Result<Stock, LedgerError> {
+    async fn stock_at(
+        &self,
+        time: OffsetDateTime,
+        books: &BTreeSet<Month>,
+    ) -> Result<Stock, LedgerError> {
         let last = books.iter().filter(|book| book.start() <= time).max();
         let (mut stock, from) = match last {
             Some(month) => (self.objects.read_book(*month).await?.opening, month.start()),
@@ -97,8 +99,8 @@ impl Ledger {
         let Some(yesterday) = (self.table.now() - SETTLING_TIME).date().previous_day() else {
             return Ok(None);
         };
-        let books = self.objects.books().await?;
-        let last = match books.iter().max() {
+        let books = self.table.books().await?;
+        let last = match books.last() {
             Some(month) => Some(self.objects.read_book(*month).await?),
             None => None,
         };
@@ -107,6 +109,9 @@ impl Ledger {
             last => {
                 let book = self.next_book(last, yesterday, &books).await?;
                 self.objects.write_book(&book).await?;
+                if !books.contains(&book.month) {
+                    self.table.add_book(book.month).await?;
+                }
                 book
             }
         };
@@ -125,7 +130,7 @@ impl Ledger {
         &self,
         last: Option<Book>,
         day: Date,
-        books: &[Month],
+        books: &BTreeSet<Month>,
     ) -> Result<Book, LedgerError> {
         let month = Month::of_day(day);
         let mut book = match last {
@@ -169,7 +174,7 @@ impl Ledger {
     /// The table or the bucket does not answer, or holds something else.
     pub async fn set_quota(&self, mut quota: Quota, by: &str) -> Result<QuotaSet, LedgerError> {
         let until = self.table.now() - SETTLING_TIME;
-        let stock = self.stock_at(until, &self.objects.books().await?).await?;
+        let stock = self.stock_at(until, &self.table.books().await?).await?;
         let covered = stock.iter().filter(|(owner, _)| quota.covers(&owner.id, &owner.key));
         quota.stored = covered.map(|(_, bytes)| bytes).sum();
         let set = self.table.set_quota(&quota, first_ulid_of(until), by).await?;

@@ -1,6 +1,7 @@
 //! The table: the feed's only source of truth.
 
 mod audit;
+mod books;
 mod changes;
 mod downloads;
 mod keys;

@@ -47,6 +47,7 @@ pub(crate) mod day {
     use time::Date;
     use time::macros::format_description;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(crate) fn serialize<S: Serializer>(day: &Date, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(day)
     }

@@ -84,8 +84,11 @@ pub enum PricesError {
 struct Line {
     amount: u128,
     per: u128,
-    quantity: fn(&Figures) -> u128,
+    quantity: Quantity,
 }
+
+/// The figure that a price is for.
+type Quantity = fn(&Figures) -> u128;
 
 impl Prices {
     /// The prices in `text`.
@@ -112,7 +115,7 @@ impl Prices {
         let bytes = |price: Option<Price<Bytes>>| {
             price.map(|Price { amount, per }| Price { amount, per: per.0 })
         };
-        let lines: [(Option<Price<u64>>, u128, fn(&Figures) -> u128); 5] = [
+        let lines: [(_, _, Quantity); 5] = [
             (self.push, 1, |figures| u128::from(figures.pushes + figures.symbols)),
             (bytes(self.taken), 1, |figures| figures.bytes_taken.into()),
             (bytes(self.stored), hours, |figures| u128::try_from(figures.byte_hours).unwrap_or(0)),

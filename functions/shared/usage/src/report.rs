@@ -49,7 +49,9 @@ impl Report {
     pub fn of(tally: Tally, settled: OffsetDateTime, through: Option<Date>) -> Self {
         let Tally { month, by, groups, .. } = tally;
         let mut total = Figures::default();
-        groups.values().for_each(|figures| total.add(figures));
+        for figures in groups.values() {
+            total.add(figures);
+        }
         let row = |name, figures| ReportRow { name, figures, amount: None };
         let all_downloads = through >= Some(month.last_day());
         let through = through.map(|day| day.min(month.last_day()));

@@ -181,6 +181,7 @@ impl Tally {
 
     /// `bytes` more of `owner` are stored, or fewer, from `hour` on.
     fn hold(&mut self, owner: &Owner, bytes: i64, hour: i64) {
+        const HOURS: i64 = 24;
         if self.by != Grouping::Day {
             let group = match self.by {
                 Grouping::Verb => "store".to_owned(),
@@ -190,7 +191,6 @@ impl Tally {
             self.group(group).add(&byte_hours(bytes, hours));
             return;
         }
-        const HOURS: i64 = 24;
         let mut hour = hour;
         while hour < self.until {
             let day = hour.div_euclid(HOURS);

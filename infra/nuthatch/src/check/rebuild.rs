@@ -42,8 +42,6 @@ pub(super) async fn rebuild(checked: &Checked, findings: &mut Findings) -> Resul
     let limits = Limits::default();
     let (table, objects) = (checked.table.clone(), checked.objects.clone());
     let ingest = Ingest { table, objects, limits };
-    // They belong to the log that is lost.
-    checked.objects.forget_books().await?;
     findings.unknown = UNKNOWN.map(str::to_owned).to_vec();
     for ((id, version), candidate) in candidates(checked).await? {
         let package = format!("{id} {version}");

@@ -93,7 +93,7 @@ fn sort(row: Row, versions: &mut Versions, others: &mut Others, findings: &mut F
             others.trust_names.insert(name);
         }
         Row::TrustedKey => findings.keys += 1,
-        Row::OfTrusts | Row::Act => {}
+        Row::OfTrusts | Row::Act | Row::Quota | Row::Books => {}
         Row::Unreadable { pk, sk, reason } => {
             findings.problems.push(Problem::UnreadableRow { pk, sk, reason });
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use usage::{Book, Month, Totals};
 
-use super::{ObjectError, ObjectKey, Objects, is_status, unavailable, waiting};
+use super::{ObjectError, Objects, is_status, unavailable, waiting};
 
 /// The key of the snapshot that search starts from.
 const SNAPSHOT: &str = "search/snapshot";
@@ -82,18 +82,6 @@ impl Objects {
         self.replace_json(DOWNLOADS, counts, "store the counts of downloads").await
     }
 
-    /// The months that have a book. One call.
-    ///
-    /// # Errors
-    /// The bucket did not answer.
-    pub async fn books(&self) -> Result<Vec<Month>, ObjectError> {
-        // AWS quota: 1,000 objects per call, which are the books of 83 years.
-        let list = self.client.list_objects_v2().bucket(self.bucket.as_str()).prefix(BOOKS);
-        let page = list.send().await.map_err(|error| unavailable("list its books", error))?;
-        let keys = page.contents().iter().filter_map(|object| object.key());
-        Ok(keys.filter_map(|key| key.strip_prefix(BOOKS)?.parse().ok()).collect())
-    }
-
     /// The book of a month that has one. One call.
     ///
     /// # Errors
@@ -110,17 +98,6 @@ impl Objects {
     /// The bucket did not say that it has the book.
     pub async fn write_book(&self, book: &Book) -> Result<(), ObjectError> {
         self.replace_json(&book_key(book.month), book, "store a book").await
-    }
-
-    /// Deletes the books of all months. One call, and one for each.
-    ///
-    /// # Errors
-    /// The bucket did not say that they are gone.
-    pub async fn forget_books(&self) -> Result<(), ObjectError> {
-        for month in self.books().await? {
-            self.delete(&ObjectKey(book_key(month))).await?;
-        }
-        Ok(())
     }
 
     async fn document(

@@ -7,9 +7,10 @@ use ulid::Ulid;
 
 use super::rows::{NuspecRow, VersionRow};
 use super::{
-    Item, Metadata, PdbRow, SymbolsRow, Table, TableError, TrustUse, from_item, text, unavailable,
+    Item, Metadata, PdbRow, QuotaIndex, SymbolsRow, Table, TableError, TrustUse, from_item, text,
+    unavailable,
 };
-use access::KeyHash;
+use access::{KeyHash, Quota};
 use trust::{Issuer, KeySet, Trust, TrustName};
 
 /// A row of the table, by what its key says it is. Ids and versions are as in the key.
@@ -83,6 +84,10 @@ pub enum Row {
     /// The issuer of a trust's tokens, the keys of one, a token that was exchanged, or a use
     /// of a trust.
     OfTrusts,
+    /// A quota, or the row of all of them.
+    Quota,
+    /// The months that have a book.
+    Books,
     /// A row that nothing here writes.
     Unreadable {
         /// Its partition key.
@@ -202,6 +207,15 @@ fn read_as(pk: &str, sk: &str, item: Item) -> Result<Row, String> {
             from_item::<TrustUse>(item).map_err(wrong)?;
             Ok(Row::OfTrusts)
         }
+        ("QUOTA", "QUOTA") => {
+            from_item::<Quota>(item).map_err(wrong)?;
+            Ok(Row::Quota)
+        }
+        ("QUOTAS", "QUOTAS") => {
+            from_item::<QuotaIndex>(item).map_err(wrong)?;
+            Ok(Row::Quota)
+        }
+        ("BOOKS", "BOOKS") => Ok(Row::Books),
         ("KEYS", "NAME") => {
             let row: KeyNameRow = from_item(item).map_err(wrong)?;
             Ok(Row::KeyName { name, hash: row.hash })

@@ -61,13 +61,12 @@ impl Table {
                 (None, Some(key)) => drop(index.keys.insert(name.clone(), key.clone())),
                 (None, None) => {}
             }
-            let write = match known {
-                Some(_) => self.new_limits(new)?,
-                None => {
-                    let mut item = to_item(quota_key(name), new)?;
-                    item.insert("counted".to_owned(), AttributeValue::S(counted.to_string()));
-                    put(self.put(item).condition_expression("attribute_not_exists(pk)"))?
-                }
+            let write = if known.is_some() {
+                self.new_limits(new)?
+            } else {
+                let mut item = to_item(quota_key(name), new)?;
+                item.insert("counted".to_owned(), AttributeValue::S(counted.to_string()));
+                put(self.put(item).condition_expression("attribute_not_exists(pk)"))?
             };
             let writes = vec![write, self.indexed(index)?, self.act(Act::QuotaSet, name, by)?];
             if let Transaction::Done = self.transact("set a quota", writes).await? {

@@ -231,8 +231,8 @@ impl Table {
         };
         let mut writes: Vec<TransactWriteItem> =
             row.pdbs.iter().zip(pdbs).map(write).collect::<Result<_, _>>()?;
-        let charged = self.charged(charges)?;
-        let own = OWN_WRITES + charged.len();
+        let of_quotas = self.charged(charges)?;
+        let own = OWN_WRITES + of_quotas.len();
         let before = writes.split_off(writes.len().min(WRITES.saturating_sub(own)));
         for writes in before.chunks(WRITES) {
             self.transact(ACTION, writes.to_vec()).await?;
@@ -257,11 +257,11 @@ impl Table {
                 ),
         })?);
         writes.push(self.logged(ulid, &change)?);
-        let of_quotas = writes.len();
-        writes.extend(charged);
+        let before_quotas = writes.len();
+        writes.extend(of_quotas);
         match self.transact(ACTION, writes).await? {
             Transaction::Done => Ok(SymbolsOutcome::Done),
-            Transaction::Refused { write, .. } if write >= of_quotas => {
+            Transaction::Refused { write, .. } if write >= before_quotas => {
                 Ok(SymbolsOutcome::QuotaChanged)
             }
             Transaction::Refused { .. } => Ok(SymbolsOutcome::Changed),
