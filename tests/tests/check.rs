@@ -96,6 +96,11 @@ async fn put_object(aws: &Aws, key: &str, bytes: &[u8]) {
 #[tokio::test]
 async fn a_sound_feed_has_no_problems() {
     let feed = Stopped::feed().await;
+    let quota = ["quota", "set", "acme", "--id", "Acme", "--bytes", "1GB"];
+    assert!(run(&quota, feed.data.path()).status.success());
+    let table = store::Table::new(feed.engines().await.aws().dynamodb, store::TableName::default());
+    table.add_book("2026-11".parse().unwrap()).await.unwrap();
+    drop(table);
     let (content, found) = feed.check(&["--read"]);
     assert!(content, "{found}");
     for (what, count) in [("versions", 3), ("objects", 6), ("changes", 3), ("keys", 1)] {

@@ -153,6 +153,22 @@ async fn usage_makes_a_call_for_each_book_and_each_month_of_the_log() {
     assert_eq!(feed.calls.take(), ["GetItem", "GET object", "Query", "Query"]);
 }
 
+#[tokio::test]
+async fn usage_of_a_month_that_is_far_away_makes_no_call_for_those_in_between() {
+    let hosted = Hosted::start().await;
+    let Hosted { feed, owner, .. } = &hosted;
+    hosted.usage(owner, "").await;
+    owner.get("/v3/usage").await.expect(StatusCode::OK);
+    feed.calls.forget();
+    let future = owner.get("/v3/usage?month=9999-12").await.expect(StatusCode::OK).json();
+    assert_eq!(figures(&future, "pushes"), named([("total", 0)]));
+    assert_eq!(feed.calls.take(), ["GetItem", "Query", "Query", "Query"]);
+    owner.get("/v3/usage?month=0000-01").await.expect(StatusCode::OK);
+    assert_eq!(feed.calls.take(), ["GetItem"]);
+    owner.get("/v3/log?after=7ZZZZZZZZZZZZZZZZZZZZZZZZZ").await.expect(StatusCode::OK);
+    assert_eq!(feed.calls.take(), [""; 0]);
+}
+
 /// The versions that a page of the log names, and where the next one begins.
 async fn page(client: &Client, query: &str) -> (Vec<String>, Value, Value) {
     let answer = client.get(&format!("/v3/log?{query}")).await.expect(StatusCode::OK).json();

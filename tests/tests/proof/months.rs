@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// What a push of a version would be told, and whether it changes anything.
+    /// The answer that a push of a version would get, and whether it changes anything.
     fn verdict(
         &self,
         key: usize,

@@ -87,7 +87,7 @@ pub struct QuotaCount {
     pub pushes: u32,
 }
 
-/// What a push takes of a quota.
+/// The part of a push in a quota.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaPart {
     /// Its bytes.

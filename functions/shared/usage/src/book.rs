@@ -10,7 +10,7 @@ use crate::{Month, Stock};
 /// Downloads by package and version, both in lower case.
 pub type Totals = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// What is known of a month besides its changes. It is written once a day.
+/// The facts of a month besides its changes. It is written once a day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Book {
     /// The month.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::{ByteSize, Figures, Month};
 
-/// What a feed costs its users: the prices in a file of TOML.
+/// The prices that a feed asks of its users, out of a file of TOML.
 ///
 /// ```toml
 /// currency = "EUR"

@@ -9,7 +9,7 @@ use ulid::Ulid;
 use usage::{Change, Month, Movement};
 
 use super::changes::{ChangeRow, FIRST_MONTH, changes_key, first_ulid_of};
-use super::rows::time_of;
+use super::rows::{SETTLING_TIME, time_of};
 use super::{Item, Table, TableError, from_item, text, unreadable};
 
 /// A change, and the quotas that it was counted in.
@@ -34,7 +34,9 @@ impl Table {
         until: OffsetDateTime,
         mut take: impl FnMut(LoggedMovement),
     ) -> Result<(), TableError> {
+        // No call for months before the first, or after the present one.
         let from = from.max(FIRST_MONTH);
+        let until = until.min(self.clock.now() + SETTLING_TIME);
         let mut month = Month::of(from);
         while month.start() < until {
             let first = first_ulid_of(from.max(month.start())).to_string();
