@@ -104,7 +104,6 @@ async fn set(options: QuotaOptions) -> Result<(), QuotaError> {
 fn listing(quotas: &[Quota], now: OffsetDateTime) -> String {
     let names = ["NAME", "FOR", "STORED", "PUSHES TODAY", "LARGEST PACKAGE"];
     let mut rows = vec![names.map(str::to_owned)];
-    let today = now.date().to_string();
     rows.extend(quotas.iter().map(|quota| {
         let QuotaLimits { bytes, pushes_per_day, package_bytes } = quota.limits;
         let size = |bytes: u64| ByteSize(bytes).to_string();
@@ -115,7 +114,7 @@ fn listing(quotas: &[Quota], now: OffsetDateTime) -> String {
         let stored = size(u64::try_from(quota.stored).unwrap_or_default());
         let pushes = pushes_per_day.map_or_else(
             || "-".to_owned(),
-            |limit| of(quota.pushes_on(&today).to_string(), Some(limit.to_string())),
+            |limit| of(quota.pushes_at(now).to_string(), Some(limit.to_string())),
         );
         [
             quota.name.to_string(),

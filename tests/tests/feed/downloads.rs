@@ -144,6 +144,17 @@ async fn search_and_pages_show_the_downloads_until_yesterday() {
     assert_eq!(months.collect::<Vec<_>>(), ["usage/2027-01"]);
 }
 
+#[tokio::test]
+async fn a_search_waits_a_second_at_most_for_counts_that_do_not_come() {
+    let (feed, owner, _) = feed().await;
+    // The calls before it: the key, the snapshot, the changes of three months, the version.
+    let faults = Faults::at([(6, Fault::Silence)]);
+    let waiting = owner.at(&feed.meeting(&faults));
+    let found = tokio::time::timeout(Duration::from_secs(5), waiting.search("q=acme")).await;
+    assert_eq!(found.unwrap()["totalHits"], 1);
+    assert!(faults.were_all_met());
+}
+
 async fn page(feed: &TestFeed, owner: &Client, path: &str) -> String {
     let cookie = format!("__Host-nuthatch={}", owner.key());
     let request = Request::builder().method(Method::GET).uri(path).header("cookie", cookie);

@@ -172,6 +172,26 @@ async fn pushes_are_counted_by_the_day_and_the_next_day_has_them_again() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_behind_counts_on_the_day_of_the_one_ahead() {
+    let (feed, clock) = start().await;
+    let limits = QuotaLimits { pushes_per_day: Some(3), ..QuotaLimits::default() };
+    let team = team(&feed).await;
+    set(&feed, &clock, "team", limits).await;
+    let ahead = feed.by_clock(&Clock::at(datetime!(2027-02-01 00:00:05 UTC)));
+    team.at(&ahead).push(&some("1.0.0")).await.expect(StatusCode::CREATED);
+    clock.set(datetime!(2027-01-31 23:59:50 UTC));
+    for version in ["2.0.0", "3.0.0"] {
+        team.push(&some(version)).await.expect(StatusCode::CREATED);
+    }
+    team.push(&some("4.0.0")).await.expect(StatusCode::TOO_MANY_REQUESTS);
+    team.at(&ahead).push(&some("4.0.0")).await.expect(StatusCode::FORBIDDEN);
+    // A clock that is wrong by a year stops nobody for a year.
+    let wrong = feed.by_clock(&Clock::at(datetime!(2028-02-01 00:00 UTC)));
+    team.at(&wrong).push(&some("4.0.0")).await.expect(StatusCode::CREATED);
+    team.push(&some("5.0.0")).await.expect(StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn a_package_may_be_too_large_for_a_quota() {
     let (feed, clock) = start().await;
     let (team, size) = (team(&feed).await, some("1.0.0").len() as u64);

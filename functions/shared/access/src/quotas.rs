@@ -154,10 +154,19 @@ impl Quota {
         self.limits.bytes.is_some() || self.limits.pushes_per_day.is_some()
     }
 
-    /// The packages that were pushed on `day`.
+    /// The count that stands at `now`: that of its day, or of the next one where another clock
+    /// is ahead. One of any other day is over.
     #[must_use]
-    pub fn pushes_on(&self, day: &str) -> u32 {
-        self.pushed.as_ref().filter(|pushed| pushed.day == day).map_or(0, |pushed| pushed.pushes)
+    pub fn count_at(&self, now: OffsetDateTime) -> Option<&QuotaCount> {
+        let days =
+            [Some(now.date()), now.date().next_day()].map(|day| day.map(|it| it.to_string()));
+        self.pushed.as_ref().filter(|pushed| days.contains(&Some(pushed.day.clone())))
+    }
+
+    /// The packages that were pushed on the day of `now`.
+    #[must_use]
+    pub fn pushes_at(&self, now: OffsetDateTime) -> u32 {
+        self.count_at(now).map_or(0, |pushed| pushed.pushes)
     }
 
     /// The reason why a push may not take its part at `now`; `None` if it may.
@@ -177,7 +186,7 @@ impl Quota {
             return Some(QuotaProblem::Full { limit, stored: self.stored, bytes: more });
         }
         let today = now.date();
-        let others = self.pushes_on(&today.to_string());
+        let others = self.pushes_at(now);
         let limit = pushes_per_day.filter(|limit| pushes > 0 && others + pushes > *limit)?;
         let next = today.next_day().unwrap_or(today).midnight().assume_utc();
         let seconds = u32::try_from((next - now).whole_seconds() + 1).unwrap_or(1);

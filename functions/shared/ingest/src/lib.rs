@@ -19,8 +19,8 @@ use nupkg::{Attached, Limits, Package, PackageId, Source, Version};
 use protocol::{Refusal, Reply};
 use sha2::{Digest, Sha256};
 use store::{
-    AttachedFile, Attempt, CommitOutcome, Content, ObjectError, ObjectKey, Objects, Stored, Table,
-    Verdict, VersionRow, VersionState, timestamp,
+    AttachedFile, Attempt, Charges, CommitOutcome, Content, ObjectError, ObjectKey, Objects,
+    Stored, Table, Verdict, VersionRow, VersionState, timestamp,
 };
 use time::OffsetDateTime;
 
@@ -28,6 +28,9 @@ pub use declaration::{Declaration, UploadKind};
 pub use quota::{Counted, CountedKind};
 pub use receive::{Received, receive};
 pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake, invalid_symbols};
+
+/// How often a push looks at its quotas again because others changed them meanwhile.
+const TRIES: usize = 20;
 
 /// The intake of packages.
 #[derive(Debug, Clone)]
@@ -146,7 +149,7 @@ impl Ingest {
             bytes: row.size,
             kind: CountedKind::Package,
         };
-        let mut charges = counted.charges(&self.table).await?;
+        let charges = counted.charges(&self.table).await?;
         let accepted = Accepted { warning: warning(&package, &row) };
         let attached = std::mem::take(&mut package.attached);
         tokio::try_join!(
@@ -155,22 +158,11 @@ impl Ingest {
         )?;
         // If the answer to the commit is lost, the version may be in: its object must stay,
         // and the client's next try finds out.
-        let outcome = loop {
-            row.quotas = charges.names();
-            match self.table.commit(&row, &package, may_restore, &charges).await? {
-                CommitOutcome::QuotaChanged => {
-                    charges = match counted.charges(&self.table).await {
-                        Ok(charges) => charges,
-                        Err(refusal) => {
-                            self.discard_received(&row, &bytes).await;
-                            return Err(refusal);
-                        }
-                    };
-                }
-                outcome => break outcome,
-            }
-        };
-        match outcome {
+        let committed = self.commit(&mut row, &package, may_restore, (&counted, charges)).await;
+        if matches!(committed, Err(Refusal::OverQuota { .. })) {
+            self.discard_received(&row, &bytes).await;
+        }
+        match committed? {
             CommitOutcome::Done => {
                 self.objects.mark_committed(&row.object).await?;
                 self.forget_upload(&row, &bytes).await;
@@ -186,8 +178,33 @@ impl Ingest {
                 refuse_taken(found.judge(&attempt(&row)), &found, &id, &version)?;
                 self.acknowledge(&found, accepted).await
             }
-            CommitOutcome::QuotaChanged => Err(Refusal::Broken("a commit without an end".into())),
+            CommitOutcome::QuotaChanged => {
+                Err(Refusal::Unavailable("others push into the same quota all the time".into()))
+            }
         }
+    }
+
+    /// Commits a version with its part in quotas, and looks at them again as long as others
+    /// change them meanwhile.
+    ///
+    /// # Errors
+    /// A quota has no room any more, and the version is not in; or the table does not answer.
+    async fn commit(
+        &self,
+        row: &mut VersionRow,
+        package: &Package,
+        may_restore: bool,
+        (counted, mut charges): (&Counted<'_>, Charges),
+    ) -> Result<CommitOutcome, Refusal> {
+        for _ in 0..TRIES {
+            row.quotas = charges.names();
+            let outcome = self.table.commit(row, package, may_restore, &charges).await?;
+            if !matches!(outcome, CommitOutcome::QuotaChanged) {
+                return Ok(outcome);
+            }
+            charges = counted.charges(&self.table).await?;
+        }
+        Ok(CommitOutcome::QuotaChanged)
     }
 
     /// Removes the objects of a package that was received here and refused. Those of an upload

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 /// How long counts are shown before they are read again.
 const MEMORY: Duration = Duration::from_hours(1);
 
+/// How long an answer waits for the counts.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The counts of downloads. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Downloads {
@@ -35,18 +38,24 @@ impl Downloads {
         context.shared(|| Ok(Self { objects: context.objects()?, held: Arc::default() }))
     }
 
-    /// The counts. One call an hour. Where the bucket does not answer, they are the last ones:
-    /// nobody has to wait for them, and no answer fails without them.
+    /// The counts. One call an hour. Where the bucket does not answer within a second, they are
+    /// the last ones: no answer fails without them.
     pub async fn counts(&self) -> Arc<DownloadCounts> {
         let mut held = self.held.lock().await;
         if let Some(held) = held.as_ref().filter(|held| held.at.elapsed() < MEMORY) {
             return Arc::clone(&held.counts);
         }
-        let counts = match self.objects.read_download_counts().await {
-            Ok(counts) => Arc::new(counts.unwrap_or_default()),
-            Err(error) => {
+        let last = || held.as_ref().map(|held| Arc::clone(&held.counts)).unwrap_or_default();
+        let reading = self.objects.read_download_counts();
+        let counts = match tokio::time::timeout(MOMENT, reading).await {
+            Ok(Ok(counts)) => Arc::new(counts.unwrap_or_default()),
+            Ok(Err(error)) => {
                 tracing::warn!("cannot read the counts of downloads: {}", with_causes(&error));
-                held.take().map(|held| held.counts).unwrap_or_default()
+                last()
+            }
+            Err(_) => {
+                tracing::warn!("cannot read the counts of downloads: the bucket takes too long");
+                last()
             }
         };
         *held = Some(Held { at: Instant::now(), counts: Arc::clone(&counts) });

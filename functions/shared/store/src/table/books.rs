@@ -31,11 +31,7 @@ impl Table {
     /// # Errors
     /// The table does not answer; trying again does no harm.
     pub async fn add_book(&self, month: Month) -> Result<(), TableError> {
-        self.client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(BOOKS.to_owned()))
-            .key("sk", AttributeValue::S(BOOKS.to_owned()))
+        self.update_alone((BOOKS.to_owned(), BOOKS.to_owned()))
             .update_expression("ADD months :month")
             .expression_attribute_values(":month", AttributeValue::Ss(vec![month.to_string()]))
             .send()

@@ -72,14 +72,9 @@ impl Table {
         step: Step,
         today: &str,
     ) -> Result<bool, TableError> {
-        let (pk, sk) = version_key(id, version);
         let number = |number: u64| AttributeValue::N(number.to_string());
         let mut update = self
-            .client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+            .update_alone(version_key(id, version))
             // The count of a deleted version stands still, so that it can be restored with it.
             .condition_expression("#state = :visible")
             .expression_attribute_names("#state", "state")

@@ -106,12 +106,7 @@ impl Table {
     /// # Errors
     /// The table does not answer, or there is no such key.
     pub async fn note_key_use(&self, hash: &KeyHash, day: &str) -> Result<(), TableError> {
-        let (pk, sk) = key_key(hash);
-        self.client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+        self.update_alone(key_key(hash))
             .update_expression("SET used = :day")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":day", AttributeValue::S(day.to_owned()))
@@ -173,12 +168,7 @@ impl Table {
     /// # Errors
     /// The table does not answer, or there is no such key.
     pub(super) async fn revoke_key_of(&self, hash: &KeyHash) -> Result<(), TableError> {
-        let (pk, sk) = key_key(hash);
-        self.client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+        self.update_alone(key_key(hash))
             // The first revocation is the one to remember.
             .update_expression("SET revoked = if_not_exists(revoked, :now)")
             .condition_expression("attribute_exists(pk)")

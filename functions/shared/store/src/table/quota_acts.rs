@@ -200,13 +200,8 @@ impl Table {
             let mut quotas = record.quotas.clone();
             quotas.retain(|name| name != quota);
             quotas.extend(names_it.then(|| quota.clone()));
-            let (pk, sk) = key_key(&record.hash);
             let sent = self
-                .client
-                .update_item()
-                .table_name(self.name.as_str())
-                .key("pk", AttributeValue::S(pk))
-                .key("sk", AttributeValue::S(sk))
+                .update_alone(key_key(&record.hash))
                 .update_expression("SET quotas = :new")
                 .condition_expression(
                     "attribute_exists(pk) AND (attribute_not_exists(quotas) OR quotas = :old)",
@@ -276,13 +271,8 @@ impl Table {
         until: Ulid,
         bytes: i64,
     ) -> Result<bool, TableError> {
-        let (pk, sk) = quota_key(&quota.name);
         let sent = self
-            .client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+            .update_alone(quota_key(&quota.name))
             .update_expression("SET counted = :until ADD #stored :bytes")
             .expression_attribute_names("#stored", "stored")
             .condition_expression("counted = :counted")

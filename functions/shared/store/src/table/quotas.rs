@@ -171,12 +171,17 @@ fn taking(
     }
     let mut expression = "ADD #stored :bytes".to_owned();
     if let Some(limit) = quota.limits.pushes_per_day.filter(|_| *pushes > 0) {
-        let today = now.date().to_string();
-        update = update
-            .expression_attribute_names("#day", "day")
-            .expression_attribute_values(":today", AttributeValue::S(today.clone()));
-        if quota.pushes_on(&today) > 0 {
-            conditions.push("pushed.#day = :today AND pushed.pushes <= :others");
+        // The count has to be of the day that it was read with, whatever day that is.
+        if let Some(known) = &quota.pushed {
+            update = update
+                .expression_attribute_names("#day", "day")
+                .expression_attribute_values(":known", AttributeValue::S(known.day.clone()));
+            conditions.push("pushed.#day = :known");
+        } else {
+            conditions.push("attribute_not_exists(pushed)");
+        }
+        if quota.count_at(now).is_some() {
+            conditions.push("pushed.pushes <= :others");
             expression = format!("SET pushed.pushes = pushed.pushes + :pushes {expression}");
             update = update
                 .expression_attribute_values(":pushes", number((*pushes).into()))
@@ -185,9 +190,8 @@ fn taking(
                     number(i64::from(limit) - i64::from(*pushes)),
                 );
         } else {
-            conditions.push("(attribute_not_exists(pushed) OR pushed.#day < :today)");
             expression = format!("SET pushed = :pushed {expression}");
-            let pushed = QuotaCount { day: today, pushes: *pushes };
+            let pushed = QuotaCount { day: now.date().to_string(), pushes: *pushes };
             let pushed = serde_dynamo::to_attribute_value(pushed).map_err(unreadable)?;
             update = update.expression_attribute_values(":pushed", pushed);
         }

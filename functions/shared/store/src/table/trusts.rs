@@ -216,14 +216,9 @@ impl Table {
     /// # Errors
     /// The table does not answer.
     pub async fn begin_fetch(&self, iss: &IssuerUrl, now: i64) -> Result<bool, TableError> {
-        let (pk, sk) = jwks_key(iss);
         let number = |number: i64| AttributeValue::N(number.to_string());
         let sent = self
-            .client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+            .update_alone(jwks_key(iss))
             .update_expression("SET attempted = :now")
             // Or by a clock that is ahead of this one.
             .condition_expression(
@@ -251,12 +246,7 @@ impl Table {
         keys: &[PublicKey],
         now: i64,
     ) -> Result<(), TableError> {
-        let (pk, sk) = jwks_key(iss);
-        self.client
-            .update_item()
-            .table_name(self.name.as_str())
-            .key("pk", AttributeValue::S(pk))
-            .key("sk", AttributeValue::S(sk))
+        self.update_alone(jwks_key(iss))
             .update_expression("SET #keys = :keys, fetched = :now")
             .expression_attribute_names("#keys", "keys")
             .expression_attribute_values(

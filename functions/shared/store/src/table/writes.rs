@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Delete, Put, TransactWriteItem, Update,
@@ -19,7 +20,16 @@ impl Table {
         Put::builder().table_name(self.name.as_str()).set_item(Some(item))
     }
 
-    /// An update of the item at a key.
+    /// An update of the item at a key, in no transaction.
+    pub(super) fn update_alone(&self, (pk, sk): (String, String)) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(self.name.as_str())
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+    }
+
+    /// An update of the item at a key, for a transaction.
     pub(super) fn updating(&self, (pk, sk): (String, String)) -> UpdateBuilder {
         Update::builder()
             .table_name(self.name.as_str())
