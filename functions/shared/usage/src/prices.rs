@@ -182,3 +182,62 @@ fn shares(charged: u128, exact: &[u128], per: u128) -> Vec<u128> {
     }
     shares
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn figures(pushes: u64, byte_hours: i64) -> Figures {
+        Figures { pushes, byte_hours, ..Figures::default() }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_sum_to_the_total_and_are_within_a_unit_of_their_own(
+            rows in prop::collection::vec((0..10_000_u64, 0..1_000_000_000_000_i64), 0..20),
+            amount in 0..1_000_u64,
+            per in 1..5_000_u64,
+        ) {
+            let text = format!(
+                "currency = 'EUR'\n[push]\namount = {amount}\nper = {per}\n\
+                 [stored]\namount = {amount}\nper = '1GB'"
+            );
+            let (prices, month) = (Prices::read(&text).unwrap(), "2026-11".parse().unwrap());
+            let rows: Vec<Figures> = rows.into_iter().map(|(pushes, held)| figures(pushes, held)).collect();
+            let mut total = Figures::default();
+            for row in &rows {
+                total.add(row);
+            }
+            let amounts = prices.amounts(month, &rows, &total);
+            prop_assert_eq!(amounts.rows.iter().sum::<u64>(), amounts.total);
+            for (row, share) in rows.iter().zip(&amounts.rows) {
+                let own = row.pushes * amount / per
+                    + u64::try_from(row.byte_hours).unwrap() * amount / (1_000_000_000 * 720);
+                prop_assert!((own..=own + 2).contains(share), "{share} of {own}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_total_is_rounded_once_and_shared_by_the_largest_fractions() {
+        let prices = "currency = 'EUR'\ndigits = 2\n[push]\namount = 1\nper = 3";
+        let prices = Prices::read(prices).unwrap();
+        let rows = [figures(1, 0), figures(2, 0), figures(2, 0)];
+        let amounts = prices.amounts("2026-11".parse().unwrap(), &rows, &figures(5, 0));
+        assert_eq!((amounts.rows, amounts.total), (vec![0, 1, 1], 2));
+        assert_eq!(prices.display(1_205), "12.05 EUR");
+        assert_eq!(prices.display(5), "0.05 EUR");
+    }
+
+    #[test]
+    fn prices_that_mean_nothing_are_refused() {
+        let error = |text: &str| Prices::read(text).unwrap_err().to_string();
+        let free = "currency = 'EUR'\n[taken]\namount = 1\nper = '0GB'";
+        assert_eq!(error(free), "the price 'taken' is per 0; say per how many");
+        assert!(error("currency = 'EUR'\ndigits = 10").contains("up to 9 digits"));
+        assert!(error("currency = 'EUR'\n[pushes]\namount = 1").contains("unknown field"));
+        assert!(error("currency = 'EUR'\n[push]\namount = 0.5\nper = 1").contains("invalid type"));
+    }
+}
