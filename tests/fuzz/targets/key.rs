@@ -40,10 +40,11 @@ fuzz_target!(|input: (&str, &str, &str)| {
     if let Ok(name) = text.parse::<KeyName>() {
         let ids = pattern.parse().into_iter().collect();
         let scopes = vec![Scope::Push, Scope::Unlist];
+        let quotas = id.parse().into_iter().collect();
         let next: KeyName = name.next();
         assert_eq!(next.as_str().parse::<KeyName>().as_ref(), Ok(&next));
         assert_ne!(next, name);
-        let caller = Caller::Key { name, ids, scopes, warning: Some(text.to_owned()) };
+        let caller = Caller::Key { name, ids, scopes, quotas, warning: Some(text.to_owned()) };
         let context = caller.to_context();
         assert_eq!(Caller::from_context(|field| context.get(field).cloned()), caller);
     }
