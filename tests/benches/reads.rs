@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use access::{IdGlob, Scope};
 use http_body_util::BodyExt;
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
-use nuthatch_tests::{Loader, Meter, Server, commit, functions_on, verb};
+use nuthatch_tests::{Loader, Recorder, Server, commit, functions_on, verb};
 use protocol::{BaseUrl, Body, PathParameters, Request};
 use search_index::SearchIndex;
 use store::{Aws, BucketName, Objects, Table, TableName};
@@ -274,29 +274,29 @@ async fn many_versions(engines: &Engines, table: &Table) {
         commit(table, "Acme.Many", &format!("1.{}.{}", number / 100, number % 100), "").await;
     }
     settle(engines, "acme.many").await;
-    let meter = Meter::default();
-    let aws = aws(meter.measure(engines.dynamodb.clone()), engines.s3.clone());
+    let calls = Recorder::of_units();
+    let aws = aws(calls.record(engines.dynamodb.clone()), engines.s3.clone());
     let functions = functions_on(&aws);
     let metered = functions.table().unwrap();
     println!("\n{COUNT} versions of one package:");
     commit(&metered, "Acme.Many", "2.0.0", "").await;
-    println!("{:<44} {:>8.1} WCU", "push of one more", meter.take());
+    println!("{:<44} {:>8.1} WCU", "push of one more", calls.take_units());
     commit(&metered, "Acme.Single", "1.0.0", "").await;
-    println!("{:<44} {:>8.1} WCU", "push of a package's first", meter.take());
+    println!("{:<44} {:>8.1} WCU", "push of a package's first", calls.take_units());
     settle(engines, "acme.many").await;
     let [versions, registration] = ["versions", "registration"].map(|name| verb(name, &functions));
     for turn in ["cold", "warm"] {
         let start = Instant::now();
         let list = versions.handle(request("/v3/package/acme.many/index.json", "acme.many")).await;
         let size = list.into_body().collect().await.unwrap().to_bytes().len();
-        let (took, units) = (milliseconds(start.elapsed()), meter.take());
+        let (took, units) = (milliseconds(start.elapsed()), calls.take_units());
         let name = format!("version list, {turn}");
         println!("{name:<44} {took:>8.2} ms {units:>8.1} RCU {size:>9} bytes");
         let start = Instant::now();
         let path = "/v3/registration/acme.many/index.json";
         let index = registration.handle(request(path, "acme.many")).await;
         let size = index.into_body().collect().await.unwrap().to_bytes().len();
-        let (took, units) = (milliseconds(start.elapsed()), meter.take());
+        let (took, units) = (milliseconds(start.elapsed()), calls.take_units());
         let name = format!("registration index, {turn}");
         println!("{name:<44} {took:>8.2} ms {units:>8.1} RCU {size:>9} bytes");
     }

@@ -129,7 +129,7 @@ impl Bill {
     }
 
     fn add_capacity(&mut self, is_write: bool, answer: &[u8]) {
-        let units = units_of(answer);
+        let units = units_of(answer).unwrap_or_default();
         if is_write { self.writes += units } else { self.reads += units }
     }
 }

@@ -161,6 +161,14 @@ impl TestFeed {
         Self { gateway, hosting, ..self.clone() }
     }
 
+    /// Another instance, whose recorded calls say their capacity units.
+    #[must_use]
+    pub fn metered(&self) -> Self {
+        let calls = Recorder::of_units();
+        let (dynamodb, s3) = (self.engines.dynamodb.clone(), self.engines.s3.clone());
+        Self { calls: calls.clone(), ..self.reaching(aws(calls.record(dynamodb), calls.record(s3))) }
+    }
+
     /// Another instance, whose calls meet these faults.
     #[must_use]
     pub fn meeting(&self, faults: &Faults) -> Self {
@@ -208,6 +216,14 @@ impl TestFeed {
     #[must_use]
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// The folder, once nothing else has the feed open.
+    #[must_use]
+    pub fn into_folder(self) -> TempDir {
+        let folder = Arc::clone(&self.folder);
+        drop(self);
+        Arc::into_inner(folder).unwrap()
     }
 
     /// A client with a new key for everything.

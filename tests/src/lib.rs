@@ -36,7 +36,7 @@ pub use packages::{
     AssemblyBuilder, CorpusPackage, Entry, PackageBuilder, Pdb, SymbolsPair, corpus, nuspec,
     symbols, symbols_corpus,
 };
-pub use recorder::{Meter, Recorder};
+pub use recorder::Recorder;
 pub use sandboxes::{
     FunctionError, Sandbox, Sandboxes, bootstrap, environment_of, functions, variables_of,
 };

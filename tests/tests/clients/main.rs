@@ -8,12 +8,16 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use http::StatusCode;
 use nuthatch_tests::{
-    CorpusPackage, Deployed, PackageBuilder, Relay, Server, corpus, noise, nuspec, nuthatch,
-    write_large_package,
+    CorpusPackage, Deployed, PackageBuilder, Relay, Server, TestFeed, corpus, noise, nuspec,
+    nuthatch, write_large_package,
 };
 use sha2::{Digest, Sha256};
+use store::Clock;
 use tempfile::TempDir;
+use time::OffsetDateTime;
+use tokio::runtime::Runtime;
 
 use symbols::{
     bad_symbols_say_why_and_their_package_is_in,
@@ -42,8 +46,13 @@ impl NuGet {
     /// A feed that everybody may read, and no credentials.
     fn anonymous() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = ["--read-access", "anonymous"];
-        let server = Server::start(&folder.path().join("data"), &options);
+        let data = folder.path().join("data");
+        Self::anonymous_with(folder, &data)
+    }
+
+    /// A feed that everybody may read, with the packages in `data`.
+    fn anonymous_with(folder: TempDir, data: &Path) -> Self {
+        let server = Server::start(data, &["--read-access", "anonymous"]);
         let nuget = Self { folder, feed: Feed::Served(server) };
         nuget.configure("");
         nuget
@@ -434,6 +443,32 @@ fn packages_are_found_by_who_searches() {
         search("base", &["-PreRelease"]).is_success("Acme.Base | 0.3.0-rc.1");
         search("nothing", &[]).is_success("No results found.");
     }
+}
+
+#[test]
+#[cfg_attr(not(has_nuget), ignore = "needs mono on the PATH and nuget.exe at NUGET_EXE")]
+fn a_search_shows_the_downloads_until_yesterday() {
+    let folder = Runtime::new().unwrap().block_on(async {
+        let today = OffsetDateTime::now_utc();
+        let clock = Clock::at(today - time::Duration::DAY);
+        let feed = TestFeed::start().await.by_clock(&clock);
+        let owner = feed.owner().await;
+        for (id, version) in [("Acme.Core", "1.0.0"), ("Acme.Core", "2.0.0"), ("Acme.New", "1.0.0")] {
+            owner.push(&PackageBuilder::new(id, version).build()).await.expect(StatusCode::CREATED);
+        }
+        for version in ["1.0.0", "2.0.0", "2.0.0"] {
+            owner.nupkg("acme.core", version).await.expect(StatusCode::OK);
+        }
+        drop(owner);
+        clock.set(today);
+        feed.meter().await;
+        feed.into_folder()
+    });
+    let data = folder.path().to_owned();
+    let nuget = NuGet::anonymous_with(folder, &data);
+    let said = nuget.run(&["search", "acme", "-Source", &nuget.source()]);
+    said.is_success("Acme.Core | 2.0.0 | Downloads: 3");
+    said.is_success("Acme.New | 1.0.0 | Downloads: N/A");
 }
 
 #[test]

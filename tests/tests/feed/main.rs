@@ -4,6 +4,7 @@
 mod access;
 mod caching;
 mod calls;
+mod capacity;
 mod downloads;
 mod files;
 mod framing;
