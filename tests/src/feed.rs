@@ -166,7 +166,10 @@ impl TestFeed {
     pub fn metered(&self) -> Self {
         let calls = Recorder::of_units();
         let (dynamodb, s3) = (self.engines.dynamodb.clone(), self.engines.s3.clone());
-        Self { calls: calls.clone(), ..self.reaching(aws(calls.record(dynamodb), calls.record(s3))) }
+        Self {
+            calls: calls.clone(),
+            ..self.reaching(aws(calls.record(dynamodb), calls.record(s3)))
+        }
     }
 
     /// Another instance, whose calls meet these faults.
@@ -309,18 +312,23 @@ impl TestFeed {
     /// Makes all changes so far two minutes older, so that they are settled and may be
     /// remembered.
     pub async fn settle(&self) {
-        let older = |ulid: &AttributeValue| {
-            let ulid = ulid::Ulid::from_string(ulid.as_s().unwrap()).unwrap();
+        // A ULID, which may have a version behind it.
+        let older = |named: &AttributeValue| {
+            let (name, rest) = named.as_s().unwrap().split_at(ulid::ULID_LEN);
+            let ulid = ulid::Ulid::from_string(name).unwrap();
             let then = ulid.timestamp_ms() - 120_000;
-            AttributeValue::S(ulid::Ulid::from_parts(then, ulid.random()).to_string())
+            AttributeValue::S(format!("{}{rest}", ulid::Ulid::from_parts(then, ulid.random())))
         };
         let (client, name) = (&self.aws.dynamodb, TableName::default());
         let pages = client.scan().table_name(name.as_str()).into_paginator();
         let mut writes = Vec::new();
         for item in pages.items().send().try_collect().await.unwrap() {
             let mut aged = item.clone();
-            for (attribute, value) in &mut aged {
-                if attribute == "stamp" || attribute == "changed" {
+            let of_head =
+                |name: &str| name.strip_prefix('c').is_some_and(|n| n.parse::<u8>().is_ok());
+            for (name, value) in &mut aged {
+                let is_named = value.as_s().is_ok_and(|text| !text.is_empty());
+                if name == "stamp" || name == "changed" || of_head(name) && is_named {
                     *value = older(value);
                 }
             }

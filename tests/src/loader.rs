@@ -58,8 +58,15 @@ impl HttpConnector for Pending {
         let body = request.body().bytes().unwrap_or_default();
         let mut asked: serde_json::Value = serde_json::from_slice(body).unwrap();
         for write in asked["TransactItems"].as_array_mut().unwrap() {
-            let item = serde_json::from_value(write["Put"]["Item"].take()).unwrap();
-            self.1.lock().unwrap().push(item);
+            let mut item = write["Put"]["Item"].take();
+            if item.is_null() {
+                // The package's head. It names the last change alone.
+                item = write["Update"]["Key"].take();
+                let values = &write["Update"]["ExpressionAttributeValues"];
+                item["c0"] = values[":change"].clone();
+                item["stamp"] = values[":stamp"].clone();
+            }
+            self.1.lock().unwrap().push(serde_json::from_value(item).unwrap());
         }
         let answer = http::Response::new(SdkBody::from("{}"));
         HttpConnectorFuture::ready(Ok(HttpResponse::try_from(answer).unwrap()))

@@ -10,9 +10,9 @@
 //! There are two hives: one for clients before NuGet 4.3, without the versions
 //! that they cannot read, and one with all.
 //!
-//! One AWS call while the package is remembered and its stamp shows that it is unchanged.
-//! Otherwise one call per MB of its versions and their metadata, and one more if a
-//! remembered package has changed.
+//! One AWS call while the package is remembered and its head shows that it is unchanged, and
+//! one more where it has changed. Otherwise one call per MB of its versions and their
+//! metadata.
 
 mod document;
 
@@ -80,8 +80,8 @@ impl Registration {
             return Err(Refusal::NoSuchPackage(id));
         };
         let hive = Hive::of(request.uri().path());
-        let releases: Vec<&Release> =
-            package.value.iter().filter(|release| holds(hive, release)).collect();
+        let releases = package.value.iter().map(|release| &**release);
+        let releases: Vec<&Release> = releases.filter(|release| holds(hive, release)).collect();
         if releases.is_empty() {
             return Err(Refusal::NoSuchPackage(id));
         }

@@ -6,8 +6,8 @@
 //! | 401 | reading needs a key |
 //! | 404 | the feed has no such package, or the key is not good for it |
 //!
-//! One AWS call while the package is remembered and its stamp shows that it is unchanged.
-//! Otherwise one call per MB of versions, and one more if a remembered package has changed.
+//! One AWS call while the package is remembered and its head shows that it is unchanged, and
+//! one more where it has changed. Otherwise one call per MB of versions.
 
 use access::Scope;
 use bytes::Bytes;
@@ -17,14 +17,13 @@ use protocol::{
     Access, Body, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Work, paths,
 };
 use serde_json::json;
-use store::{Memory, Stamped, Table, TableError};
+use store::{ChangedVersion, Memory, Remembered, Stamped, Table, TableError};
 
 /// The verb, with all it may touch.
 #[derive(Debug)]
 pub struct Versions {
     table: Table,
-    /// Lists in the form in which they are sent.
-    memory: Memory<Bytes>,
+    memory: Memory<List>,
 }
 
 impl Verb for Versions {
@@ -47,22 +46,48 @@ impl Versions {
         if !Caller::of(request).covers(&id) {
             return Err(Refusal::NoSuchPackage(id));
         }
-        let found = self.memory.get(&self.table, &id, || self.read(&id), Bytes::len).await?;
-        let Some(list) = found.filter(|list| !list.value.is_empty()) else {
+        let found = self.memory.get(&self.table, &id).await?;
+        let Some(list) = found.filter(|list| !list.value.versions.is_empty()) else {
             return Err(Refusal::NoSuchPackage(id));
         };
-        let reply = protocol::stream(Body::from(list.value.clone()), "application/json");
+        let reply = protocol::stream(Body::from(list.value.document.clone()), "application/json");
         Ok(store::stamped(reply, &list))
     }
+}
 
-    /// The list; empty bytes if all versions were deleted.
-    async fn read(&self, id: &PackageId) -> Result<Option<Stamped<Bytes>>, TableError> {
-        let Some(package) = self.table.versions(id).await? else { return Ok(None) };
-        let versions: Vec<String> = package.value.iter().map(Version::key).collect();
-        let list = match versions.as_slice() {
-            [] => Bytes::new(),
-            versions => json!({ "versions": versions }).to_string().into(),
-        };
-        Ok(Some(package.with(list)))
+/// The versions of a package, ascending, also in the form in which they are sent.
+#[derive(Debug)]
+struct List {
+    versions: Vec<Version>,
+    document: Bytes,
+}
+
+impl From<Vec<Version>> for List {
+    fn from(versions: Vec<Version>) -> Self {
+        let keys: Vec<String> = versions.iter().map(Version::key).collect();
+        let document = json!({ "versions": keys }).to_string().into();
+        Self { versions, document }
+    }
+}
+
+impl Remembered for List {
+    async fn read(table: &Table, id: &PackageId) -> Result<Option<Stamped<Self>>, TableError> {
+        let package = table.versions(id).await?;
+        Ok(package.map(|package| package.map(Self::from)))
+    }
+
+    fn changed(&self, versions: Vec<ChangedVersion>) -> Self {
+        let mut changed = self.versions.clone();
+        for ChangedVersion { version, release } in versions {
+            let place = changed.binary_search(&version);
+            let place = place.map_or_else(|place| place..place, |place| place..place + 1);
+            changed.splice(place, release.map(|release| release.version));
+        }
+        changed.into()
+    }
+
+    fn bytes(&self) -> usize {
+        // The texts of versions are in both.
+        self.versions.len() * size_of::<Version>() + 2 * self.document.len()
     }
 }

@@ -160,7 +160,7 @@ impl Web {
         &self,
         id: &PackageId,
         caller: &Caller,
-    ) -> Result<Arc<Stamped<Vec<Release>>>, Refusal> {
+    ) -> Result<Arc<Stamped<Vec<Arc<Release>>>>, Refusal> {
         let package = if caller.covers(id) { self.releases.of(id).await? } else { None };
         let package = package.filter(|package| !package.value.is_empty());
         package.ok_or_else(|| Refusal::NoSuchPackage(id.clone()))
@@ -218,7 +218,7 @@ impl Web {
 
 /// The index of the version that people want: the newest listed one, preferably without
 /// release labels; if none is listed, the newest.
-fn newest(releases: &[Release]) -> Option<usize> {
+fn newest(releases: &[Arc<Release>]) -> Option<usize> {
     releases
         .iter()
         .rposition(|release| release.row.listed && !release.version.is_prerelease())

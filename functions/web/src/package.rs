@@ -19,7 +19,7 @@ const VERSIONS: usize = 30;
 #[derive(Debug)]
 pub(crate) struct Shown<'a> {
     /// All releases of the package, ascending.
-    pub(crate) releases: &'a [Release],
+    pub(crate) releases: &'a [Arc<Release>],
     /// The place of the one shown.
     pub(crate) place: usize,
     /// The one shown.

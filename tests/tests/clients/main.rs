@@ -453,7 +453,8 @@ fn a_search_shows_the_downloads_until_yesterday() {
         let clock = Clock::at(today - time::Duration::DAY);
         let feed = TestFeed::start().await.by_clock(&clock);
         let owner = feed.owner().await;
-        for (id, version) in [("Acme.Core", "1.0.0"), ("Acme.Core", "2.0.0"), ("Acme.New", "1.0.0")] {
+        for (id, version) in [("Acme.Core", "1.0.0"), ("Acme.Core", "2.0.0"), ("Acme.New", "1.0.0")]
+        {
             owner.push(&PackageBuilder::new(id, version).build()).await.expect(StatusCode::CREATED);
         }
         for version in ["1.0.0", "2.0.0", "2.0.0"] {

@@ -56,7 +56,8 @@ impl Bill {
     /// Writes down the calls of an act.
     fn note(&mut self, act: &str) {
         let calls = self.feed.calls.take().join(", ");
-        writeln!(self.lines, "{act:<46} {}", if calls.is_empty() { "none" } else { &calls }).unwrap();
+        writeln!(self.lines, "{act:<46} {}", if calls.is_empty() { "none" } else { &calls })
+            .unwrap();
     }
 
     /// Writes down the calls of a GET.
@@ -96,7 +97,8 @@ async fn keys_and_pushes_take_the_units_of_their_lines() {
     bill.note("unlist: where it deletes");
     bill.owner.delete("Acme/1.1.0").await;
     bill.note("unlist: where it has deleted");
-    let document = json!({"id": "Acme", "version": "9.0.0", "size": 9, "sha256": "0".repeat(43) + "="});
+    let document =
+        json!({"id": "Acme", "version": "9.0.0", "size": 9, "sha256": "0".repeat(43) + "="});
     let request = http::Request::builder().method(Method::POST).uri("/api/v2/upload");
     bill.owner.send(request, document.to_string()).await.expect(StatusCode::OK);
     bill.note("upload");
@@ -173,6 +175,7 @@ async fn changes_and_reads_take_the_units_of_their_lines() {
     bill.feed.meter().await;
     bill.note("meter: the next");
     bill.get("account: a month that has ended", "/v3/usage?month=2026-11").await;
-    bill.get("follow: the first 100 changes", "/v3/log?after=00000000000000000000000000&take=100").await;
+    bill.get("follow: the first 100 changes", "/v3/log?after=00000000000000000000000000&take=100")
+        .await;
     insta::assert_snapshot!(bill.lines);
 }

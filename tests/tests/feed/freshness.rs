@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use nuthatch_tests::TestFeed;
+use feed::DeleteBehavior;
+use http::StatusCode;
+use nuthatch_tests::{Answer, Client, FeedOptions, TestFeed};
 use ulid::Ulid;
 
 use crate::package;
@@ -169,5 +171,193 @@ async fn a_version_shows_itself_when_the_newer_ones_go() {
             let found = client.search(&format!("q=tags:{tag}&prerelease=true")).await;
             assert_eq!(found["data"][0]["version"], shown, "{gone}");
         }
+    }
+}
+
+const LIST: &str = "/v3/package/acme/index.json";
+const INDEX: &str = "/v3/registration/acme/index.json";
+
+/// A feed with two versions of a package, which its owner's instance remembers.
+async fn remembering() -> (TestFeed, Client) {
+    let delete_behavior = DeleteBehavior::Delete;
+    let feed = TestFeed::with(FeedOptions { delete_behavior, ..FeedOptions::default() }).await;
+    let owner = feed.owner().await;
+    for version in ["1.0.0", "2.0.0"] {
+        owner.push(&package("Acme", version, "x")).await.expect(StatusCode::CREATED);
+    }
+    feed.settle().await;
+    for path in [LIST, INDEX] {
+        owner.get(path).await.expect(StatusCode::OK);
+    }
+    feed.calls.forget();
+    (feed, owner)
+}
+
+/// The answers to `paths` with their tags and the calls that they took.
+async fn read(feed: &TestFeed, client: &Client) -> [(Answer, Vec<String>); 2] {
+    feed.calls.forget();
+    let list = client.get(LIST).await;
+    let calls = feed.calls.take();
+    let index = client.get(INDEX).await;
+    [(list, calls), (index, feed.calls.take())]
+}
+
+#[tokio::test]
+async fn of_a_remembered_package_only_the_changed_versions_are_read() {
+    let (feed, owner) = remembering().await;
+    let fresh = || owner.at(&feed.another_instance());
+    for act in ["push", "unlist", "relist", "two pushes", "nothing"] {
+        let writer = owner.at(&feed.another_instance());
+        match act {
+            "push" => writer.push(&package("Acme", "3.0.0-rc", "x")).await,
+            "unlist" => writer.delete("Acme/1.0.0").await,
+            "relist" => writer.push(&package("Acme", "1.0.0", "x")).await,
+            "two pushes" => {
+                writer.push(&package("Acme", "0.1.0", "x")).await;
+                writer.push(&package("Acme", "10.0.0+build", "x")).await
+            }
+            _ => writer.get("/v3/index.json").await,
+        };
+        let expected =
+            if act == "nothing" { ["GetItem"].as_slice() } else { &["GetItem", "BatchGetItem"] };
+        for (number, (answer, calls)) in read(&feed, &owner).await.into_iter().enumerate() {
+            assert_eq!(calls, expected, "{act}");
+            let whole = fresh().get([LIST, INDEX][number]).await;
+            assert_eq!(answer.body, whole.body, "{act}");
+            assert!(!answer.header("etag").is_empty(), "{act}");
+            assert_eq!(answer.header("etag"), whole.header("etag"), "{act}");
+        }
+    }
+    assert_eq!(owner.versions("acme").await, ["0.1.0", "1.0.0", "2.0.0", "3.0.0-rc", "10.0.0"]);
+}
+
+#[tokio::test]
+async fn a_remembered_package_is_changed_once_all_rows_of_a_change_can_be_read() {
+    let (feed, owner) = remembering().await;
+    let listed =
+        |answer: &Answer| !String::from_utf8_lossy(&answer.body).contains("\"listed\":false");
+    let writer = owner.at(&feed.another_instance());
+    for (change, sk) in
+        [("push", "VERSION#3.0.0"), ("push", "METADATA#3.1.0"), ("delete", "VERSION#3.0.0")]
+    {
+        let version = sk.split_once('#').unwrap().1;
+        let before = if change == "push" {
+            writer.push(&package("Acme", version, "x")).await.expect(StatusCode::CREATED);
+            None
+        } else {
+            let before = item(&feed, sk).await;
+            writer.delete(&format!("Acme/{version}")).await.expect(StatusCode::NO_CONTENT);
+            Some(before)
+        };
+        // Readers may see the head of a package before the rows of its last change.
+        let after = item(&feed, sk).await;
+        remove(&feed, &after).await;
+        if let Some(before) = before {
+            put(&feed, before).await;
+        }
+        for _ in 0..2 {
+            let list = owner.get(LIST).await;
+            assert!(listed(&list));
+            if sk.starts_with("VERSION") {
+                assert_eq!(
+                    list.header("etag"),
+                    "",
+                    "{change} {sk}: a tag would outlive the moment"
+                );
+            }
+        }
+        put(&feed, after).await;
+        let fresh = owner.at(&feed.another_instance());
+        for path in [LIST, INDEX] {
+            let (answer, whole) = (owner.get(path).await, fresh.get(path).await);
+            assert_eq!(answer.body, whole.body, "{change} {sk}");
+            assert!(!answer.header("etag").is_empty(), "{change} {sk}");
+        }
+        let has = owner.versions("acme").await.iter().any(|known| known == version);
+        assert_eq!(has, change == "push", "{change} {sk}");
+    }
+}
+
+#[tokio::test]
+async fn a_package_is_read_whole_where_its_head_does_not_name_all_changes() {
+    let (feed, owner) = remembering().await;
+    let writer = owner.at(&feed.another_instance());
+    // A version of the feed that knew of no such names.
+    writer.push(&package("Acme", "3.0.0", "x")).await.expect(StatusCode::CREATED);
+    let mut head = item(&feed, "VERSION").await;
+    head.retain(|name, _| ["pk", "sk", "stamp"].contains(&name.as_str()));
+    put(&feed, head).await;
+    for (answer, calls) in read(&feed, &owner).await {
+        assert_eq!(calls, ["GetItem", "Query"]);
+        assert!(String::from_utf8_lossy(&answer.body).contains("3.0.0"));
+        assert_eq!(answer.header("etag"), "", "not all of it may have been there to read");
+    }
+    feed.settle().await;
+    read(&feed, &owner).await;
+    for patch in 0..16 {
+        writer.push(&package("Acme", &format!("4.0.{patch}"), "x")).await;
+    }
+    for (answer, calls) in read(&feed, &owner).await {
+        assert_eq!(calls, ["GetItem", "Query"], "the one that is remembered was 16 changes before");
+        assert!(String::from_utf8_lossy(&answer.body).contains("4.0.0"));
+    }
+    feed.settle().await;
+    read(&feed, &owner).await;
+    for patch in 0..15 {
+        writer.push(&package("Acme", &format!("5.0.{patch}"), "x")).await;
+    }
+    for (answer, calls) in read(&feed, &owner).await {
+        assert_eq!(calls, ["GetItem", "BatchGetItem"]);
+        assert!(String::from_utf8_lossy(&answer.body).contains("5.0.0"));
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_at_a_changed_package_reads_the_change_once() {
+    let (feed, owner) = remembering().await;
+    owner.at(&feed.another_instance()).push(&package("Acme", "3.0.0", "x")).await;
+    feed.calls.forget();
+    let crowd = (0..20).map(|_| owner.versions("acme"));
+    for versions in futures_util::future::join_all(crowd).await {
+        assert_eq!(versions, ["1.0.0", "2.0.0", "3.0.0"]);
+    }
+    let calls = feed.calls.take();
+    let reads = calls.iter().filter(|call| *call == "BatchGetItem").count();
+    assert_eq!((reads, calls.len()), (1, 21), "{calls:?}");
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_what_is_there_after_any_changes() {
+    let (feed, owner) = remembering().await;
+    let mut dice = Dice(0x2545_F491_4F6C_DD1D);
+    for round in 0..60 {
+        let writer = owner.at(&feed.another_instance());
+        for _ in 0..dice.below(6) {
+            let version = format!("{}.0.0{}", dice.below(4), ["", "-a"][dice.below(2)]);
+            let name = format!("Acme/{version}");
+            match dice.below(3) {
+                0 => drop(writer.delete(&name).await),
+                1 => drop(writer.relist(&name).await),
+                _ => drop(writer.push(&package("Acme", &version, "x")).await),
+            }
+        }
+        let fresh = owner.at(&feed.another_instance());
+        for path in [LIST, INDEX] {
+            let (answer, whole) = (owner.get(path).await, fresh.get(path).await);
+            assert_eq!(answer.status, whole.status, "round {round}");
+            assert_eq!(answer.body, whole.body, "round {round}");
+        }
+    }
+}
+
+/// A sequence of numbers that is the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).unwrap()
     }
 }

@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+
 use crate::extent::{Dice, share};
 use feed::DeleteBehavior;
 use http::StatusCode;
@@ -181,6 +183,7 @@ async fn run(
     let before_all = counted(&feed).await;
     let since = Ulid::from_parts(Ulid::new().timestamp_ms(), 0);
     let first = feeds.prepare(&owner, &id).await;
+    views(&owner, &id).await;
     let mut deeds = Vec::new();
     for (actor, verb) in feeds.race.verbs.iter().enumerate() {
         if feeds.race.one_upload && *verb == Verb::Commit && actor > 0 {
@@ -206,7 +209,16 @@ async fn run(
     let race = format!("{}, order {:?}:\n{}\n", feeds.race.name, order.choices(), log.join("\n"));
     judge(feeds.race, &feed, &owner, (&id, since), (first.as_deref(), &deeds, &told), &race).await;
     check_quota(&feed, &id, before_all, &race).await;
+    // What was remembered before the race is brought up to date.
+    let fresh = owner.at(&feed.another_instance());
+    assert_eq!(views(&owner, &id).await, views(&fresh, &id).await, "{race}");
     order
+}
+
+/// The views of a package that an instance remembers.
+async fn views(client: &Client, id: &str) -> [Bytes; 2] {
+    let list = client.get(&format!("/v3/package/{}/index.json", id.to_lowercase())).await;
+    [list.body, client.registration(id).await.body]
 }
 
 /// Checks the conditions that must hold when all verbs are done.

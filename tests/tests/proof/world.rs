@@ -81,8 +81,8 @@ pub(crate) async fn look(
     assert_eq!(metadata.is_some(), is_visible, "metadata of a version that is {seen:?}");
     let nuspec = table.nuspec(&package, &version).await.unwrap();
     assert_eq!(nuspec.is_some(), is_visible, "nuspec of a version that is {seen:?}");
-    let stamp = table.stamp(&package).await.unwrap();
-    assert_eq!(stamp.is_some(), row.is_some(), "stamp of a version that is {seen:?}");
+    let head = table.head(&package).await.unwrap();
+    assert_eq!(head.is_some(), row.is_some(), "head of the package of a version that is {seen:?}");
     let change = row.as_ref().map(|row| row.changed.unwrap().to_string());
     let listed = owner.versions(&package.key()).await.contains(&"1.0.0".to_owned());
     assert_eq!(listed, is_visible, "in the list of versions, and {seen:?}");

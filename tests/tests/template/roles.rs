@@ -281,14 +281,9 @@ async fn live(feed: &TestFeed, watched: &Watched) {
     assert_eq!(watched.push(&acme).await, StatusCode::CREATED);
     assert_eq!(watched.upload("Uploaded", &package("Uploaded", "x")).await, StatusCode::CREATED);
     assert_eq!(watched.upload("Broken", b"nonsense").await, StatusCode::BAD_REQUEST);
-    for (method, status) in
-        [(Method::DELETE, StatusCode::NO_CONTENT), (Method::POST, StatusCode::OK)]
-    {
-        let answer = watched.send(method, "/api/v2/package/Acme/1.0.0", "text/plain", "").await;
-        assert_eq!(answer.status, status);
-    }
+    unlist_and_relist(watched).await;
     live_with_symbols(watched).await;
-    // Only settled changes are remembered.
+    // Search takes in what is settled.
     feed.settle().await;
     for path in [
         "/v3/index.json",
@@ -309,6 +304,20 @@ async fn live(feed: &TestFeed, watched: &Watched) {
         for _ in 0..2 {
             assert_eq!(watched.get(path).await.status, StatusCode::OK, "{path}");
         }
+    }
+    // Of what is remembered, only what changed is read again.
+    unlist_and_relist(watched).await;
+    for path in ["/v3/package/acme/index.json", "/v3/registration/acme/index.json"] {
+        watched.get(path).await.expect(StatusCode::OK);
+    }
+}
+
+async fn unlist_and_relist(watched: &Watched) {
+    for (method, status) in
+        [(Method::DELETE, StatusCode::NO_CONTENT), (Method::POST, StatusCode::OK)]
+    {
+        let answer = watched.send(method, "/api/v2/package/Acme/1.0.0", "text/plain", "").await;
+        assert_eq!(answer.status, status);
     }
 }
 

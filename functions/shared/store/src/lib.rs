@@ -21,7 +21,7 @@ pub use clock::Clock;
 pub use content::{Content, FileBody, Spool, Spooling};
 pub use files::AttachedFile;
 pub use ledger::{Ledger, LedgerError};
-pub use memory::Memory;
+pub use memory::{Memory, Remembered};
 pub use names::{BucketName, TableName};
 pub use objects::{
     DownloadCounts, ListedObject, ObjectError, ObjectKey, ObjectKind, ObjectName, ObjectPage,
@@ -31,10 +31,10 @@ pub use objects::{
 pub use refusals::stamped;
 pub use releases::Releases;
 pub use table::{
-    Attempt, Changes, Charge, Charges, CommitOutcome, CountedQuota, CountedVersion, Deletion,
-    Dependency, DependencyGroup, Exchange, Exchanged, Listing, LogEntry, LogKind, LogKindError,
-    LogPage, LoggedChange, LoggedMovement, Metadata, PdbRow, QuotaIndex, QuotaSet, Release, Row,
-    RowPosition, Rows, Stamp, Stamped, SymbolsOutcome, SymbolsRow, Table, TableError, TrustAdded,
-    TrustRows, TrustUse, Verdict, VersionRow, VersionState, VersionWithSymbols, Visibility,
-    timestamp,
+    Attempt, ChangedVersion, Changes, Charge, Charges, CommitOutcome, CountedQuota, CountedVersion,
+    Deletion, Dependency, DependencyGroup, Exchange, Exchanged, Head, Listing, LogEntry, LogKind,
+    LogKindError, LogPage, LoggedChange, LoggedMovement, Metadata, PdbRow, QuotaIndex, QuotaSet,
+    Release, Row, RowPosition, Rows, Stamp, Stamped, SymbolsOutcome, SymbolsRow, Table, TableError,
+    TrustAdded, TrustRows, TrustUse, Verdict, VersionRow, VersionState, VersionWithSymbols,
+    Visibility, timestamp,
 };

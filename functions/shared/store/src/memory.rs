@@ -10,20 +10,21 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use tokio::sync::Semaphore;
 
-use crate::{Stamped, Table, TableError};
+use crate::{ChangedVersion, Head, Stamp, Stamped, Table, TableError};
 
 /// The most packages that are read at once: each may take many MB during the read.
 const READS: usize = 2;
 
 /// Packages that were read before; those in demand are kept. An answer from memory takes
-/// one small read of the table, which says whether the package is still the same. A package
-/// that was read before its last change had settled is not remembered.
+/// one small read of the table, the package's head, which says what was changed since. Only
+/// that is read again. A package whose rows did not yet show its last changes is not
+/// remembered.
 ///
 /// All requests for a package share a read that began after they asked, so a crowd costs
 /// two reads: the one under way, and the next.
 #[derive(Debug)]
 pub struct Memory<T> {
-    known: Cache<String, Remembered<T>, Weights>,
+    known: Cache<String, Weighed<T>, Weights>,
     /// The reads under way, by the package's id.
     reads: Mutex<HashMap<String, Weak<Read<T>>>>,
     turns: Semaphore,
@@ -40,20 +41,39 @@ struct Done<T> {
 }
 
 /// A package, and about how many bytes it takes.
-type Remembered<T> = (Arc<Stamped<T>>, usize);
+type Weighed<T> = (Arc<Stamped<T>>, usize);
+
+/// A package in the form in which it is remembered.
+pub trait Remembered: Sized + Send + Sync {
+    /// Reads the package from all its rows; none where the feed never had it.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    fn read(
+        table: &Table,
+        id: &PackageId,
+    ) -> impl Future<Output = Result<Option<Stamped<Self>>, TableError>> + Send;
+
+    /// The package after these changes, at most one for each version.
+    #[must_use]
+    fn changed(&self, versions: Vec<ChangedVersion>) -> Self;
+
+    /// About how many bytes it takes.
+    fn bytes(&self) -> usize;
+}
 
 #[derive(Debug, Clone)]
 struct Weights;
 
-impl<T> Weighter<String, Remembered<T>> for Weights {
-    fn weight(&self, id: &String, (_, bytes): &Remembered<T>) -> u64 {
+impl<T> Weighter<String, Weighed<T>> for Weights {
+    fn weight(&self, id: &String, (_, bytes): &Weighed<T>) -> u64 {
         // Bytes that the maps around it take.
         const ENTRY: usize = 200;
         (id.len() + bytes + ENTRY) as u64
     }
 }
 
-impl<T> Memory<T> {
+impl<T: Remembered> Memory<T> {
     /// A memory of about `bytes`, each package taking about `usual`.
     #[must_use]
     pub fn of(bytes: u32, usual: u32) -> Self {
@@ -77,27 +97,23 @@ impl<T> Memory<T> {
         Self { known: cache, reads: Mutex::default(), turns: Semaphore::new(READS) }
     }
 
-    /// The package as it is now, from memory or from `read`, with its approximate size in
-    /// bytes from `weigh`. One call if the memory is current.
+    /// The package as it is now; none where the feed never had it. One call if the memory is
+    /// current, and one more for up to 50 versions that have changed.
     ///
     /// # Errors
     /// The table does not answer, or a row cannot be read.
-    pub async fn get<F>(
+    pub async fn get(
         &self,
         table: &Table,
         id: &PackageId,
-        read: impl FnOnce() -> F,
-        weigh: impl FnOnce(&T) -> usize,
-    ) -> Result<Option<Arc<Stamped<T>>>, TableError>
-    where
-        F: Future<Output = Result<Option<Stamped<T>>, TableError>>,
-    {
+    ) -> Result<Option<Arc<Stamped<T>>>, TableError> {
         let (key, asked) = (id.key(), Instant::now());
+        let mut seen = None;
         if let Some((package, _)) = self.known.get(&key) {
-            match table.stamp(id).await? {
+            match table.head(id).await? {
                 None => return Ok(None),
-                Some(stamp) if stamp == package.stamp => return Ok(Some(package)),
-                Some(_) => {}
+                Some(head) if head.stamp == package.stamp => return Ok(Some(package)),
+                Some(head) => seen = Some((package.stamp, head)),
             }
         }
         let shared = self.read_of(&key);
@@ -105,15 +121,51 @@ impl<T> Memory<T> {
         if let Some(done) = last.as_ref().filter(|done| done.began > asked) {
             return Ok(done.package.clone());
         }
+        if let Some((stamp, head)) = seen
+            && let Some(package) = self.update(table, id, stamp, head).await?
+        {
+            return Ok(Some(package));
+        }
         // Never closed.
         let _turn = self.turns.acquire().await;
         let began = Instant::now();
-        let package = read().await?.map(Arc::new);
+        let package = T::read(table, id).await?.map(Arc::new);
         if let Some(package) = package.as_ref().filter(|package| package.is_settled) {
-            self.known.insert(key, (Arc::clone(package), weigh(&package.value)));
+            self.remember(key, package);
         }
         *last = Some(Done { began, package: package.clone() });
         Ok(package)
+    }
+
+    /// The package that was remembered with `stamp`, with the changes since, which `head`
+    /// names; `None` where all of it has to be read.
+    async fn update(
+        &self,
+        table: &Table,
+        id: &PackageId,
+        stamp: Stamp,
+        mut head: Head,
+    ) -> Result<Option<Arc<Stamped<T>>>, TableError> {
+        let Some((known, _)) = self.known.get(&id.key()) else { return Ok(None) };
+        if known.stamp != stamp && known.stamp != head.stamp {
+            // Another request has updated it by another head, maybe a later one.
+            let Some(now) = table.head(id).await? else { return Ok(None) };
+            head = now;
+        }
+        if known.stamp == head.stamp {
+            return Ok(Some(known));
+        }
+        let Some(changes) = table.changed_since(id, known.stamp, &head).await? else {
+            return Ok(None);
+        };
+        let value = known.value.changed(changes);
+        let package = Arc::new(Stamped { stamp: head.stamp, is_settled: true, value });
+        self.remember(id.key(), &package);
+        Ok(Some(package))
+    }
+
+    fn remember(&self, key: String, package: &Arc<Stamped<T>>) {
+        self.known.insert(key, (Arc::clone(package), package.value.bytes()));
     }
 
     /// The read that all current requests for the package share.
@@ -133,20 +185,36 @@ impl<T> Memory<T> {
 mod tests {
     use super::*;
 
+    /// A package that takes so many bytes.
+    struct Large(usize);
+
+    impl Remembered for Large {
+        async fn read(_: &Table, _: &PackageId) -> Result<Option<Stamped<Self>>, TableError> {
+            Ok(None)
+        }
+
+        fn changed(&self, _: Vec<ChangedVersion>) -> Self {
+            Self(self.0)
+        }
+
+        fn bytes(&self) -> usize {
+            self.0
+        }
+    }
+
     #[test]
     fn a_memory_stays_within_its_size() {
-        let memory: Memory<()> = Memory::of(100_000, 1_000);
-        let stamp = crate::Stamp::read("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+        let memory = Memory::of(100_000, 1_000);
+        let stamp = Stamp::from(ulid::Ulid::nil());
+        let package = |bytes| Arc::new(Stamped { stamp, is_settled: true, value: Large(bytes) });
         for id in 0..1_000 {
-            let package = Arc::new(Stamped { stamp, is_settled: true, value: () });
-            memory.known.insert(id.to_string(), (package, 1_000));
+            memory.remember(id.to_string(), &package(1_000));
         }
         assert!(memory.known.weight() <= 100_000);
         // Their bytes, their ids, and what the maps around them take.
         assert!(memory.known.weight() >= memory.known.len() as u64 * 1_201);
         assert!(memory.known.len() > 10);
-        let package = Arc::new(Stamped { stamp, is_settled: true, value: () });
-        memory.known.insert("large".to_owned(), (package, 60_000));
+        memory.remember("large".to_owned(), &package(60_000));
         assert!(memory.known.get("large").is_some());
     }
 }

@@ -6,13 +6,15 @@ use std::io::Read;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use flate2::read::ZlibDecoder;
 use nupkg::{PackageId, Version};
+use time::OffsetDateTime;
+use ulid::Ulid;
 
+use super::heads::Unseen;
 use super::rows::{
-    METADATA, NuspecRow, STAMP, VERSION, metadata_key, nuspec_key, package_key, stamp_key,
-    version_key,
+    METADATA, NuspecRow, STAMP, VERSION, metadata_key, nuspec_key, package_key, version_key,
 };
 use super::{
-    Item, Metadata, Release, Stamp, Table, TableError, VersionRow, VersionState, Visibility,
+    Head, Item, Metadata, Release, Stamp, Table, TableError, VersionRow, VersionState, Visibility,
     at_key, end_of, from_item, text, unavailable, unreadable,
 };
 
@@ -31,21 +33,22 @@ pub struct Stamped<T> {
 impl<T> Stamped<T> {
     /// The same package with a value made of this one.
     #[must_use]
-    pub fn with<U>(&self, value: U) -> Stamped<U> {
-        Stamped { stamp: self.stamp, is_settled: self.is_settled, value }
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Stamped<U> {
+        let Self { stamp, is_settled, value } = self;
+        Stamped { stamp, is_settled, value: make(value) }
     }
 }
 
-impl Table {
-    /// The package's stamp; none where the feed never had the package. One call.
-    ///
-    /// # Errors
-    /// The table does not answer, or the row cannot be read.
-    pub async fn stamp(&self, id: &PackageId) -> Result<Option<Stamp>, TableError> {
-        let item = self.item("give out a package's stamp", stamp_key(id)).await?;
-        item.as_ref().map(read_stamp).transpose()
-    }
+/// A version that was changed, as its last change left it.
+#[derive(Debug, Clone)]
+pub struct ChangedVersion {
+    /// The version.
+    pub version: Version,
+    /// All that is shown of it; none where it was deleted.
+    pub release: Option<Release>,
+}
 
+impl Table {
     /// The visible versions of a package, ascending, listed and unlisted; none
     /// where the feed never had the package. One call per MB of their rows.
     ///
@@ -55,31 +58,33 @@ impl Table {
         &self,
         id: &PackageId,
     ) -> Result<Option<Stamped<Vec<Version>>>, TableError> {
-        let (pk, attributes) = (package_key(id), ["sk", "state", "stamp"]);
-        let range = (STAMP, end_of(VERSION));
-        let (mut stamp, mut versions) = (None, Vec::new());
+        let (pk, last, now) = (package_key(id), end_of(VERSION), self.now());
+        let attributes: Vec<_> =
+            ["sk", "state", "changed"].into_iter().chain(Head::attributes()).collect();
+        let (mut package, mut versions) = (None, Vec::new());
         let take = |item: Item| {
-            // The stamp is read first: a later change also changes the stamp.
-            if stamp.is_none() {
-                stamp = Some(read_stamp(&item)?);
+            // The head is read first: a later change also changes the head.
+            let Some((_, unseen)) = &mut package else {
+                package = Some(with_unseen(&item, now)?);
                 return Ok(());
-            }
+            };
             let row: VersionKey = from_item(item)?;
+            let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
+            unseen.see(version, row.changed);
             if row.state == VersionState::Visible {
-                let version = row.sk.strip_prefix(VERSION).unwrap_or_default();
                 versions.push(version.parse::<Version>().map_err(unreadable)?);
             }
             Ok(())
         };
-        self.each_item("list versions", &pk, (range.0, &range.1), &attributes, take).await?;
-        let Some(stamp) = stamp else { return Ok(None) };
+        self.each_item("list versions", &pk, (STAMP, &last), &attributes, take).await?;
+        let Some((head, unseen)) = package else { return Ok(None) };
         versions.sort_unstable();
-        Ok(Some(self.stamped(stamp, versions)))
+        Ok(Some(self.stamped(head.stamp, &unseen, versions)))
     }
 
-    fn stamped<T>(&self, stamp: Stamp, value: T) -> Stamped<T> {
+    fn stamped<T>(&self, stamp: Stamp, unseen: &Unseen, value: T) -> Stamped<T> {
         let is_settled = match self.visibility {
-            Visibility::OneByOne => stamp.is_settled(),
+            Visibility::OneByOne => unseen.is_none(),
             Visibility::AtOnce => true,
         };
         Stamped { stamp, is_settled, value }
@@ -98,15 +103,49 @@ impl Table {
         const MOST_TRIES: u32 = 5;
         let (pk, last) = (package_key(id), end_of(VERSION));
         for _ in 0..MOST_TRIES {
-            let mut found = Found::default();
-            let take = |item| found.take(item);
+            let (mut found, now) = (Found::default(), self.now());
+            let take = |item| found.take(item, now);
             self.each_item("list releases", &pk, (METADATA, &last), &[], take).await?;
             if found.is_whole() {
+                let Some((head, unseen)) = found.package.take() else { return Ok(None) };
                 let releases = found.releases()?;
-                return Ok(releases.map(|(stamp, releases)| self.stamped(stamp, releases)));
+                return Ok(Some(self.stamped(head.stamp, &unseen, releases)));
             }
         }
         Err(unreadable("a version without its metadata"))
+    }
+
+    /// The versions of a package that were changed since it had `stamp`, as the changes that
+    /// `head` names left them; `None` where there may be more changes than it names, or where
+    /// not all of them can be read yet. One call per 50.
+    ///
+    /// # Errors
+    /// The table does not answer, or a row cannot be read.
+    pub async fn changed_since(
+        &self,
+        id: &PackageId,
+        stamp: Stamp,
+        head: &Head,
+    ) -> Result<Option<Vec<ChangedVersion>>, TableError> {
+        let Some(changes) = head.since(stamp) else { return Ok(None) };
+        let names: Vec<_> =
+            changes.iter().map(|change| (id.clone(), change.version.clone())).collect();
+        let rows = self.named(&names).await?;
+        let mut versions = Vec::with_capacity(changes.len());
+        for (change, row) in changes.into_iter().zip(rows) {
+            // There may still be rows of the change before, or already those of the next one.
+            let Some((row, metadata)) = row.filter(|(row, _)| row.changed == Some(change.ulid))
+            else {
+                return Ok(None);
+            };
+            let release = match (row.state, metadata) {
+                (VersionState::Deleted, _) => None,
+                (VersionState::Visible, Some(metadata)) => Some(Release::of(row, metadata)?),
+                (VersionState::Visible, None) => return Ok(None),
+            };
+            versions.push(ChangedVersion { version: change.version.clone(), release });
+        }
+        Ok(Some(versions))
     }
 
     /// The named versions as they are now, in the order of the names: visible, deleted or
@@ -185,28 +224,33 @@ impl Table {
 struct VersionKey {
     sk: String,
     state: VersionState,
+    changed: Option<Ulid>,
 }
 
 /// The rows of a package by the versions' keys.
 #[derive(Default)]
 struct Found {
-    stamp: Option<Stamp>,
+    package: Option<(Head, Unseen)>,
     rows: BTreeMap<String, VersionRow>,
     metadata: HashMap<String, Metadata>,
 }
 
 impl Found {
-    fn take(&mut self, item: Item) -> Result<(), TableError> {
+    /// Takes in a row, read at `now`. The head comes before the versions.
+    fn take(&mut self, item: Item, now: OffsetDateTime) -> Result<(), TableError> {
         let sk = text(&item, "sk")?;
         if let Some(version) = sk.strip_prefix(METADATA) {
             self.metadata.insert(version.to_owned(), from_item(item)?);
         } else if let Some(version) = sk.strip_prefix(VERSION) {
             let row: VersionRow = from_item(item)?;
+            if let Some((_, unseen)) = &mut self.package {
+                unseen.see(version, row.changed);
+            }
             if row.state == VersionState::Visible {
                 self.rows.insert(version.to_owned(), row);
             }
         } else {
-            self.stamp = Some(read_stamp(&item)?);
+            self.package = Some(with_unseen(&item, now)?);
         }
         Ok(())
     }
@@ -217,20 +261,27 @@ impl Found {
         self.rows.keys().all(|version| self.metadata.contains_key(version))
     }
 
-    fn releases(self) -> Result<Option<(Stamp, Vec<Release>)>, TableError> {
-        let Self { stamp, rows, mut metadata } = self;
-        let Some(stamp) = stamp else { return Ok(None) };
+    fn releases(self) -> Result<Vec<Release>, TableError> {
+        let Self { rows, mut metadata, .. } = self;
         let mut releases = Vec::with_capacity(rows.len());
         for (key, row) in rows {
-            let version = row.version.parse().map_err(unreadable)?;
-            let metadata = metadata.remove(&key).unwrap_or_default();
-            releases.push(Release { version, row, metadata });
+            releases.push(Release::of(row, metadata.remove(&key).unwrap_or_default())?);
         }
         releases.sort_unstable_by(|left, right| left.version.cmp(&right.version));
-        Ok(Some((stamp, releases)))
+        Ok(releases)
     }
 }
 
-fn read_stamp(item: &Item) -> Result<Stamp, TableError> {
-    Stamp::read(&text(item, "stamp")?).map_err(unreadable)
+impl Release {
+    fn of(row: VersionRow, metadata: Metadata) -> Result<Self, TableError> {
+        let version = row.version.parse().map_err(unreadable)?;
+        Ok(Self { version, row, metadata })
+    }
+}
+
+/// A package's head, and its changes that may not be in the rows that are read at `now`.
+fn with_unseen(head: &Item, now: OffsetDateTime) -> Result<(Head, Unseen), TableError> {
+    let head = Head::read(head)?;
+    let unseen = Unseen::of(&head, now);
+    Ok((head, unseen))
 }

@@ -294,9 +294,8 @@ impl Release {
 /// 15 seconds and the 10 of its last try, so clocks may differ by half a minute.
 pub(crate) const SETTLING_TIME: Duration = Duration::from_mins(1);
 
-/// A package's stamp: a new one after every change to any of its versions. Stored at
-/// `PACKAGE#<id>`, `VERSION`, where a query reads it before the versions. It is written
-/// with every change, in one transaction.
+/// A package's stamp: the name of the last change to any of its versions. It is in the
+/// package's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(Ulid);
 
@@ -328,12 +327,22 @@ impl Stamp {
         time_of(self.0)
     }
 
-    /// Whether everything that was changed with the stamp can be read. A transaction's rows
-    /// become visible one after the other: a reader at that moment may see the stamp and
-    /// not yet a version.
-    #[must_use]
-    pub fn is_settled(self) -> bool {
-        self.time() + SETTLING_TIME < OffsetDateTime::now_utc()
+    /// Whether everything that was changed with the stamp can be read at `now`. A
+    /// transaction's rows become visible one after the other: a reader at that moment may see
+    /// the stamp and not yet a version.
+    pub(super) fn is_settled_at(self, now: OffsetDateTime) -> bool {
+        self.time() + SETTLING_TIME < now
+    }
+
+    /// Whether it is the name of the change called `ulid`.
+    pub(super) fn names(self, ulid: Ulid) -> bool {
+        self.0 == ulid
+    }
+}
+
+impl From<Ulid> for Stamp {
+    fn from(change: Ulid) -> Self {
+        Self(change)
     }
 }
 
@@ -465,6 +474,7 @@ mod tests {
         let stamp = Stamp::read(ULID).unwrap();
         assert_eq!(stamp.to_uuid(), "01563e3a-b5d3-d676-4c61-efb99302bd5b");
         assert_eq!(stamp.to_string(), ULID);
-        assert!(stamp.is_settled());
+        assert!(!stamp.is_settled_at(stamp.time() + SETTLING_TIME));
+        assert!(stamp.is_settled_at(stamp.time() + SETTLING_TIME + Duration::from_millis(1)));
     }
 }

@@ -10,11 +10,11 @@ use ulid::Ulid;
 use usage::Change;
 
 use super::changes::ChangeRow;
-use super::rows::{NuspecRow, metadata_key, nuspec_key, stamp_key, version_key};
+use super::rows::{NuspecRow, metadata_key, nuspec_key, version_key};
 use super::writes::{Transaction, put, update_item};
 use super::{
-    Charges, Item, Metadata, SymbolsRow, Table, TableError, VersionRow, VersionState, at_key,
-    from_item, to_item, unreadable,
+    Charges, Metadata, SymbolsRow, Table, TableError, VersionRow, VersionState, from_item, to_item,
+    unreadable,
 };
 use access::KeyName;
 
@@ -109,7 +109,7 @@ impl Table {
         let mut change = ChangeRow::new(ulid, (id, version), Change::Pushed, &row.pushed_by);
         change.bytes = Some(row.size);
         change.quotas = charges.amounts();
-        let mut writes = self.with_change(writes, ulid, id, &change)?;
+        let mut writes = self.with_change(writes, ulid, (id, version), &change)?;
         let of_quotas = writes.len();
         writes.extend(self.charged(charges)?);
         match self.transact("commit a push", writes).await? {
@@ -147,7 +147,7 @@ impl Table {
             .expression_attribute_values(":listed", AttributeValue::Bool(listed));
         let writes = vec![update_item(update)?];
         let change = ChangeRow::new(ulid, (id, version), change, by);
-        let writes = self.with_change(writes, ulid, id, &change)?;
+        let writes = self.with_change(writes, ulid, (id, version), &change)?;
         match self.transact("change whether a version is listed", writes).await? {
             Transaction::Done => Ok(Listing::Changed),
             Transaction::Refused { item: None, .. } => Ok(Listing::NoSuchVersion),
@@ -199,7 +199,7 @@ impl Table {
             charges.give_back(&symbols.quotas, symbols.size);
         }
         change.quotas = charges.amounts();
-        let mut writes = self.with_change(writes, ulid, id, &change)?;
+        let mut writes = self.with_change(writes, ulid, (id, version), &change)?;
         writes.extend(self.charged(&charges)?);
         match self.transact("delete a version", writes).await? {
             Transaction::Done => Ok(Deletion::Deleted),
@@ -217,18 +217,16 @@ impl Table {
     }
 
     /// `writes`, plus the writes of every change of a version: a row of the log, and the
-    /// package's new stamp.
+    /// package's head.
     fn with_change(
         &self,
         mut writes: Vec<TransactWriteItem>,
         ulid: Ulid,
-        id: &PackageId,
+        (id, version): (&PackageId, &Version),
         change: &ChangeRow,
     ) -> Result<Vec<TransactWriteItem>, TableError> {
-        let stamp = AttributeValue::S(ulid.to_string());
-        let stamp = at_key(stamp_key(id), Item::from([("stamp".to_owned(), stamp)]));
         writes.push(self.logged(ulid, change)?);
-        writes.push(put(self.put(stamp))?);
+        writes.push(self.headed(ulid, id, version)?);
         Ok(writes)
     }
 }
