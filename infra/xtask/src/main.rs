@@ -13,7 +13,7 @@ use std::{env, fs};
 
 /// A chore: its name, its arguments, its purpose.
 const CHORES: [[&str; 3]; 9] = [
-    ["check", "", "format, template, lints, documentation: all that is quick to say"],
+    ["check", "", "format, template, patches, lints, documentation: all that is quick to say"],
     ["test", "[FILTER …]", "the tests, with a hundredth of the proofs"],
     [
         "proof",
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
 fn check() -> bool {
     OTHERS.iter().all(|manifest| check_other(manifest))
         && no_test_is_left_out()
+        && patches::all_apply()
         && cargo(&[&["fmt", "--check"]])
         && cargo(&[&["run", "--quiet", "--package", "template", "--", "--check"]])
         && cargo(&[&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]])

@@ -13,6 +13,9 @@ use crate::{root, target};
 const FEW: [(&str, &str); 3] =
     [("NUTHATCH_PROOF", "tenth"), ("NUTHATCH_HISTORIES", "20"), ("INSTA_UPDATE", "no")];
 
+/// A patch and the code have come apart.
+const MISFIT: &str = "does not apply; write it anew for the code that took its place";
+
 /// Whether the tests catch the named patches, or all patches. Prints the result of each.
 pub(crate) fn all_are_caught(names: &[&str]) -> bool {
     let copy = Copy { folder: target().join("patched/checkout") };
@@ -35,6 +38,25 @@ pub(crate) fn all_are_caught(names: &[&str]) -> bool {
         }
     }
     are_caught
+}
+
+/// Whether every patch fits the code as it stands. A patch that was not written anew with its
+/// code would be missed only when all of them run.
+pub(crate) fn all_apply() -> bool {
+    let Ok(all) = patches(&[]) else {
+        eprintln!("cannot read tests/patches");
+        return false;
+    };
+    let applies = |patch: &&PathBuf| {
+        let mut git = Command::new("git");
+        let git = git.current_dir(root()).args(["apply", "--check"]).arg(patch).output();
+        git.is_ok_and(|git| git.status.success())
+    };
+    let misfits: Vec<&PathBuf> = all.iter().filter(|patch| !applies(patch)).collect();
+    for patch in &misfits {
+        eprintln!("{} {MISFIT}", patch.display());
+    }
+    misfits.is_empty()
 }
 
 fn patches(names: &[&str]) -> io::Result<Vec<PathBuf>> {
@@ -60,8 +82,7 @@ impl Copy {
         let test = patched.lines().next().and_then(|line| line.strip_prefix("Test: "));
         let test = test.ok_or("its first line does not name a test")?;
         self.refresh()?;
-        self.git(&["apply", &patch.to_string_lossy()])
-            .map_err(|_| "does not apply; write it anew for the code that took its place")?;
+        self.git(&["apply", &patch.to_string_lossy()]).map_err(|_| MISFIT)?;
         let arguments: Vec<&str> = test.split_whitespace().collect();
         let (select, filter) = arguments.split_at(
             arguments.iter().position(|argument| *argument == "--").unwrap_or(arguments.len()),
