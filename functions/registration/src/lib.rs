@@ -12,7 +12,7 @@
 //!
 //! One AWS call while the package is remembered and its head shows that it is unchanged, and
 //! one more where it has changed. Otherwise one call per MB of its versions and their
-//! metadata.
+//! metadata: not remembered, more than 15 changes, or rows that do not show a change yet.
 
 mod document;
 

@@ -7,7 +7,8 @@
 //! | 404 | the feed has no such package, or the key is not good for it |
 //!
 //! One AWS call while the package is remembered and its head shows that it is unchanged, and
-//! one more where it has changed. Otherwise one call per MB of versions.
+//! one more where it has changed. Otherwise one call per MB of versions: not remembered, more
+//! than 15 changes, or rows that do not show a change yet.
 
 use access::Scope;
 use bytes::Bytes;
@@ -81,7 +82,7 @@ impl Remembered for List {
         for ChangedVersion { version, release } in versions {
             let place = changed.binary_search(&version);
             let place = place.map_or_else(|place| place..place, |place| place..place + 1);
-            changed.splice(place, release.map(|release| release.version));
+            changed.splice(place, release.map(|_| version));
         }
         changed.into()
     }

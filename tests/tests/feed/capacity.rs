@@ -15,6 +15,7 @@ use serde_json::json;
 use store::{Clock, QuotaSet};
 use time::macros::datetime;
 
+use crate::large::upload;
 use crate::package;
 
 /// Acts on a feed, each with the calls that it took.
@@ -102,6 +103,11 @@ async fn keys_and_pushes_take_the_units_of_their_lines() {
     let request = http::Request::builder().method(Method::POST).uri("/api/v2/upload");
     bill.owner.send(request, document.to_string()).await.expect(StatusCode::OK);
     bill.note("upload");
+    let file = bill.feed.folder().join("a.nupkg");
+    std::fs::write(&file, package("Uploaded", "1.0.0", "x")).unwrap();
+    let committed = upload(&bill.feed, &bill.owner, &file, ("Uploaded", "1.0.0")).await;
+    committed.expect(StatusCode::CREATED);
+    bill.note("commit");
 
     let team = bill.feed.client("team", &[Scope::Push], &["Team.*"]).await;
     let limits = QuotaLimits { bytes: Some(1 << 20), ..QuotaLimits::default() };

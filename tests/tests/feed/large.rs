@@ -75,7 +75,12 @@ async fn commit(client: &Client, declaration: &Value, upload: &str) -> Answer {
 }
 
 /// Uploads the file and commits it; returns the feed's answer.
-async fn upload(feed: &TestFeed, client: &Client, file: &Path, declared: (&str, &str)) -> Answer {
+pub(crate) async fn upload(
+    feed: &TestFeed,
+    client: &Client,
+    file: &Path,
+    declared: (&str, &str),
+) -> Answer {
     let (declaration, upload, _) = match put(feed, client, file, declared).await {
         Ok(uploaded) => uploaded,
         Err(answer) => return answer,

@@ -20,8 +20,8 @@ const READS: usize = 2;
 /// that is read again. A package whose rows did not yet show its last changes is not
 /// remembered.
 ///
-/// All requests for a package share a read that began after they asked, so a crowd costs
-/// two reads: the one under way, and the next.
+/// All requests for a package share a read of all its rows that began after they asked, so a
+/// crowd costs two such reads: the one under way, and the next. What changed is read once.
 #[derive(Debug)]
 pub struct Memory<T> {
     known: Cache<String, Weighed<T>, Weights>,
@@ -98,7 +98,8 @@ impl<T: Remembered> Memory<T> {
     }
 
     /// The package as it is now; none where the feed never had it. One call if the memory is
-    /// current, and one more for up to 50 versions that have changed.
+    /// current, and one more for up to 15 changes. One for each MB of its rows where it is not
+    /// remembered, where there were more changes, and where the rows do not show them yet.
     ///
     /// # Errors
     /// The table does not answer, or a row cannot be read.

@@ -22,8 +22,8 @@ impl From<ObjectError> for Refusal {
     }
 }
 
-/// `reply`, which describes `package`, tagged with its stamp. There is no tag until the last
-/// change has settled, because the reply may not include all of it yet.
+/// `reply`, which describes `package`, tagged with its stamp. There is no tag where the last
+/// changes may not all be in the reply yet.
 #[must_use]
 pub fn stamped<T>(reply: Reply, package: &Stamped<T>) -> Reply {
     if package.is_settled { tagged(reply, &package.stamp, Lifetime::Checked) } else { reply }

@@ -124,7 +124,7 @@ fn compare(versions: &Versions, others: &Others) -> Vec<Suspicion> {
             }
         }
         match others.stamps.get(id) {
-            None => report(Problem::MissingRow { package: package(), row: "stamp" }),
+            None => report(Problem::MissingRow { package: package(), row: "head" }),
             Some(stamp) if !others.changes.contains(stamp) => {
                 report(Problem::GapInLog { package: package(), change: stamp.to_string() });
             }

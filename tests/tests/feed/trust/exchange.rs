@@ -77,6 +77,10 @@ async fn an_exchange_makes_two_calls_and_two_more_when_it_fetches_keys() {
     let again = scene.with(|claims| claims["jti"] = json!("2"));
     assert_eq!(scene.check(&again).await, 0);
     assert_eq!(scene.feed.calls.take(), ["BatchGetItem", "TransactWriteItems"]);
+    let metered = scene.feed.metered();
+    let token = K1.sign(&scene.with(|claims| claims["jti"] = json!("3")));
+    assert_eq!(check(&exchange_at(&metered, "acme-release", &token).await), 0);
+    assert_eq!(metered.calls.take(), ["BatchGetItem 4", "TransactWriteItems 8"]);
     let refused = scene.with(|claims| claims["repository_id"] = json!("75"));
     assert_eq!(scene.check(&refused).await, 9);
     assert_eq!(scene.feed.calls.take(), ["BatchGetItem"]);

@@ -7,8 +7,8 @@ use ulid::Ulid;
 
 use super::rows::{NuspecRow, VersionRow};
 use super::{
-    Item, Metadata, PdbRow, QuotaIndex, SymbolsRow, Table, TableError, TrustUse, from_item, text,
-    unavailable,
+    Head, Item, Metadata, PdbRow, QuotaIndex, SymbolsRow, Table, TableError, TrustUse, from_item,
+    text, unavailable,
 };
 use access::{KeyHash, Quota};
 use trust::{Issuer, KeySet, Trust, TrustName};
@@ -156,7 +156,7 @@ fn read_as(pk: &str, sk: &str, item: Item) -> Result<Row, String> {
     let (id, name) = (id.to_owned(), name.to_owned());
     match (kind, part) {
         ("PACKAGE", "VERSION") if name.is_empty() => {
-            let change = ulid(&text(&item, "stamp").map_err(wrong)?)?;
+            let change = Head::read(&item).map_err(wrong)?.stamp.name();
             Ok(Row::Stamp { id, change })
         }
         ("PACKAGE", "VERSION") => {

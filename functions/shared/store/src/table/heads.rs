@@ -12,8 +12,8 @@ use super::rows::{Stamp, stamp_key};
 use super::writes::update_item;
 use super::{Item, Table, TableError, text, unreadable};
 
-/// The changes that a head names. With usual versions the row stays below 1 KB, which is the
-/// least that a write is billed for.
+/// The changes that a head names. Where versions have up to some 25 characters the row stays
+/// below 1 KB, which is the least that a write is billed for.
 const CHANGES: usize = 16;
 
 /// The attributes that hold them, the newest first.
@@ -54,20 +54,22 @@ impl Head {
     /// The last change of each version that was changed since the package had `stamp`; `None`
     /// where there may be more than the head names.
     pub(super) fn since(&self, stamp: Stamp) -> Option<Vec<&HeadChange>> {
-        let known = self.changes.iter().position(|change| stamp.names(change.ulid))?;
+        let known = self.changes.iter().position(|change| stamp.name() == change.ulid)?;
         Some(last_of_each(self.changes.iter().take(known)))
     }
 
     /// The last change of each version that was changed so shortly before `now` that not all
     /// of it may be readable yet; `None` where there may be more than the head names.
     pub(super) fn young(&self, now: OffsetDateTime) -> Option<Vec<&HeadChange>> {
-        if self.stamp.is_settled_at(now) {
-            return Some(Vec::new());
+        let is_young = |change: &HeadChange| !Stamp::from(change.ulid).is_settled_at(now);
+        // Clocks differ, so a young one may stand behind one with an older name.
+        match self.changes.iter().rposition(is_young) {
+            Some(last) if last + 1 < self.changes.len() => {
+                Some(last_of_each(self.changes.iter().take(last + 1)))
+            }
+            Some(_) => None,
+            None => self.stamp.is_settled_at(now).then(Vec::new),
         }
-        // All changes before a settled one are settled.
-        let is_settled = |change: &HeadChange| Stamp::from(change.ulid).is_settled_at(now);
-        let young = self.changes.iter().position(is_settled)?;
-        Some(last_of_each(self.changes.iter().take(young)))
     }
 }
 
@@ -189,8 +191,8 @@ mod tests {
         assert_eq!(young(&[("1.0.0", 61), ("2.0.0", 62)]).as_deref(), Some(""));
         assert_eq!(young(&[("1.0.0", 61)]).as_deref(), Some(""));
         assert_eq!(young(&[("1.0.0", 60), ("2.0.0", 62)]).as_deref(), Some("1.0.0 60"));
-        let many = [("1.0.0", 20), ("2.0.0", 30), ("1.0.0", 40), ("3.0.0", 70), ("4.0.0", 50)];
-        assert_eq!(young(&many).as_deref(), Some("1.0.0 20, 2.0.0 30"));
+        let many = [("1.0.0", 20), ("2.0.0", 70), ("1.0.0", 40), ("3.0.0", 50), ("4.0.0", 80)];
+        assert_eq!(young(&many).as_deref(), Some("1.0.0 20, 2.0.0 70, 3.0.0 50"));
         // There may be young ones that it does not name.
         assert_eq!(young(&[("1.0.0", 20), ("2.0.0", 50)]), None);
         assert_eq!(young(&[("1.0.0", 20)]), None);

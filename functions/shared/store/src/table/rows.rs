@@ -334,9 +334,9 @@ impl Stamp {
         self.time() + SETTLING_TIME < now
     }
 
-    /// Whether it is the name of the change called `ulid`.
-    pub(super) fn names(self, ulid: Ulid) -> bool {
-        self.0 == ulid
+    /// The name of the change.
+    pub(super) fn name(self) -> Ulid {
+        self.0
     }
 }
 
@@ -387,7 +387,7 @@ pub(super) const PACKAGE: &str = "PACKAGE#";
 pub(super) const VERSION: &str = "VERSION#";
 pub(super) const METADATA: &str = "METADATA#";
 
-/// The sort key of the package's stamp.
+/// The sort key of the package's head.
 pub(super) const STAMP: &str = "VERSION";
 
 pub(super) fn stamp_key(id: &PackageId) -> (String, String) {

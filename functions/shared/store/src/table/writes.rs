@@ -58,7 +58,7 @@ impl Table {
     ) -> Result<Transaction, TableError> {
         // Racing transactions cancel each other without any of them being
         // wrong, and the SDK does not try again for that. All changes of a
-        // package meet at its stamp.
+        // package meet at its head.
         const LONGEST: Duration = Duration::from_secs(15);
         const LONGEST_PAUSE: u64 = 1_000;
         let started = Instant::now();
