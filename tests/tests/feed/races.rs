@@ -1,5 +1,8 @@
 //! Many at once.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use access::Scope;
 use http::StatusCode;
 use nuthatch_tests::{Fault, Faults, FeedOptions, TestFeed};
 use tokio::task::JoinSet;
@@ -152,4 +155,35 @@ async fn a_push_that_meets_other_transactions_for_ever_is_told_to_come_back() {
     assert_eq!(refused.header("retry-after"), "2");
     // The pauses between tries grow, so there are not many tries.
     assert!((20..100).contains(&faults.calls()), "{}", faults.calls());
+}
+
+#[tokio::test]
+async fn many_keys_push_at_once_and_none_waits_twice_as_long_as_another() {
+    const KEYS: usize = 64;
+    const PUSHES: usize = 8;
+    let feed =
+        TestFeed::with(FeedOptions { pushes: 16, quick: true, ..FeedOptions::default() }).await;
+    let mut clients = Vec::new();
+    for key in 0..KEYS {
+        let client = feed.client(&format!("key-{key}"), &[Scope::Push], &["*"]).await;
+        // The feed remembers the key, so that all ask for a permit at once.
+        client.push(b"nonsense").await.expect(StatusCode::BAD_REQUEST);
+        clients.push(client);
+    }
+    let done = AtomicUsize::new(0);
+    let pushes = (0..KEYS * PUSHES).map(|number| {
+        let (key, push) = (number % KEYS, number / KEYS);
+        let (client, done) = (&clients[key], &done);
+        async move {
+            let bytes = package(&format!("Key{key}"), &format!("{push}.0.0"), "x");
+            client.push(&bytes).await.expect(StatusCode::CREATED);
+            (key, done.fetch_add(1, Ordering::Relaxed) + 1)
+        }
+    });
+    let mut waited = [0; KEYS];
+    for (key, place) in futures_util::future::join_all(pushes).await {
+        waited[key] = place.max(waited[key]);
+    }
+    let (shortest, longest) = (waited.iter().min().unwrap(), waited.iter().max().unwrap());
+    assert!(longest <= &(2 * shortest), "{waited:?}");
 }

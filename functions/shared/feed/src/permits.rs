@@ -1,12 +1,12 @@
 //! Limits on the number and the rate of arriving packages: each takes a file of its own
 //! size, and each is a change that search has to follow.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::KeyName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How long a push waits for a permit.
@@ -14,20 +14,34 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The number of keys above which idle ones are forgotten.
 const MANY: usize = 1_000;
 
-/// Permits to send a package. Clones share them.
+/// Permits to send a package. Keys take turns: one that sends many packages at once waits as
+/// long for each as one that sends a few. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Permits {
-    in_all: Arc<Semaphore>,
-    per_key: usize,
+    places: Shared,
     /// The pushes of a key per minute. A key may use a minute's pushes all at once.
     per_minute: Option<u32>,
-    keys: Arc<Mutex<HashMap<KeyName, Key>>>,
 }
 
-/// The permits that a key has left.
+/// The places that all clones and permits share.
+#[derive(Debug, Clone)]
+struct Shared(Arc<Mutex<Places>>);
+
+#[derive(Debug)]
+struct Places {
+    free: usize,
+    per_key: usize,
+    keys: HashMap<KeyName, Key>,
+    /// The keys that wait, each once; the first gets the next place.
+    turns: VecDeque<KeyName>,
+}
+
+/// A key that pushes, or did lately.
 #[derive(Debug)]
 struct Key {
-    permits: Arc<Semaphore>,
+    held: usize,
+    /// Its pushes that wait, in their order.
+    waiting: VecDeque<oneshot::Sender<Permit>>,
     /// The time up to which its pushes are used up.
     paid_until: Instant,
 }
@@ -35,17 +49,17 @@ struct Key {
 /// A permit, given back when it is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    _of_key: OwnedSemaphorePermit,
-    _of_all: OwnedSemaphorePermit,
+    places: Shared,
+    key: KeyName,
 }
 
 impl Permits {
     /// `in_all` permits, of which one key may hold `per_key`.
     #[must_use]
     pub fn new(in_all: usize, per_key: usize) -> Self {
-        let in_all = Arc::new(Semaphore::new(in_all.min(Semaphore::MAX_PERMITS)));
-        let per_key = per_key.min(Semaphore::MAX_PERMITS);
-        Self { in_all, per_key, per_minute: None, keys: Arc::default() }
+        let (keys, turns) = (HashMap::new(), VecDeque::new());
+        let places = Places { free: in_all, per_key, keys, turns };
+        Self { places: Shared(Arc::new(Mutex::new(places))), per_minute: None }
     }
 
     /// The same permits, with so many pushes per minute for one key.
@@ -60,44 +74,109 @@ impl Permits {
         Self::new(usize::MAX, usize::MAX)
     }
 
-    /// A permit for `key`, in the order of the requests; `None` if it takes more than half
-    /// a minute.
+    /// A permit for `key`, in the order of its requests; `None` if it takes more than half a
+    /// minute.
     pub async fn take(&self, key: &KeyName) -> Option<Permit> {
         tokio::time::timeout(LONGEST, self.wait(key)).await.ok()?
     }
 
     async fn wait(&self, key: &KeyName) -> Option<Permit> {
-        let (permits, turn) = self.turn(key);
+        let turn = self.per_minute.and_then(|pushes| self.places.lock().turn(key, pushes));
         if let Some(turn) = turn {
             tokio::time::sleep_until(turn).await;
         }
-        let of_key = permits.acquire_owned().await.ok()?;
-        let of_all = Arc::clone(&self.in_all).acquire_owned().await.ok()?;
-        Some(Permit { _of_key: of_key, _of_all: of_all })
+        // Its sender is in the queue until it has a permit.
+        self.places.ask(key).await.ok()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The permits of `key`, and when its turn comes.
-    fn turn(&self, key: &KeyName) -> (Arc<Semaphore>, Option<Instant>) {
-        const MINUTE: Duration = Duration::from_mins(1);
-        let now = Instant::now();
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() > MANY {
-            keys.retain(|_, key| Arc::strong_count(&key.permits) > 1 || key.paid_until > now);
+    /// Puts a push of `key` into the queue; gives the end at which its permit will arrive.
+    fn ask(&self, key: &KeyName) -> oneshot::Receiver<Permit> {
+        let (sender, receiver) = oneshot::channel();
+        let mut places = self.lock();
+        let waiting = &mut places.key(key).waiting;
+        waiting.push_back(sender);
+        if waiting.len() == 1 {
+            places.turns.push_back(key.clone());
         }
-        let key = keys.entry(key.clone()).or_insert_with(|| Key {
-            permits: Arc::new(Semaphore::new(self.per_key)),
-            paid_until: now,
-        });
-        let turn = self.per_minute.and_then(|pushes| {
-            // A minute's pushes may come at once.
-            let turn = key.paid_until.checked_sub(MINUTE).filter(|turn| *turn > now);
-            // A caller whose turn would come too late is not charged.
-            if turn.is_none_or(|turn| turn < now + LONGEST) {
-                key.paid_until = key.paid_until.max(now) + MINUTE / pushes;
+        drop(places);
+        self.give();
+        receiver
+    }
+
+    /// Gives the free places to those that wait.
+    fn give(&self) {
+        // A permit for a push that gave up in this moment is dropped once the lock is open.
+        while let Some((waiting, permit)) = self.next() {
+            drop(waiting.send(permit));
+        }
+    }
+
+    /// The next push that gets a place, if there is one.
+    fn next(&self) -> Option<(oneshot::Sender<Permit>, Permit)> {
+        let mut places = self.lock();
+        while places.free > 0 {
+            let per_key = places.per_key;
+            let may = |key: &KeyName| places.keys.get(key).is_some_and(|key| key.held < per_key);
+            let turn = places.turns.iter().position(may)?;
+            let name = places.turns.remove(turn)?;
+            let key = places.key(&name);
+            // Those that gave up are passed over.
+            key.waiting.retain(|waiting| !waiting.is_closed());
+            let next = key.waiting.pop_front();
+            key.held += usize::from(next.is_some());
+            let waits = !key.waiting.is_empty();
+            if waits {
+                places.turns.push_back(name.clone());
             }
-            turn
-        });
-        (Arc::clone(&key.permits), turn)
+            if let Some(waiting) = next {
+                places.free -= 1;
+                return Some((waiting, Permit { places: self.clone(), key: name }));
+            }
+        }
+        None
+    }
+}
+
+impl Places {
+    fn key(&mut self, name: &KeyName) -> &mut Key {
+        let now = Instant::now();
+        if self.keys.len() > MANY {
+            self.keys.retain(|known, key| {
+                known == name || key.held > 0 || !key.waiting.is_empty() || key.paid_until > now
+            });
+        }
+        let new = || Key { held: 0, waiting: VecDeque::new(), paid_until: now };
+        self.keys.entry(name.clone()).or_insert_with(new)
+    }
+
+    /// The time when a key's next push may begin, if that is not now.
+    fn turn(&mut self, name: &KeyName, per_minute: u32) -> Option<Instant> {
+        const MINUTE: Duration = Duration::from_mins(1);
+        let (key, now) = (self.key(name), Instant::now());
+        // A minute's pushes may come at once.
+        let turn = key.paid_until.checked_sub(MINUTE).filter(|turn| *turn > now);
+        // A caller whose turn would come too late is not charged.
+        if turn.is_none_or(|turn| turn < now + LONGEST) {
+            key.paid_until = key.paid_until.max(now) + MINUTE / per_minute;
+        }
+        turn
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut places = self.places.lock();
+        places.free += 1;
+        let key = places.key(&self.key);
+        key.held = key.held.saturating_sub(1);
+        drop(places);
+        self.places.give();
     }
 }
 
@@ -137,6 +216,50 @@ mod tests {
             task.await.unwrap();
         }
         assert_eq!(*order.lock().unwrap(), (0..10).collect::<Vec<_>>());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_take_turns_however_many_packages_each_sends() {
+        let permits = Permits::new(2, 2);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for (key, pushes) in [("many", 20), ("few", 3), ("one", 1)] {
+            for _ in 0..pushes {
+                let (permits, order) = (permits.clone(), Arc::clone(&order));
+                tasks.push(tokio::spawn(async move {
+                    let _permit = permits.take(&key.parse().unwrap()).await.unwrap();
+                    order.lock().unwrap().push(key);
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }));
+            }
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let order = order.lock().unwrap();
+        let last = |key: &str| order.iter().rposition(|name| *name == key).unwrap();
+        // The first two places were free when the others came.
+        assert_eq!((last("one"), last("few")), (4, 8), "{order:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_push_that_gave_up_leaves_its_place_in_the_queue_to_the_next() {
+        let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
+        let permits = Permits::new(1, 1);
+        let held = permits.take(&ci).await.unwrap();
+        for _ in 0..3 {
+            assert!(permits.take(&ci).await.is_none());
+            assert!(permits.take(&other).await.is_none());
+        }
+        let waiting = tokio::spawn({
+            let permits = permits.clone();
+            async move { permits.take(&other).await.is_some() }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(held);
+        assert!(waiting.await.unwrap());
+        assert!(permits.take(&ci).await.is_some());
+        assert_eq!(permits.places.lock().free, 1);
     }
 
     #[tokio::test(start_paused = true)]
