@@ -45,14 +45,12 @@ struct Said {
 impl NuGet {
     /// A feed that everybody may read, and no credentials.
     fn anonymous() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        Self::anonymous_with(folder, &data)
+        Self::anonymous_in(tempfile::tempdir().unwrap())
     }
 
-    /// A feed that everybody may read, with the packages in `data`.
-    fn anonymous_with(folder: TempDir, data: &Path) -> Self {
-        let server = Server::start(data, &["--read-access", "anonymous"]);
+    /// A feed that everybody may read, with the packages in `folder`.
+    fn anonymous_in(folder: TempDir) -> Self {
+        let server = Server::start(folder.path(), &["--read-access", "anonymous"]);
         let nuget = Self { folder, feed: Feed::Served(server) };
         nuget.configure("");
         nuget
@@ -465,8 +463,7 @@ fn a_search_shows_the_downloads_until_yesterday() {
         feed.meter().await;
         feed.into_folder()
     });
-    let data = folder.path().to_owned();
-    let nuget = NuGet::anonymous_with(folder, &data);
+    let nuget = NuGet::anonymous_in(folder);
     let said = nuget.run(&["search", "acme", "-Source", &nuget.source()]);
     said.is_success("Acme.Core | 2.0.0 | Downloads: 3");
     said.is_success("Acme.New | 1.0.0 | Downloads: N/A");

@@ -209,7 +209,7 @@ async fn run(
     let race = format!("{}, order {:?}:\n{}\n", feeds.race.name, order.choices(), log.join("\n"));
     judge(feeds.race, &feed, &owner, (&id, since), (first.as_deref(), &deeds, &told), &race).await;
     check_quota(&feed, &id, before_all, &race).await;
-    // What was remembered before the race is brought up to date.
+    // An instance that remembers the package from before the race follows it.
     let fresh = owner.at(&feed.another_instance());
     assert_eq!(views(&owner, &id).await, views(&fresh, &id).await, "{race}");
     order
