@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use access::{IdGlob, Scope};
 use http_body_util::BodyExt;
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, aws};
-use nuthatch_tests::{Loader, Recorder, Server, commit, functions_on, verb};
+use nuthatch_tests::{Dice, Loader, Recorder, Server, commit, functions_on, verb};
 use protocol::{BaseUrl, Body, PathParameters, Request};
 use search_index::SearchIndex;
 use store::{Aws, BucketName, Objects, Table, TableName};
@@ -63,24 +63,12 @@ const WORDS: [&str; 40] = [
     "Xml",
 ];
 
-/// A sequence of numbers that is the same every time.
-struct Dice(u64);
+fn word(dice: &mut Dice) -> &'static str {
+    WORDS[dice.below(WORDS.len())]
+}
 
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
-    }
-
-    fn word(&mut self) -> &'static str {
-        WORDS[self.below(WORDS.len())]
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| self.word()).collect::<Vec<_>>().join(" ")
-    }
+fn words(dice: &mut Dice, count: usize) -> String {
+    (0..count).map(|_| word(dice)).collect::<Vec<_>>().join(" ")
 }
 
 /// The argument that asks for an instance's first search alone.
@@ -103,7 +91,7 @@ async fn main() {
     let kept = std::env::var_os(DATA).map(PathBuf::from);
     let folder = kept.unwrap_or_else(|| temporary.path().to_owned());
     let data = DataFolder::open(&folder).unwrap();
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut dice = Dice::new(0x9E37_79B9_7F4A_7C15);
     if !folder.join("table.db").exists() {
         drop(data.start(RecyclePeriod::default()).await.unwrap());
         write(&folder.join("table.db"), packages, &mut dice).await;
@@ -130,8 +118,8 @@ async fn write(database: &Path, packages: usize, dice: &mut Dice) {
     let start = Instant::now();
     let loader = Loader::open(database);
     for number in 0..packages {
-        let id = format!("Acme.{}.{}.P{number}", dice.word(), dice.word());
-        let more = format!("<tags>{}</tags><summary>{}</summary>", dice.words(4), dice.words(12));
+        let id = format!("Acme.{}.{}.P{number}", word(dice), word(dice));
+        let more = format!("<tags>{}</tags><summary>{}</summary>", words(dice, 4), words(dice, 12));
         for version in ["1.0.0", "1.1.0", "2.0.0-beta.1"] {
             commit(&loader.table, &id, version, &more).await;
         }
@@ -217,12 +205,12 @@ async fn search(engines: &Engines, dice: &mut Dice) {
     let questions: [(&str, Question); 8] = [
         ("nothing: all packages", |_| "prerelease=true".to_owned()),
         ("a word that all have", |_| "q=acme".to_owned()),
-        ("a word", |dice| format!("q={}", dice.word())),
-        ("the beginning of a word", |dice| format!("q={}", &dice.word()[..2])),
-        ("three words", |dice| format!("q={}", dice.words(3).replace(' ', "%20"))),
-        ("a field", |dice| format!("q=tags:{}&prerelease=true", dice.word())),
+        ("a word", |dice| format!("q={}", word(dice))),
+        ("the beginning of a word", |dice| format!("q={}", &word(dice)[..2])),
+        ("three words", |dice| format!("q={}", words(dice, 3).replace(' ', "%20"))),
+        ("a field", |dice| format!("q=tags:{}&prerelease=true", word(dice))),
         ("a package's id", |dice| format!("q=packageid:acme.x.p{}", dice.below(100_000))),
-        ("a phrase", |dice| format!("q=%22{}%22", dice.words(2).replace(' ', "%20"))),
+        ("a phrase", |dice| format!("q=%22{}%22", words(dice, 2).replace(' ', "%20"))),
     ];
     println!("\nwarm search, in the handler, 26 results:");
     let mut all = Vec::new();
@@ -250,7 +238,7 @@ async fn search(engines: &Engines, dice: &mut Dice) {
     percentiles("a word, right after a push", times);
     let mut times = Vec::new();
     for _ in 0..300 {
-        let path = format!("/v3/autocomplete?q=acme.{}", &dice.word()[..3]);
+        let path = format!("/v3/autocomplete?q=acme.{}", &word(dice)[..3]);
         let start = Instant::now();
         verb.handle(request(&path, "")).await;
         times.push(start.elapsed());

@@ -3,6 +3,7 @@
 
 mod client;
 mod deployed;
+mod dice;
 mod engine_server;
 mod faults;
 mod feed;
@@ -23,6 +24,7 @@ mod turns;
 
 pub use client::{Answer, Client, framed};
 pub use deployed::Deployed;
+pub use dice::Dice;
 pub use engine_server::{Bill, EngineServer, Use};
 pub use faults::{Fault, Faults};
 pub use feed::{FeedOptions, TestFeed, functions_on, is_mark};

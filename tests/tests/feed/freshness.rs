@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use feed::DeleteBehavior;
 use http::StatusCode;
-use nuthatch_tests::{Answer, Client, FeedOptions, TestFeed};
+use nuthatch_tests::{Answer, Client, Dice, FeedOptions, TestFeed};
 use ulid::Ulid;
 
 use crate::package;
@@ -329,7 +329,7 @@ async fn a_crowd_at_a_changed_package_reads_the_change_once() {
 #[tokio::test]
 async fn what_is_remembered_is_what_is_there_after_any_changes() {
     let (feed, owner) = remembering().await;
-    let mut dice = Dice(0x2545_F491_4F6C_DD1D);
+    let mut dice = Dice::new(0x2545_F491_4F6C_DD1D);
     for round in 0..60 {
         let writer = owner.at(&feed.another_instance());
         for _ in 0..dice.below(6) {
@@ -347,17 +347,5 @@ async fn what_is_remembered_is_what_is_there_after_any_changes() {
             assert_eq!(answer.status, whole.status, "round {round}");
             assert_eq!(answer.body, whole.body, "round {round}");
         }
-    }
-}
-
-/// A sequence of numbers that is the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % end as u64).unwrap()
     }
 }

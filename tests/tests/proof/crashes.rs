@@ -108,7 +108,9 @@ async fn a_server_killed_again_and_again_loses_nothing_that_it_acknowledged() {
             let id = format!("Crash{client}.R{round}");
             pushing.spawn(push_on(server.address.clone(), key.clone(), id, 0));
         }
-        let wait = Duration::from_micros(5_000 + dice.below(longest) as u64);
+        // However few they are, the kills are spread over all of that time.
+        let at = (round * longest + dice.below(longest)) / kills;
+        let wait = Duration::from_micros(5_000 + at as u64);
         let start = Instant::now();
         tokio::time::sleep(wait.saturating_sub(start.elapsed())).await;
         server.kill();
