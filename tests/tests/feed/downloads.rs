@@ -179,6 +179,26 @@ async fn a_day_is_written_down_once_and_then_takes_four_calls() {
 }
 
 #[tokio::test]
+async fn downloads_are_of_the_day_that_saw_them_alone() {
+    let (feed, owner, clock) = feed().await;
+    download(&owner).await;
+    download(&owner).await;
+    let downloads = async |month: &str| {
+        let usage = owner.get(&format!("/v3/usage?month={month}")).await.expect(StatusCode::OK);
+        usage.json()["total"]["downloads"].as_u64().unwrap()
+    };
+    for time in [
+        datetime!(2027-01-31 00:05 UTC),
+        datetime!(2027-02-01 00:05 UTC),
+        datetime!(2027-02-02 00:05 UTC),
+    ] {
+        clock.set(time);
+        feed.meter().await;
+    }
+    assert_eq!((downloads("2027-01").await, downloads("2027-02").await), (2, 0));
+}
+
+#[tokio::test]
 async fn a_restored_version_keeps_its_downloads() {
     let clock = Clock::at(datetime!(2027-01-30 12:00 UTC));
     let delete_behavior = feed::DeleteBehavior::Delete;

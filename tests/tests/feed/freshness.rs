@@ -279,6 +279,27 @@ async fn a_remembered_package_is_changed_once_all_rows_of_a_change_can_be_read()
 }
 
 #[tokio::test]
+async fn a_remembered_version_is_unlisted_once_its_row_says_so() {
+    let feed = TestFeed::start().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await.expect(StatusCode::CREATED);
+    feed.settle().await;
+    owner.get(INDEX).await.expect(StatusCode::OK);
+    let before = item(&feed, "VERSION#1.0.0").await;
+    owner.at(&feed.another_instance()).delete("Acme/1.0.0").await;
+    let after = item(&feed, "VERSION#1.0.0").await;
+    put(&feed, before).await;
+    let listed = async || {
+        let index = owner.get(INDEX).await;
+        let entry = &index.json()["items"][0]["items"][0]["catalogEntry"];
+        (entry["listed"].as_bool().unwrap(), index.header("etag").is_empty())
+    };
+    assert_eq!(listed().await, (true, true));
+    put(&feed, after).await;
+    assert_eq!(listed().await, (false, false));
+}
+
+#[tokio::test]
 async fn a_package_is_read_whole_where_its_head_does_not_name_all_changes() {
     let (feed, owner) = remembering().await;
     let writer = owner.at(&feed.another_instance());
