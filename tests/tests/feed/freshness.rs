@@ -348,7 +348,7 @@ async fn a_crowd_at_a_changed_package_reads_the_change_once() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_is_what_is_there_after_any_changes() {
+async fn a_remembered_package_follows_any_changes() {
     let (feed, owner) = remembering().await;
     let mut dice = Dice::new(0x2545_F491_4F6C_DD1D);
     for round in 0..60 {

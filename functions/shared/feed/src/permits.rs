@@ -14,8 +14,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The number of keys above which idle ones are forgotten.
 const MANY: usize = 1_000;
 
-/// Permits to send a package. Keys take turns: one that sends many packages at once waits as
-/// long for each as one that sends a few. Clones share them.
+/// Permits to send a package. Keys take turns, so one that sends many packages at once holds up
+/// the others by one package at a time. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Permits {
     places: Shared,
