@@ -15,6 +15,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use http::StatusCode;
 use nupkg::{PackageId, Version};
+use nuthatch_tests::prices::{API, GB_SECONDS, GETS, LAMBDA, PUTS, READS, WRITES};
 use nuthatch_tests::{
     ADDRESS, AssemblyBuilder, Bill, EngineServer, FeedOptions, GIVEN_ISSUER, PackageBuilder, Pdb,
     Sandbox, Sandboxes, TestFeed, bootstrap, framed, functions, given_trust, noise, rest_event,
@@ -43,16 +44,6 @@ const WARM: usize = 200;
 const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2.0.0"];
 /// Functions that change the results of search.
 const WRITERS: [&str; 6] = ["symbols", "push-symbols", "push", "commit", "unlist", "relist"];
-
-/// List prices of us-east-1 for a million: requests of the REST API and of Lambda, GB-s of
-/// Lambda on arm64, read and write units on demand, GETs and PUTs of S3.
-const API: f64 = 3.50;
-const LAMBDA: f64 = 0.20;
-const GB_SECONDS: f64 = 13.3334;
-const READS: f64 = 0.125;
-const WRITES: f64 = 0.625;
-const GETS: f64 = 0.40;
-const PUTS: f64 = 5.00;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -132,7 +123,7 @@ async fn request(feed: &TestFeed, function: &str, number: usize, key: &str) -> V
             "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/GET/x",
             "httpMethod": "GET",
             "resource": "/v3/package/{id}/index.json",
-            "headers": { "x-nuget-apikey": key },
+            "headers": { "authorization": format!("Basic {}", BASE64_STANDARD.encode(format!("any:{key}"))) },
         }),
         "push" => {
             let package = PackageBuilder::new(&format!("Pushed{}", Ulid::new()), "1.0.0").build();
@@ -308,19 +299,10 @@ fn price(function: &str, warm: Duration, bill: Bill) -> f64 {
     let gb = if large.contains(&function) { 1769.0 } else { 512.0 } / 1024.0;
     let is_asked = !["authorize", "compact", "meter"].contains(&function);
     let api = if is_asked { API } else { 0.0 };
-    // A key is remembered for a minute, so the authorizer's own calls are negligible.
-    let authorizer = if is_asked && !["index", "web"].contains(&function) {
-        LAMBDA + 0.5 * 0.001 * GB_SECONDS
-    } else {
-        0.0
-    };
-    api + authorizer
-        + LAMBDA
-        + gb * warm.as_secs_f64() * GB_SECONDS
-        + bill.reads * READS
-        + bill.writes * WRITES
-        + f64::from(bill.gets) * GETS
-        + f64::from(bill.puts) * PUTS
+    // The gateway remembers who reads, and asks the authorizer about every write.
+    let is_write = WRITERS.contains(&function) || function == "upload";
+    let authorizer = if is_asked && is_write { LAMBDA + 0.5 * 0.001 * GB_SECONDS } else { 0.0 };
+    api + authorizer + LAMBDA + gb * warm.as_secs_f64() * GB_SECONDS + bill.price()
 }
 
 /// Milliseconds until fresh processes of a function are ready, and of their first
@@ -412,8 +394,8 @@ async fn costs(functions: &[String]) -> Vec<String> {
     }
     println!("\nOf a warm request, the function's own processor time in ms: {}.", owns.join(", "));
     println!(
-        "\nA million requests: {API} for the REST API, {LAMBDA} for the function and {LAMBDA} for the \
-         authorizer with half a GB for a millisecond, {GB_SECONDS} for a million GB-s on arm64 (512 MB, \
+        "\nA million requests: {API} for the REST API, {LAMBDA} for the function and, of a write, {LAMBDA} for \
+         the authorizer with half a GB for a millisecond, {GB_SECONDS} for a million GB-s on arm64 (512 MB, \
          and 1,769 MB of commit, push-symbols, search, web and compact, for as long as a warm invocation), {READS} and \
          {WRITES} for read and write units, {GETS} for GETs and {PUTS} for PUTs: list prices of us-east-1 \
          in dollars."

@@ -1,7 +1,10 @@
 //! A client of a feed in this process: HTTP in, HTTP out.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use protocol::{Body, Request};
 
@@ -57,6 +60,18 @@ impl Answer {
             warning => warning.to_owned(),
         };
         format!("{} {words}", self.status.as_u16())
+    }
+}
+
+/// The header in which a client sends its key: to read as Basic credentials, and else in a
+/// header of its own.
+#[must_use]
+pub fn key_header(method: &Method, key: &str) -> (HeaderName, HeaderValue) {
+    if method.is_safe() {
+        let credentials = BASE64_STANDARD.encode(format!("any:{key}"));
+        (AUTHORIZATION, format!("Basic {credentials}").parse().unwrap())
+    } else {
+        (HeaderName::from_static("x-nuget-apikey"), key.parse().unwrap())
     }
 }
 

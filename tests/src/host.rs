@@ -13,8 +13,8 @@ use tokens::Signer;
 
 use crate::lambda::{ADDRESS, LambdaGateway};
 use crate::{
-    Answer, EngineServer, GIVEN_ISSUER, Sandboxes, Server, TestFeed, given_trust, nuthatch, run,
-    send_to,
+    Answer, EngineServer, GIVEN_ISSUER, Sandboxes, Server, TestFeed, given_trust, key_header,
+    nuthatch, run, send_to,
 };
 
 /// A feed that is reached in one of these ways.
@@ -205,7 +205,8 @@ impl Host {
             .map(|(name, value)| (name.parse().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect();
         if !key.is_empty() {
-            map.insert("x-nuget-apikey", key.parse().unwrap());
+            let (name, value) = key_header(&method, key);
+            map.insert(name, value);
         }
         match &self.stage {
             Stage::Lambda(lambda) | Stage::Deployed { lambda, .. } => {

@@ -3,7 +3,7 @@
 //! binaries that AWS runs.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use authorize::Authorize;
@@ -20,6 +20,7 @@ use protocol::Environment;
 use serde_json::{Value, json};
 use store::Aws;
 
+use crate::authorizers::{Authorizer, Policies, allows};
 use crate::{Answer, Sandboxes, TemplateRoute};
 
 /// The maximum size of a request's body in bytes (AWS quota of API Gateway).
@@ -35,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(29);
 pub struct LambdaGateway {
     template: Arc<Template>,
     functions: Functions,
+    policies: Policies,
+    /// The functions that were invoked, in their order.
+    invoked: Mutex<Vec<String>>,
     /// The host that clients know it by.
     domain: String,
 }
@@ -80,13 +84,24 @@ impl LambdaGateway {
 
     fn before(functions: Functions, domain: &str) -> Self {
         let template = Template::of_this_feed().unwrap();
-        Self { template, functions, domain: domain.to_owned() }
+        let (policies, invoked) = (Policies::default(), Mutex::default());
+        Self { template, functions, policies, invoked, domain: domain.to_owned() }
     }
 
     /// The same, known by this host.
     #[must_use]
     pub fn at(self, domain: &str) -> Self {
         Self { domain: domain.to_owned(), ..self }
+    }
+
+    /// The functions that were invoked since this was last asked, in their order.
+    #[must_use]
+    pub fn invoked(&self) -> Vec<String> {
+        std::mem::take(&mut self.invoked.lock().unwrap())
+    }
+
+    fn note(&self, function: &str) {
+        self.invoked.lock().unwrap().push(function.to_owned());
     }
 
     /// Answers a request.
@@ -105,7 +120,8 @@ impl LambdaGateway {
             return self.own("REQUEST_TOO_LARGE").await;
         }
         let headers = headers::to_function(&headers);
-        let context = match self.authorize(route, &method, &headers).await {
+        let method_arn = format!("{API_ARN}/{method}{path}");
+        let context = match self.authorize(route, &method_arn, &headers).await {
             Ok(context) => context,
             Err(response) => return self.own(response).await,
         };
@@ -115,6 +131,7 @@ impl LambdaGateway {
         if event.to_string().len() > EVENT_BYTES {
             return self.own("REQUEST_TOO_LARGE").await;
         }
+        self.note(&route.function);
         let answer = match &self.functions {
             Functions::Here(here) => here.answer(&route.function, &event).await,
             Functions::Apart(sandboxes) => {
@@ -142,19 +159,46 @@ impl LambdaGateway {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// The context of the caller, or the gateway's own answer.
     async fn authorize(
         &self,
         route: &TemplateRoute,
-        method: &Method,
+        method_arn: &str,
         headers: &HeaderMap,
     ) -> Result<Value, &'static str> {
-        if !route.authorized {
-            return Ok(Value::Null);
+        let name = match route.authorizer.as_deref() {
+            None => return Ok(Value::Null),
+            Some(TemplateRoute::BY_READ_ACCESS) => self.functions.read_access(),
+            Some(name) => name.to_owned(),
+        };
+        let authorizer = Authorizer::named(&name);
+        let identity = authorizer.identity(headers).ok_or("UNAUTHORIZED")?;
+        let policy = match self.policies.get(authorizer, &identity) {
+            Some(policy) => policy,
+            None => {
+                let policy = self.policy(route, method_arn, headers).await?;
+                self.policies.remember(authorizer, identity, &policy);
+                policy
+            }
+        };
+        if allows(&policy, method_arn) {
+            Ok(policy["context"].clone())
+        } else {
+            Err("ACCESS_DENIED")
         }
+    }
+
+    /// The policy that the authorizer's function answers.
+    async fn policy(
+        &self,
+        route: &TemplateRoute,
+        method_arn: &str,
+        headers: &HeaderMap,
+    ) -> Result<Value, &'static str> {
         let event = json!({
             "type": "REQUEST",
-            "methodArn": "arn:aws:execute-api:eu-west-1:123456789012:x/feed/GET/x",
-            "httpMethod": method.as_str(),
+            "methodArn": method_arn,
+            "httpMethod": route.method,
             "resource": route.path,
             "headers": single(headers),
         });
@@ -163,23 +207,30 @@ impl LambdaGateway {
             "Unauthorized" => "UNAUTHORIZED",
             _ => "AUTHORIZER_FAILURE",
         };
-        let policy = match &self.functions {
+        self.note("authorize");
+        match &self.functions {
             Functions::Here(here) => {
                 let event = serde_json::from_value(event).unwrap();
                 let policy = here.authorize.handle(event).await;
-                policy
-                    .map(|policy| serde_json::to_value(policy).unwrap())
-                    .map_err(|error| refused(&error.to_string()))?
+                let policy = policy.map(|policy| serde_json::to_value(policy).unwrap());
+                policy.map_err(|error| refused(&error.to_string()))
             }
             Functions::Apart(sandboxes) => {
                 let policy = sandboxes.invoke("authorize", &event).await;
-                policy.map_err(|error| refused(error.0["errorMessage"].as_str().unwrap_or("")))?
+                policy.map_err(|error| refused(error.0["errorMessage"].as_str().unwrap_or("")))
             }
-        };
-        match policy["policyDocument"]["Statement"][0]["Effect"].as_str() {
-            Some("Allow") => Ok(policy["context"].clone()),
-            _ => Err("ACCESS_DENIED"),
         }
+    }
+}
+
+impl Functions {
+    /// The value of the parameter `ReadAccess`.
+    fn read_access(&self) -> String {
+        let setting = match self {
+            Self::Here(here) => here.environment.optional("NUTHATCH_READ_ACCESS").unwrap(),
+            Self::Apart(sandboxes) => sandboxes.setting("NUTHATCH_READ_ACCESS"),
+        };
+        setting.unwrap_or_else(|| "keys".to_owned())
     }
 }
 
@@ -333,6 +384,8 @@ pub fn rest_event(
     })
 }
 
+/// The stage, as policies name it.
+const API_ARN: &str = "arn:aws:execute-api:eu-west-1:123456789012:x/feed";
 /// The stack's own domain.
 const DOMAIN: &str = "x.execute-api.eu-west-1.amazonaws.com";
 /// The stack's own address, which its links begin with.

@@ -1,6 +1,7 @@
 //! The parts that the end-to-end tests share: packages built to order, a feed in the
 //! process, and a look at every call that reaches its engines.
 
+mod authorizers;
 mod client;
 mod deployed;
 mod dice;
@@ -14,6 +15,7 @@ mod lambda;
 mod large;
 mod listen;
 mod loader;
+pub mod prices;
 mod recorder;
 mod sandboxes;
 mod server;
@@ -22,7 +24,7 @@ mod template;
 mod tls;
 mod turns;
 
-pub use client::{Answer, Client, framed};
+pub use client::{Answer, Client, framed, key_header};
 pub use deployed::Deployed;
 pub use dice::Dice;
 pub use engine_server::{Bill, EngineServer, Use};

@@ -60,6 +60,11 @@ impl Sandboxes {
         self
     }
 
+    /// The value of a setting, unless the template's own stands.
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
+        self.settings.get(name).cloned()
+    }
+
     /// The same, with all logs in this file.
     #[must_use]
     pub fn logging_to(self, log: PathBuf) -> Self {

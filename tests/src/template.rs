@@ -17,11 +17,14 @@ pub struct TemplateRoute {
     pub path: String,
     /// The method.
     pub method: String,
-    /// Whether the authorizer is asked first.
-    pub authorized: bool,
+    /// The authorizer that is asked first, if any.
+    pub authorizer: Option<String>,
 }
 
 impl TemplateRoute {
+    /// Stands for the authorizer that has the name of the parameter `ReadAccess`.
+    pub const BY_READ_ACCESS: &'static str = "!Ref ReadAccess";
+
     /// The route of a request, and the variable parts of its path.
     #[must_use]
     pub fn find(method: &Method, path: &str) -> Option<(&'static Self, PathParameters)> {
@@ -58,7 +61,11 @@ fn of_resource(resource: &Yaml<'_>) -> Vec<TemplateRoute> {
             function: folder.trim_start_matches("functions/").to_owned(),
             path: at(event, &["Properties", "Path"]).unwrap(),
             method: at(event, &["Properties", "Method"]).unwrap(),
-            authorized: at(event, &["Properties", "Auth", "Authorizer"]).as_deref() != Some("NONE"),
+            authorizer: match at(event, &["Properties", "Auth", "Authorizer"]).as_deref() {
+                Some("NONE") => None,
+                Some(name) => Some(name.to_owned()),
+                None => Some(TemplateRoute::BY_READ_ACCESS.to_owned()),
+            },
         })
         .collect()
 }

@@ -7,10 +7,10 @@ use feed::Context;
 use feed::{ReadAccess, SymbolAccess};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda::EventFunction;
-use protocol::{Access, Caller, ConfigError};
+use protocol::{Access, Caller, ConfigError, paths};
 use serde::{Deserialize, Serialize};
 
-use crate::{Authorize, Decision};
+use crate::{Authorize, Decision, Memory};
 
 /// The event that API Gateway sends.
 #[derive(Debug, Deserialize)]
@@ -24,8 +24,8 @@ pub struct Event {
     headers: Option<HashMap<String, String>>,
 }
 
-/// The answer to API Gateway: a policy for this one request, and the sender of
-/// it.
+/// The answer to API Gateway: a policy for this one request, or for all for which the gateway
+/// remembers it, and the sender.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
@@ -47,7 +47,7 @@ struct PolicyDocument {
 struct Statement {
     action: &'static str,
     effect: &'static str,
-    resource: String,
+    resource: Vec<String>,
 }
 
 impl EventFunction for Authorize {
@@ -79,28 +79,47 @@ impl EventFunction for Authorize {
         let Some(access) = route.filter(|access| *access != Access::Open) else {
             return Err("asked about a route that needs no key, or of another release".into());
         };
-        match self.decide(access, &headers).await? {
-            Decision::Allow(caller) => Ok(Policy::new("Allow", event.method_arn, &caller)),
+        let (memory, resources) = if access.is_remembered() {
+            (Memory::Gateway, remembered_resources(&event.method_arn))
+        } else {
+            (Memory::Keys, vec![event.method_arn])
+        };
+        match self.decide(access, &headers, memory).await? {
+            Decision::Allow(caller) => Ok(Policy::new("Allow", resources, &caller)),
             Decision::Refuse(KeyProblem::Missing) => Err("Unauthorized".into()),
             // Only a denial can carry a message to a client: a function's answer has no
             // reason phrase, and clients print the message of a 401 even if the next try
             // succeeds.
-            Decision::Refuse(..) => Ok(Policy::new("Deny", event.method_arn, &Caller::Anonymous)),
+            Decision::Refuse(..) => Ok(Policy::new("Deny", resources, &Caller::Anonymous)),
         }
     }
 }
 
+/// All requests that the gateway remembers one policy for, in the stage of `method_arn`. A
+/// remembered policy that names one request would refuse all others
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization-with-console.html>).
+#[must_use]
+pub fn remembered_resources(method_arn: &str) -> Vec<String> {
+    // arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH
+    let stage: Vec<&str> = method_arn.splitn(3, '/').take(2).collect();
+    let stage = stage.join("/");
+    let routes = registry::ROUTES.iter().flat_map(|(_, routes)| routes.iter());
+    let routes = routes.filter(|route| route.access.is_remembered());
+    let resources = routes.flat_map(|route| {
+        let path = paths::fill(route.path, &["*"; 3]);
+        let stage = &stage;
+        route.methods.iter().map(move |method| format!("{stage}/{method}{path}"))
+    });
+    resources.collect()
+}
+
 impl Policy {
-    fn new(effect: &'static str, method_arn: String, caller: &Caller) -> Self {
+    fn new(effect: &'static str, resource: Vec<String>, caller: &Caller) -> Self {
         Self {
             principal_id: caller.name().to_owned(),
             document: PolicyDocument {
                 version: "2012-10-17",
-                statement: [Statement {
-                    action: "execute-api:Invoke",
-                    effect,
-                    resource: method_arn,
-                }],
+                statement: [Statement { action: "execute-api:Invoke", effect, resource }],
             },
             context: caller.to_context(),
         }

@@ -10,18 +10,20 @@
 //! | challenge | 401 | there is no key |
 //! | deny | 403 | the key is unknown, expired, revoked or lacks the scope |
 //!
-//! At most one AWS call: a key is remembered for a minute, so a revoked key stops working
-//! within a minute.
+//! On routes that packages are restored from, the gateway remembers the decision for a minute
+//! by the header `Authorization`, which is all that the decision looks at, and the table is
+//! asked each time. On all others, this function remembers the key for a minute. So a revoked
+//! key stops working within a minute. At most one AWS call.
 
 mod event;
 
-use access::{KeyProblem, Scope, presented_key};
+use access::{KeyProblem, Scope, basic_key, presented_key};
 use feed::{KeyCache, KeyCacheError, ReadAccess, SymbolAccess};
 use http::HeaderMap;
 use protocol::{Access, Caller};
 use store::TableError;
 
-pub use event::{Event, Policy};
+pub use event::{Event, Policy, remembered_resources};
 
 /// The authorizer, with all it may touch.
 #[derive(Debug)]
@@ -43,6 +45,15 @@ pub enum Decision {
     Refuse(KeyProblem),
 }
 
+/// Where a decision is remembered, for up to a minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Here: the key is.
+    Keys,
+    /// In the gateway, by the request's `Authorization`.
+    Gateway,
+}
+
 impl Authorize {
     /// Decides whether to pass on a request with these headers to a route with this
     /// `access`.
@@ -53,13 +64,18 @@ impl Authorize {
         &self,
         access: Access,
         headers: &HeaderMap,
+        memory: Memory,
     ) -> Result<Decision, TableError> {
         let Some(scope) = access.scope() else { return Ok(Decision::Allow(Caller::Anonymous)) };
         let is_open = scope == Scope::Read && self.read_access == ReadAccess::Anonymous;
         if is_open && access != Access::ReadByKey {
             return Ok(Decision::Allow(Caller::Anonymous));
         }
-        let Some(presented) = presented_key(headers, scope) else {
+        let presented = match memory {
+            Memory::Keys => presented_key(headers, scope),
+            Memory::Gateway => basic_key(headers),
+        };
+        let Some(presented) = presented else {
             let may_prove =
                 access == Access::ReadOrChecksum && self.symbol_access == SymbolAccess::Checksum;
             return Ok(if may_prove {
@@ -68,7 +84,11 @@ impl Authorize {
                 Decision::Refuse(KeyProblem::Missing)
             });
         };
-        match self.keys.judge(&presented, scope).await {
+        let judged = match memory {
+            Memory::Keys => self.keys.judge(&presented, scope).await,
+            Memory::Gateway => self.keys.judge_now(&presented, scope).await,
+        };
+        match judged {
             Ok(caller) => Ok(Decision::Allow(caller)),
             Err(KeyCacheError::Refused(problem)) => {
                 tracing::info!(scope = %scope, "refused a key: {problem:?}");

@@ -59,7 +59,10 @@ enum File {
 
 impl Verb for Download {
     const NAME: &'static str = env!("CARGO_PKG_NAME");
-    const ROUTES: &'static [Route] = &[Route::read(paths::FILE, Access::Key(Scope::Read))];
+    const ROUTES: &'static [Route] = &[
+        Route::read(paths::FILE, Access::Key(Scope::Read)),
+        Route::read(paths::PAGE_FILE, Access::ReadOrSession),
+    ];
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
         Ok(Self {

@@ -35,7 +35,9 @@ pub(crate) fn section(site: &Site<'_>, release: &Release) -> Markup {
 
 /// The section about the symbols of a version. A click or a tab into a line selects it whole.
 pub(crate) fn symbols(site: &Site<'_>, id: &PackageId, release: &Release) -> Markup {
-    let snupkg = Links::new(site.root(), Hive::All, id).snupkg(&release.version);
+    let links = Links::new(site.root(), Hive::All, id);
+    let version = &release.version;
+    let snupkg = links.page_file(version, &links.file_name(version, "snupkg"));
     html! {
         section aria-labelledby="symbols" {
             h2 #symbols { "Debug" }

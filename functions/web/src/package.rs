@@ -43,7 +43,7 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
     let main = html! {
         h1 {
             @if row.icon().is_some() {
-                img src=(links.file(version, "icon")) alt="" width="64" height="64";
+                img src=(links.page_file(version, "icon")) alt="" width="64" height="64";
             }
             (row.id) " " span.version { (number) }
         }
@@ -61,7 +61,7 @@ pub(crate) fn page(site: &Site<'_>, id: &PackageId, shown: &Shown<'_>) -> Reply 
                 } @else {
                     p {
                         "The readme is too long to show here. "
-                        a href=(links.file(version, "readme")) { "Read it as text" }
+                        a href=(links.page_file(version, "readme")) { "Read it as text" }
                     }
                 }
             }
@@ -107,7 +107,7 @@ fn facts(shown: &Shown<'_>, links: &Links<'_>, key: &str) -> Markup {
                 @if !metadata.license_expression.is_empty() {
                     dt { "License" } dd { (metadata.license_expression) }
                 } @else if row.files.contains(&AttachedFile::License) {
-                    dt { "License" } dd { a href=(links.file(version, "license")) { "License text" } }
+                    dt { "License" } dd { a href=(links.page_file(version, "license")) { "License text" } }
                 } @else if !metadata.license_url.is_empty() {
                     dt { "License" } dd { (outside(&metadata.license_url)) }
                 }
@@ -123,7 +123,7 @@ fn facts(shown: &Shown<'_>, links: &Links<'_>, key: &str) -> Markup {
                         (all) " of all, until the end of " time { (counts.through) }
                     }
                 }
-                dt { "Package" } dd { a href=(links.nupkg(version)) { "Download" } }
+                dt { "Package" } dd { a href=(links.page_file(version, &links.file_name(version, "nupkg"))) { "Download" } }
                 dt { "Trouble" } dd { a href=(format!("{}/report", links.details(version))) { "Report it" } }
             }
         }

@@ -134,7 +134,7 @@ fn result(site: &Site<'_>, found: &Found) -> Markup {
         li {
             h2 {
                 @if description.has_icon {
-                    img src=(links.file(&version, "icon")) alt="" width="32" height="32"
+                    img src=(links.page_file(&version, "icon")) alt="" width="32" height="32"
                         loading="lazy";
                 }
                 a href=(links.details(&version)) { (description.id) }

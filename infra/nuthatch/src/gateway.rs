@@ -6,7 +6,7 @@ mod template;
 use std::sync::Arc;
 
 use access::{KeyProblem, Scope};
-use authorize::{Authorize, Decision};
+use authorize::{Authorize, Decision, Memory};
 use compact::Compact;
 use feed::{AnyVerb, Context};
 use http::StatusCode;
@@ -151,7 +151,7 @@ impl Gateway {
     }
 
     async fn authorize(&self, access: Access, request: &Request) -> Result<Caller, Refusal> {
-        match self.authorize.decide(access, request.headers()).await? {
+        match self.authorize.decide(access, request.headers(), Memory::Keys).await? {
             Decision::Allow(caller) => Ok(caller),
             Decision::Refuse(problem) => {
                 let scope = access.scope().unwrap_or(Scope::Read);

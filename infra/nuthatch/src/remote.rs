@@ -1,5 +1,8 @@
 //! A feed that is asked by its address, with a key.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use protocol::one_line;
 use serde::de::DeserializeOwned;
@@ -50,10 +53,13 @@ impl RemoteFeed {
         let key = options.api_key.clone().or(source.key);
         let key = key.filter(|key| !key.trim().is_empty());
         let key = key.ok_or_else(|| Box::new(PushError::NoKey(source.address.clone())))?;
-        let key = HeaderValue::from_str(key.trim()).map_err(|_| Box::new(PushError::BadKey))?;
+        let key = BASE64_STANDARD.encode(format!("nuthatch:{}", key.trim()));
+        let key = HeaderValue::from_str(&format!("Basic {key}"));
+        let mut key = key.map_err(|_| Box::new(PushError::BadKey))?;
+        key.set_sensitive(true);
         let feed = Feed::at(Source { address: &source.address, insecure }).await?;
         let mut headers = HeaderMap::new();
-        headers.insert("x-nuget-apikey", key);
+        headers.insert(AUTHORIZATION, key);
         Ok(Some(Self { feed, headers }))
     }
 

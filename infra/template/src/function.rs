@@ -121,7 +121,10 @@ impl Function {
         self.routes.iter().any(|route| match route.access {
             // The one route that needs no key and writes: it gives keys.
             Access::Open => route.path == paths::TOKEN,
-            Access::Key(Scope::Read) | Access::ReadByKey | Access::ReadOrChecksum => false,
+            Access::Key(Scope::Read)
+            | Access::ReadByKey
+            | Access::ReadOrChecksum
+            | Access::ReadOrSession => false,
             Access::Key(_) => true,
         })
     }
@@ -222,9 +225,12 @@ impl Function {
         let events = self.routes.iter().flat_map(|route| {
             route.methods.iter().map(move |method| {
                 let name = camel_case(&method.as_str().to_lowercase()) + &words(route.path);
+                let authorizer =
+                    |name| format!("            Auth:\n              Authorizer: {name}\n");
                 let auth = match route.access {
-                    Access::Open => "            Auth:\n              Authorizer: NONE\n",
-                    Access::Key(_) | Access::ReadByKey | Access::ReadOrChecksum => "",
+                    Access::Open => authorizer("NONE"),
+                    access if access.is_remembered() => String::new(),
+                    _ => authorizer("EveryRequest"),
                 };
                 format!(
                     "        {name}:\n          Type: Api\n          Properties:\n            \

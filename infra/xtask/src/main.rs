@@ -25,7 +25,7 @@ const CHORES: [[&str; 3]; 9] = [
     ["mutants", "[ARGUMENT …]", "mutants of the lines that differ from origin/main"],
     ["lambda", "[--arm64 | --x86-64]", "builds the functions for Lambda"],
     ["template", "[--check]", "assembles template.yaml"],
-    ["bench", "NAME [ARGUMENT …]", "a benchmark: reads, pushes, large, handlers, deployed"],
+    ["bench", "NAME [ARGUMENT …]", "a benchmark: reads, pushes, large, handlers, deployed, month"],
 ];
 
 /// Packages that are workspaces of their own.
@@ -122,12 +122,13 @@ fn proof() -> bool {
 
 fn bench(arguments: &[&str]) -> bool {
     let Some((name, rest)) = arguments.split_first() else {
-        eprintln!("name the benchmark: reads, pushes, large, handlers or deployed");
+        eprintln!("name the benchmark: reads, pushes, large, handlers, deployed or month");
         return false;
     };
     let bench = ["bench", "--package", "nuthatch-tests", "--bench", name];
-    // The Lambda build is measured, so the profile of the bench itself does not matter.
-    let profile: &[&str] = if *name == "deployed" { &["--profile", "dev"] } else { &[] };
+    // The Lambda build is measured, or requests are counted: the profile does not matter.
+    let is_timed = !["deployed", "month"].contains(name);
+    let profile: &[&str] = if is_timed { &[] } else { &["--profile", "dev"] };
     let lambda = target().join("lambda");
     let lambda = lambda.to_string_lossy();
     let more = [("NUTHATCH_BOOTSTRAPS", lambda.as_ref())];

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use nupkg::PackageId;
-use nuthatch_tests::{Answer, PackageBuilder, noise};
+use nuthatch_tests::{Answer, PackageBuilder, key_header, noise};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Content, ObjectKey};
@@ -127,9 +127,7 @@ pub(crate) async fn a_revoked_key_opens_nothing(stage: &Stage) {
     let name = unique("key");
     let key = stage.key(&name).await;
     let index = async || {
-        let headers = [("x-nuget-apikey", key.parse().unwrap())]
-            .map(|(name, value)| (http::HeaderName::from_static(name), value));
-        let headers = headers.into_iter().collect();
+        let headers = [key_header(&Method::GET, &key)].into_iter().collect();
         let functions = stage.functions("unlist");
         let path = "/v3/package/nowhere/index.json";
         functions.answer(Method::GET, path, headers, Bytes::new()).await.status

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full};
-use nuthatch_tests::{Answer, EngineServer, LambdaGateway, TestFeed, framed};
+use nuthatch_tests::{Answer, EngineServer, LambdaGateway, TestFeed, framed, key_header};
 use store::{Aws, BucketName, Objects, Table, TableName};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use ulid::Ulid;
@@ -147,14 +147,11 @@ impl Stage {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let key = ("x-nuget-apikey", self.owner().await);
-        let headers: HeaderMap = headers
-            .iter()
-            .chain([&key])
-            .map(|(name, value)| {
-                (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
-            })
-            .collect();
+        let headers = headers.iter().map(|(name, value)| {
+            (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+        });
+        let key = key_header(&method, self.owner().await);
+        let headers: HeaderMap = headers.chain([key]).collect();
         functions.answer(method, path, headers, body.into()).await
     }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use lambda::EventFunction;
 use lambda_http::IntoResponse;
 use nuthatch_tests::{
-    EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TestFeed, framed, nuspec,
+    EngineServer, LambdaGateway, PackageBuilder, Sandboxes, TestFeed, framed, key_header, nuspec,
     rest_event as event, verb,
 };
 use protocol::Reply;
@@ -52,7 +52,9 @@ async fn the_authorizer_answers_in_policies() {
     assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
     // A key was sent, and only a denial can carry a message about it. Without a key, exactly
     // the error "Unauthorized" makes API Gateway answer 401.
-    let denied = authorize(&feed, "GET", key).await.unwrap();
+    let (name, value) = key_header(&Method::GET, client.key());
+    let sent = json!({ name.as_str(): value.to_str().unwrap() });
+    let denied = authorize(&feed, "GET", sent).await.unwrap();
     assert_eq!(denied["policyDocument"]["Statement"][0]["Effect"], "Deny");
     assert_eq!(authorize(&feed, "GET", json!(null)).await, Err("Unauthorized".to_owned()));
     assert_eq!(authorize(&feed, "PUT", json!(null)).await, Err("Unauthorized".to_owned()));
@@ -227,6 +229,7 @@ async fn a_request_is_a_line_of_the_log_that_can_be_read_alone_and_keeps_secrets
         assert_eq!(answer.status, status);
     }
     let search = format!("/v3/search?q={owner}");
+    let headers = HeaderMap::from_iter([key_header(&Method::GET, &owner)]);
     let answer = gateway.answer(Method::GET, &search, headers, Bytes::new()).await;
     assert_eq!(answer.status, StatusCode::OK);
     drop(gateway);

@@ -2,6 +2,7 @@
 //! bucket hold.
 
 mod access;
+mod authorizers;
 mod caching;
 mod calls;
 mod capacity;

@@ -56,7 +56,11 @@ fn every_route_of_the_protocol_is_in_the_template() {
     let routes: Vec<String> = TemplateRoute::all()
         .iter()
         .map(|route| {
-            let door = if route.authorized { "" } else { " (open)" };
+            let door = match route.authorizer.as_deref() {
+                None => " (open)",
+                Some(TemplateRoute::BY_READ_ACCESS) => "",
+                Some(_) => " (asked each time)",
+            };
             let verb = route.function[..1].to_uppercase() + &route.function[1..];
             format!("{} {} -> {verb}{door}", route.method, route.path)
         })

@@ -14,8 +14,8 @@ use http::{HeaderMap, Method, StatusCode};
 use lambda::EventFunction;
 use nuthatch_tests::{
     ADDRESS, Answer, AssemblyBuilder, EngineServer, LambdaGateway, PackageBuilder, Pdb, Sandboxes,
-    TemplateRoute, TestFeed, TestIssuer, Use, framed, functions, nuspec, send_to, symbols,
-    variables_of, verb,
+    TemplateRoute, TestFeed, TestIssuer, Use, framed, functions, key_header, nuspec, send_to,
+    symbols, variables_of, verb,
 };
 use protocol::{Access, Environment};
 use saphyr::{LoadableYamlNode, Yaml};
@@ -107,8 +107,7 @@ struct Watched {
 
 impl Watched {
     async fn send(&self, method: Method, path: &str, kind: &str, body: impl Into<Bytes>) -> Answer {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-nuget-apikey", self.key.parse().unwrap());
+        let mut headers = HeaderMap::from_iter([key_header(&method, &self.key)]);
         headers.insert("cookie", format!("__Host-nuthatch={}", self.key).parse().unwrap());
         headers.insert("content-type", kind.parse().unwrap());
         Box::pin(self.gateway.answer(method, path, headers, body.into())).await
@@ -443,7 +442,11 @@ fn the_template_s_routes_are_those_that_the_verbs_declare() {
                 function: (*verb).to_owned(),
                 path: route.path.to_owned(),
                 method: method.to_string(),
-                authorized: route.access != Access::Open,
+                authorizer: match route.access {
+                    Access::Open => None,
+                    Access::Key(Scope::Read) => Some(TemplateRoute::BY_READ_ACCESS.to_owned()),
+                    _ => Some("EveryRequest".to_owned()),
+                },
             })
         })
     });

@@ -20,6 +20,12 @@ pub fn presented_key(headers: &HeaderMap, scope: Scope) -> Option<String> {
     [header, basic_password(headers), cookie].into_iter().flatten().find(|key| !key.is_empty())
 }
 
+/// The key in the header `Authorization` alone, as the password of Basic credentials.
+#[must_use]
+pub fn basic_key(headers: &HeaderMap) -> Option<String> {
+    basic_password(headers).filter(|key| !key.is_empty())
+}
+
 fn basic_password(headers: &HeaderMap) -> Option<String> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

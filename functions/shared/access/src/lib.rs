@@ -12,7 +12,7 @@ mod quotas;
 
 pub use authorization::{IdGlob, IdGlobError, KeyProblem, Scope, ScopeError, glob_matches};
 pub use cookie::SessionCookie;
-pub use credentials::presented_key;
+pub use credentials::{basic_key, presented_key};
 pub use keys::{ApiKey, ApiKeyError, KeyHash, KeyName, KeyNameError, KeyRecord, hex};
 pub use quotas::{
     Quota, QuotaCount, QuotaLimits, QuotaName, QuotaNameError, QuotaPart, QuotaProblem,

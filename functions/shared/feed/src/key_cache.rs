@@ -95,9 +95,32 @@ impl KeyCache {
     /// # Errors
     /// The key is not good for `scope`, or the table does not answer.
     pub async fn judge(&self, presented: &str, scope: Scope) -> Result<Caller, KeyCacheError> {
+        let known = |key: &ApiKey| self.known.get(key.hash().as_str());
+        self.judge_by(known, presented, scope).await
+    }
+
+    /// The same by the table as it is now, for an answer that is remembered elsewhere: what a
+    /// revoked key may still do does not add up. One AWS call.
+    ///
+    /// # Errors
+    /// The key is not good for `scope`, or the table does not answer.
+    pub async fn judge_now(&self, presented: &str, scope: Scope) -> Result<Caller, KeyCacheError> {
+        self.judge_by(|_| None, presented, scope).await
+    }
+
+    async fn judge_by(
+        &self,
+        known: impl Fn(&ApiKey) -> Option<KeyRecord>,
+        presented: &str,
+        scope: Scope,
+    ) -> Result<Caller, KeyCacheError> {
         let refused = |problem| Err(KeyCacheError::Refused(problem));
         let Ok(key) = presented.parse::<ApiKey>() else { return refused(KeyProblem::Unknown) };
-        let Some(record) = self.record(&key).await? else { return refused(KeyProblem::Unknown) };
+        let record = match known(&key) {
+            Some(record) => Some(record),
+            None => self.record(&key).await?,
+        };
+        let Some(record) = record else { return refused(KeyProblem::Unknown) };
         let now = OffsetDateTime::now_utc();
         if !record.is_valid_at(now) {
             return refused(KeyProblem::Ended);
@@ -149,11 +172,9 @@ impl KeyCache {
         }
     }
 
+    /// The key as the table has it now, which is remembered.
     async fn record(&self, key: &ApiKey) -> Result<Option<KeyRecord>, TableError> {
         let hash = key.hash();
-        if let Some(record) = self.known.get(hash.as_str()) {
-            return Ok(Some(record));
-        }
         let mut record = self.table.key(&hash).await?;
         if let Some(record) = &mut record {
             self.note_use(record).await;

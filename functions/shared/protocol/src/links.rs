@@ -101,13 +101,19 @@ impl<'a> Links<'a> {
     /// A version's nupkg.
     #[must_use]
     pub fn nupkg(&self, version: &Version) -> String {
-        self.file(version, &format!("{}.{}.nupkg", self.id, version.key()))
+        self.file(version, &self.file_name(version, "nupkg"))
     }
 
-    /// The symbols of a version.
+    /// The name of a version's nupkg or snupkg.
     #[must_use]
-    pub fn snupkg(&self, version: &Version) -> String {
-        self.file(version, &format!("{}.{}.snupkg", self.id, version.key()))
+    pub fn file_name(&self, version: &Version, extension: &str) -> String {
+        format!("{}.{}.{extension}", self.id, version.key())
+    }
+
+    /// A version's file, for the visitors of its page, who have a cookie.
+    #[must_use]
+    pub fn page_file(&self, version: &Version, name: &str) -> String {
+        self.to(paths::PAGE_FILE, &[&self.id, &version.key(), name])
     }
 
     /// A version's page for people.
@@ -152,7 +158,9 @@ mod tests {
         let folder = "https://feed/v3/package/acme.core/1.0.0-rc.1";
         assert_eq!(links.file(&one, "readme"), format!("{folder}/readme"));
         assert_eq!(links.nupkg(&one), format!("{folder}/acme.core.1.0.0-rc.1.nupkg"));
-        assert_eq!(links.snupkg(&one), format!("{folder}/acme.core.1.0.0-rc.1.snupkg"));
+        let snupkg = links.file_name(&one, "snupkg");
+        let folder = "https://feed/packages/acme.core/1.0.0-rc.1";
+        assert_eq!(links.page_file(&one, &snupkg), format!("{folder}/acme.core.1.0.0-rc.1.snupkg"));
         assert_eq!(links.details(&one), "https://feed/packages/acme.core/1.0.0-rc.1");
         let links = Links::new("", Hive::All, &id);
         assert_eq!(links.registration_of("A b/C"), "/v3/registration/a%20b%2Fc/index.json");

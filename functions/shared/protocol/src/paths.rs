@@ -65,6 +65,8 @@ pub const HOME: &str = "/";
 pub const PACKAGE_PAGE: &str = "/packages/{id}";
 /// A version's page.
 pub const VERSION_PAGE: &str = "/packages/{id}/{version}";
+/// A version's file, for the visitors of its page.
+pub const PAGE_FILE: &str = "/packages/{id}/{version}/{file}";
 /// The page that tells how to report a version.
 pub const REPORT_PAGE: &str = "/packages/{id}/{version}/report";
 /// The form to sign in.

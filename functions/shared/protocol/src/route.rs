@@ -23,13 +23,17 @@ pub struct Route {
 pub enum Access {
     /// Nothing: the authorizer is not asked.
     Open,
-    /// A key with this scope. Where reading is open to all, `read` needs none.
+    /// A key with this scope. Where reading is open to all, `read` needs none. A key to read
+    /// comes in `Authorization`, as clients send it; the gateway remembers it by that header.
     Key(Scope),
     /// A key with the scope `read`, also where reading is open to all.
     ReadByKey,
     /// A key with the scope `read`. Where symbols are given out by checksum, a caller without
     /// a key gets as far as the verb, which asks for the checksum.
     ReadOrChecksum,
+    /// A key with the scope `read`, or the cookie of a visitor who has signed in with one.
+    /// Where reading is open to all, none.
+    ReadOrSession,
 }
 
 /// The work of an answer. It decides how many are made at once on one machine.
@@ -50,8 +54,15 @@ impl Access {
         match self {
             Self::Open => None,
             Self::Key(scope) => Some(scope),
-            Self::ReadByKey | Self::ReadOrChecksum => Some(Scope::Read),
+            Self::ReadByKey | Self::ReadOrChecksum | Self::ReadOrSession => Some(Scope::Read),
         }
+    }
+
+    /// Whether every sender of an `Authorization` is answered alike on all such routes, so that
+    /// the gateway may remember the decision.
+    #[must_use]
+    pub fn is_remembered(self) -> bool {
+        self == Self::Key(Scope::Read)
     }
 }
 

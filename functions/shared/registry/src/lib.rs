@@ -67,6 +67,7 @@ mod tests {
                     protocol::Access::Key(scope) => scope.to_string(),
                     protocol::Access::ReadByKey => "read, and always a key".to_owned(),
                     protocol::Access::ReadOrChecksum => "read, or a checksum".to_owned(),
+                    protocol::Access::ReadOrSession => "read, or a session".to_owned(),
                 };
                 table.push(format!("{verb}: {} {}: {access}", methods.join(" "), route.path));
             }
