@@ -16,6 +16,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body::Frame;
 use http_body_util::StreamBody;
+use ingest::Permit;
 use nupkg::{Limits, inspect};
 use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, framed, noise};
 use protocol::Body;
@@ -108,7 +109,9 @@ fn multipart() -> Work {
             .map(|piece| Ok::<_, Infallible>(Frame::data(piece)))
             .collect();
         let body = Body::stream(StreamBody::new(stream::iter(pieces)));
-        let received = ingest::receive(&headers, body, &Spooling::Memory, u64::MAX >> 1);
+        let mut permit = Permit::unlimited();
+        let received =
+            ingest::receive(&headers, body, &Spooling::Memory, u64::MAX >> 1, &mut permit);
         black_box(runtime.block_on(received).unwrap());
     })
 }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use access::{IdGlob, Scope};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use feed::{
-    Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, ReadAccess, SymbolAccess,
-};
+use feed::{Context, DeleteBehavior, Delivery, Hosting, PackageBytes, ReadAccess, SymbolAccess};
+use ingest::Permits;
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::Gateway;
 use protocol::{BaseUrl, Environment};

@@ -19,9 +19,9 @@
 //! to remove it.
 
 use access::Scope;
-use feed::{Context, KeyCache, PackageBytes, Permits, Verb};
+use feed::{Context, KeyCache, PackageBytes, Verb};
 use http::{HeaderMap, Method, StatusCode};
-use ingest::{AnySource, Bytes, Declaration, SymbolsArrival, SymbolsIntake, UploadKind};
+use ingest::{AnySource, Bytes, Declaration, Permits, SymbolsArrival, SymbolsIntake, UploadKind};
 use nupkg::Limits;
 use protocol::{
     Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
@@ -92,10 +92,11 @@ impl PushSymbols {
         if !PathParameters::of(&request).get("proxy").is_empty() {
             return Err(Refusal::NoSuchAddress);
         }
-        let _permit = self.permits.take(key).await.ok_or(Refusal::Full)?;
+        let mut permit = self.permits.take(key).await?;
         let (parts, body) = request.into_parts();
         let limit = self.package_bytes.0;
-        let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
+        let received =
+            ingest::receive(&parts.headers, body, &self.spooling, limit, &mut permit).await?;
         let source = AnySource::new(received.content.clone());
         let bytes = Bytes::Received(received);
         let arriving = Arriving { source, bytes, upload: None };

@@ -17,8 +17,8 @@
 //! remove each object.
 
 use access::Scope;
-use feed::{Context, KeyCache, PackageBytes, Permits, Verb};
-use ingest::{Accepted, Arrival, Bytes, Ingest};
+use feed::{Context, KeyCache, PackageBytes, Verb};
+use ingest::{Accepted, Arrival, Bytes, Ingest, Permits};
 use nupkg::{Limits, Package};
 use protocol::{
     Access, Caller, ConfigError, PathParameters, Refusal, Reply, Request, Route, Subject, paths,
@@ -90,10 +90,11 @@ impl Push {
         if !PathParameters::of(&request).get("proxy").is_empty() {
             return Err(Refusal::NoSuchAddress);
         }
-        let _permit = self.permits.take(key).await.ok_or(Refusal::Full)?;
+        let mut permit = self.permits.take(key).await?;
         let (parts, body) = request.into_parts();
         let limit = self.package_bytes.0;
-        let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
+        let received =
+            ingest::receive(&parts.headers, body, &self.spooling, limit, &mut permit).await?;
         let package = self.inspect(received.content.clone()).await?;
         *subject = Subject::new(&package.nuspec.id, &package.nuspec.version);
         let arrival = Arrival {

@@ -97,7 +97,8 @@ pub struct ServeOptions {
     /// The maximum size of a package in bytes [default: 1 GiB]
     #[arg(long, value_name = "BYTES")]
     pub max_package_bytes: Option<PackageBytes>,
-    /// How many packages may arrive at once; each takes up its size on the disk
+    /// How many packages of more than 1 MiB may arrive at once, and sixteen times as many smaller
+    /// ones; each takes up its size on the disk
     #[arg(long, value_name = "N", default_value = "32")]
     pub max_pushes: NonZeroUsize,
     /// How many packages may arrive at once with the same key

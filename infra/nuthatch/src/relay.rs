@@ -9,7 +9,7 @@ use std::sync::Arc;
 use feed::PackageBytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, Method, StatusCode};
-use ingest::UploadKind;
+use ingest::{Permit, UploadKind};
 use protocol::{BaseUrl, Body, Refusal, Reply, Request, Words, paths};
 use serde_json::Value;
 use store::{Content, Spooling, Stored};
@@ -163,7 +163,8 @@ impl Relay {
             return Ok(probed.into_reply());
         }
         let limit = self.package_bytes.0;
-        let received = ingest::receive(&parts.headers, body, &self.spooling, limit).await?;
+        let permit = &mut Permit::unlimited();
+        let received = ingest::receive(&parts.headers, body, &self.spooling, limit, permit).await?;
         let content = received.content.clone();
         let stored = Stored { size: content.size(), sha256: received.sha256 };
         let declared = tokio::task::spawn_blocking(move || inspect(content, kind, stored));

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use access::{IdGlob, KeyName, Scope};
 use feed::{
-    Context, DeleteBehavior, Delivery, Hosting, PackageBytes, Permits, PublicBucket, ReadAccess,
+    Context, DeleteBehavior, Delivery, Hosting, PackageBytes, PublicBucket, ReadAccess,
     SymbolAccess,
 };
+use ingest::Permits;
 use protocol::{BaseUrl, Environment};
 use store::{Aws, BucketName, Clock, Parts, Spooling, Table, TableName, Visibility};
 use tokio::net::TcpListener;

@@ -249,13 +249,15 @@ async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     let slow = tokio::spawn(async move {
         slow.send(http::Request::put("/api/v2/package"), Body::stream(arriving)).await
     });
-    let bytes = package("Acme", "1.0.0", "x");
-    let (first, rest) = bytes.split_at(100);
-    // The channel has room for one piece: once both are sent, the first has arrived.
-    for piece in first.chunks(50) {
+    let large = |id| PackageBuilder::new(id, "1.0.0").file("a", &noise(2 << 20)).build();
+    let bytes = large("Acme");
+    let (first, rest) = bytes.split_at(3 << 19);
+    // The channel has room for one piece: once both are sent, the first has arrived, and its
+    // push has the place.
+    for piece in first.chunks(5 << 18) {
         sender.send(Bytes::copy_from_slice(piece)).await.unwrap();
     }
-    let other = package("Other", "1.0.0", "x");
+    let other = large("Other");
     let refused = owner.push(&other).await;
     assert_eq!(
         refused.refusal(),
@@ -263,6 +265,8 @@ async fn a_push_beyond_the_permits_waits_and_is_told_when_to_come_back() {
     );
     assert_eq!(refused.header("retry-after"), "20");
     tokio::time::resume();
+    // Small packages go past it.
+    owner.push(&package("Small", "1.0.0", "x")).await.expect(StatusCode::CREATED);
     let waiting = tokio::spawn(async move { owner.push(&other).await });
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     assert!(!waiting.is_finished());

@@ -221,3 +221,19 @@ async fn many_large_pushes_at_once_take_little_memory() {
     println!("8 pushes of 24 MiB at once: {taken} kB, and {program} kB of program");
     assert!(taken < 32 * 1024, "{taken} kB");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_small_pushes_with_one_key_are_let_in_at_once() {
+    let feed = Served::start(&[]);
+    let (_, body) =
+        framed(&PackageBuilder::new("Acme", "1.0.0").file("a", &noise(100_000)).build());
+    // The server asks for a body once its push has a permit, and none of these ever sends one.
+    let asked = format!("Expect: 100-continue\r\nContent-Length: {}", body.len());
+    let mut pushes: Vec<TcpStream> = (0..200).map(|_| feed.begin(&asked)).collect();
+    for push in &mut pushes {
+        push.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut line = [0; 21];
+        push.read_exact(&mut line).unwrap();
+        assert_eq!(line, *b"HTTP/1.1 100 Continue");
+    }
+}

@@ -158,7 +158,7 @@ async fn one_key_does_not_take_all_places_for_uploads() {
     };
     let mut held = Vec::new();
     for number in 0..12 {
-        let invitation = declare(&hog, format!("Hog{number}"), &[0; 1_000]).await;
+        let invitation = declare(&hog, format!("Hog{number}"), &[0; 2 << 20]).await;
         let path = invitation["url"].as_str().unwrap().split_once("://").unwrap().1;
         let path = path.split_once('/').unwrap().1;
         let headers = invitation["headers"].as_object().unwrap().iter();
@@ -168,7 +168,7 @@ async fn one_key_does_not_take_all_places_for_uploads() {
         let headers = headers.concat();
         held.push(feed.say(&format!("PUT /{path} HTTP/1.1\r\n{headers}\r\n\0")));
     }
-    let bytes = package("Acme", "1.0.0", "x");
+    let bytes = PackageBuilder::new("Acme", "1.0.0").file("a", &noise(2 << 20)).build();
     let invitation = declare(&feed.owner, "Acme".to_owned(), &bytes).await;
     let url = invitation["url"].as_str().unwrap().split_once("://").unwrap().1;
     let mut put = Request::put(format!("/{}", url.split_once('/').unwrap().1));

@@ -122,7 +122,7 @@ async fn the_page_of_a_version_with_symbols_says_how_to_debug_it() {
     let shown = page("1.0.0").await;
     for words in [
         "https://packages.example.org/symbols",
-        "/v3/package/acme/1.0.0/acme.1.0.0.snupkg",
+        "/packages/acme/1.0.0/acme.1.0.0.snupkg",
         "dotnet-symbol --symbols --authenticated-server-path KEY",
         "setsymbolserver -pat KEY",
         ".sympath+ srv*",

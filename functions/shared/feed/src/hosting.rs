@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ingest::Permits;
 use store::{Clock, Parts, RedirectLifetime, Spooling, Visibility};
 
-use crate::{Delivery, Permits};
+use crate::Delivery;
 
 /// How verbs are hosted. By default, as functions.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ mod context;
 mod delivery;
 mod hosting;
 mod key_cache;
-mod permits;
 mod settings;
 mod verb;
 
@@ -13,6 +12,5 @@ pub use context::Context;
 pub use delivery::{Delivery, StoredFile};
 pub use hosting::{Hosting, PublicBucket};
 pub use key_cache::{KeyCache, KeyCacheError};
-pub use permits::{Permit, Permits};
 pub use settings::{DeleteBehavior, PackageBytes, ReadAccess, SymbolAccess};
 pub use verb::{AnyVerb, Verb};

@@ -7,6 +7,7 @@
 //! object: if the table is lost, it is rebuilt from the marked packages.
 
 mod declaration;
+mod permits;
 mod quota;
 mod receive;
 mod symbols;
@@ -25,6 +26,7 @@ use store::{
 use time::OffsetDateTime;
 
 pub use declaration::{Declaration, UploadKind};
+pub use permits::{Permit, Permits};
 pub use quota::{Counted, CountedKind};
 pub use receive::{Received, receive};
 pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake, invalid_symbols};

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::Permit;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -31,12 +32,13 @@ pub struct Received {
 ///
 /// # Errors
 /// The body is cut off, too slow, too large or not framed as it says; or the
-/// spool cannot take it.
+/// spool cannot take it, or there is no room for a large one.
 pub async fn receive(
     headers: &HeaderMap,
     body: Body,
     spooling: &Spooling,
     limit: u64,
+    permit: &mut Permit,
 ) -> Result<Received, Refusal> {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let boundary = Boundary::of(header(CONTENT_TYPE).unwrap_or_default());
@@ -47,8 +49,9 @@ pub async fn receive(
     if declared.is_some_and(|length| length > most) {
         return Err(Refusal::TooLarge { limit });
     }
+    permit.make_room(declared.unwrap_or_default()).await?;
     let mut body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
-    let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?, limit);
+    let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?, limit, permit);
     match boundary {
         Some(boundary) => receive_file(&mut body, boundary, &mut intake).await?,
         None => {
@@ -64,7 +67,7 @@ pub async fn receive(
 async fn receive_file(
     body: &mut Limited<Body>,
     boundary: Boundary,
-    intake: &mut Intake,
+    intake: &mut Intake<'_>,
 ) -> Result<(), Refusal> {
     let limit = intake.limit;
     let unreadable = |error| unreadable(error, limit);
@@ -90,12 +93,13 @@ async fn next_chunk(body: &mut Limited<Body>, limit: u64) -> Result<Option<Bytes
 
 /// Writes and hashes batches of pieces off the runtime, while the next batch gathers. Holds
 /// two batches at most.
-struct Intake {
+struct Intake<'a> {
     gathered: Vec<Bytes>,
     bytes: usize,
     size: u64,
     /// The most bytes of a package.
     limit: u64,
+    permit: &'a mut Permit,
     /// None while a batch is handed over.
     progress: Option<Progress>,
 }
@@ -112,10 +116,10 @@ enum Progress {
     Working(tokio::task::JoinHandle<io::Result<Written>>),
 }
 
-impl Intake {
-    fn new(spool: Spool, limit: u64) -> Self {
-        let progress = Progress::Done(Written::to(spool));
-        Self { gathered: Vec::new(), bytes: 0, size: 0, limit, progress: Some(progress) }
+impl<'a> Intake<'a> {
+    fn new(spool: Spool, limit: u64, permit: &'a mut Permit) -> Self {
+        let progress = Some(Progress::Done(Written::to(spool)));
+        Self { gathered: Vec::new(), bytes: 0, size: 0, limit, permit, progress }
     }
 
     async fn take(&mut self, piece: Bytes) -> Result<(), Refusal> {
@@ -126,6 +130,7 @@ impl Intake {
         if self.size > self.limit {
             return Err(Refusal::TooLarge { limit: self.limit });
         }
+        self.permit.make_room(self.size).await?;
         self.bytes += piece.len();
         self.gathered.push(piece);
         if self.bytes < BATCH && self.gathered.len() < PIECES {

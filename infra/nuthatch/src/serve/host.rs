@@ -2,10 +2,10 @@
 //! on AWS.
 
 use access::KeyName;
-use feed::Permits;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use ingest::Permits;
 use protocol::{BaseUrl, Body, Refusal, Reply, Request};
 use store::{BucketName, UploadAddress};
 
@@ -91,7 +91,16 @@ impl MountedBucket {
         let key = request.headers().get(UploadAddress::UPLOADED_BY);
         let key = key.and_then(|key| key.to_str().ok()?.parse::<KeyName>().ok());
         let Some(key) = key else { return protocol::status(StatusCode::FORBIDDEN) };
-        let Some(_permit) = self.permits.take(&key).await else { return Refusal::Full.into() };
+        let mut permit = match self.permits.take(&key).await {
+            Ok(permit) => permit,
+            Err(refusal) => return refusal.into(),
+        };
+        // The signature covers the size, too.
+        let size = request.headers().get(CONTENT_LENGTH);
+        let size = size.and_then(|size| size.to_str().ok()?.parse().ok());
+        if let Err(refusal) = permit.make_room(size.unwrap_or(u64::MAX)).await {
+            return refusal.into();
+        }
         request.headers_mut().insert(HOST, self.host.clone());
         let request =
             request.map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));

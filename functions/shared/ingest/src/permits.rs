@@ -6,21 +6,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use access::KeyName;
+use protocol::Refusal;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// How long a push waits for a permit.
+/// How long a push waits for a permit, and how long for more room.
 const LONGEST: Duration = Duration::from_secs(30);
 /// The number of keys above which idle ones are forgotten.
 const MANY: usize = 1_000;
+/// The bytes up to which a package is small, declared or received so far.
+const SMALL: u64 = 1024 * 1024;
+/// The small packages that may arrive for each that is not.
+const SMALL_ONES: usize = 16;
 
-/// Permits to send a package. Keys take turns, so one that sends many packages at once holds up
-/// the others by one package at a time. Clones share them.
+/// Permits to send a package. Most packages are small, and many of them take less than one
+/// that is large: so those that turn out to be larger than 1 MiB need a place besides, of
+/// which there are few. Keys take turns, so one that sends many packages at once holds up the
+/// others by one package at a time. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Permits {
-    places: Shared,
+    small: Shared,
+    large: Shared,
     /// The pushes of a key per minute. A key may use a minute's pushes all at once.
     per_minute: Option<u32>,
+}
+
+/// A permit for a small package, which may ask for more room. Given back when it is dropped.
+#[derive(Debug)]
+pub struct Permit {
+    small: Place,
+    large: Option<Place>,
+    all_large: Shared,
 }
 
 /// The places that all clones and permits share.
@@ -41,25 +57,29 @@ struct Places {
 struct Key {
     held: usize,
     /// Its pushes that wait, in their order.
-    waiting: VecDeque<oneshot::Sender<Permit>>,
+    waiting: VecDeque<oneshot::Sender<Place>>,
     /// The time up to which its pushes are used up.
     paid_until: Instant,
 }
 
-/// A permit, given back when it is dropped.
+/// A place, given back when it is dropped.
 #[derive(Debug)]
-pub struct Permit {
+struct Place {
     places: Shared,
     key: KeyName,
 }
 
 impl Permits {
-    /// `in_all` permits, of which one key may hold `per_key`.
+    /// Permits for `in_all` packages of any size, of which one key may send `per_key`, and for
+    /// sixteen times as many small ones.
     #[must_use]
     pub fn new(in_all: usize, per_key: usize) -> Self {
-        let (keys, turns) = (HashMap::new(), VecDeque::new());
-        let places = Places { free: in_all, per_key, keys, turns };
-        Self { places: Shared(Arc::new(Mutex::new(places))), per_minute: None }
+        let small = |places: usize| places.saturating_mul(SMALL_ONES);
+        Self {
+            small: Shared::new(small(in_all), small(per_key)),
+            large: Shared::new(in_all, per_key),
+            per_minute: None,
+        }
     }
 
     /// The same permits, with so many pushes per minute for one key.
@@ -74,29 +94,62 @@ impl Permits {
         Self::new(usize::MAX, usize::MAX)
     }
 
-    /// A permit for `key`, in the order of its requests; `None` if it takes more than half a
-    /// minute.
-    pub async fn take(&self, key: &KeyName) -> Option<Permit> {
-        tokio::time::timeout(LONGEST, self.wait(key)).await.ok()?
+    /// A permit for `key`, in the order of its requests.
+    ///
+    /// # Errors
+    /// It takes more than half a minute.
+    pub async fn take(&self, key: &KeyName) -> Result<Permit, Refusal> {
+        let waited = timeout(LONGEST, self.wait(key)).await;
+        let small = waited.ok().flatten().ok_or(Refusal::Full)?;
+        Ok(Permit { small, large: None, all_large: self.large.clone() })
     }
 
-    async fn wait(&self, key: &KeyName) -> Option<Permit> {
-        let turn = self.per_minute.and_then(|pushes| self.places.lock().turn(key, pushes));
+    async fn wait(&self, key: &KeyName) -> Option<Place> {
+        let turn = self.per_minute.and_then(|pushes| self.small.lock().turn(key, pushes));
         if let Some(turn) = turn {
-            tokio::time::sleep_until(turn).await;
+            sleep_until(turn).await;
         }
-        // Its sender is in the queue until it has a permit.
-        self.places.ask(key).await.ok()
+        // Its sender is in the queue until it has a place.
+        self.small.ask(key).await.ok()
+    }
+}
+
+impl Permit {
+    /// A permit where nobody else waits for one.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        let all = Shared::new(usize::MAX / 2, usize::MAX);
+        let small = Place { places: all.clone(), key: KeyName::owner() };
+        Self { small, large: None, all_large: all }
+    }
+
+    /// Waits for a place if a package of so many bytes needs one. Called before more of it is
+    /// read.
+    ///
+    /// # Errors
+    /// It takes more than half a minute.
+    pub async fn make_room(&mut self, bytes: u64) -> Result<(), Refusal> {
+        if bytes <= SMALL || self.large.is_some() {
+            return Ok(());
+        }
+        let waited = timeout(LONGEST, self.all_large.ask(&self.small.key)).await;
+        self.large = Some(waited.ok().and_then(Result::ok).ok_or(Refusal::Full)?);
+        Ok(())
     }
 }
 
 impl Shared {
+    fn new(free: usize, per_key: usize) -> Self {
+        let (keys, turns) = (HashMap::new(), VecDeque::new());
+        Self(Arc::new(Mutex::new(Places { free, per_key, keys, turns })))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a push of `key` into the queue; gives the end at which its permit will arrive.
-    fn ask(&self, key: &KeyName) -> oneshot::Receiver<Permit> {
+    /// Puts a push of `key` into the queue; gives the end at which its place will arrive.
+    fn ask(&self, key: &KeyName) -> oneshot::Receiver<Place> {
         let (sender, receiver) = oneshot::channel();
         let mut places = self.lock();
         let waiting = &mut places.key(key).waiting;
@@ -111,14 +164,14 @@ impl Shared {
 
     /// Gives the free places to those that wait.
     fn give(&self) {
-        // A permit for a push that gave up in this moment is dropped once the lock is open.
-        while let Some((waiting, permit)) = self.next() {
-            drop(waiting.send(permit));
+        // A place for a push that gave up in this moment is dropped once the lock is open.
+        while let Some((waiting, place)) = self.next() {
+            drop(waiting.send(place));
         }
     }
 
     /// The next push that gets a place, if there is one.
-    fn next(&self) -> Option<(oneshot::Sender<Permit>, Permit)> {
+    fn next(&self) -> Option<(oneshot::Sender<Place>, Place)> {
         let mut places = self.lock();
         while places.free > 0 {
             let per_key = places.per_key;
@@ -136,7 +189,7 @@ impl Shared {
             }
             if let Some(waiting) = next {
                 places.free -= 1;
-                return Some((waiting, Permit { places: self.clone(), key: name }));
+                return Some((waiting, Place { places: self.clone(), key: name }));
             }
         }
         None
@@ -169,7 +222,7 @@ impl Places {
     }
 }
 
-impl Drop for Permit {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut places = self.places.lock();
         places.free += 1;
@@ -184,23 +237,48 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
+    /// Permits for so many packages, as there would be of large ones.
+    fn places(in_all: usize, per_key: usize) -> Permits {
+        Permits { small: Shared::new(in_all, per_key), ..Permits::unlimited() }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn permits_run_out_for_a_key_and_for_all_and_come_back() {
         let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
-        let permits = Permits::new(3, 2);
+        let permits = places(3, 2);
         let mut held = [permits.take(&ci).await.unwrap(), permits.take(&ci).await.unwrap()];
-        assert!(permits.take(&ci).await.is_none());
+        assert!(permits.take(&ci).await.is_err());
         let last = permits.take(&other).await.unwrap();
-        assert!(permits.take(&other).await.is_none());
+        assert!(permits.take(&other).await.is_err());
         drop(last);
         held[0] = permits.take(&other).await.unwrap();
-        assert!(permits.take(&ci).await.is_some());
+        assert!(permits.take(&ci).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_packages_pass_a_large_one_and_large_ones_wait_for_it() {
+        let ci = "ci".parse().unwrap();
+        let permits = Permits::new(1, 1);
+        let mut all = Vec::new();
+        for _ in 0..SMALL_ONES {
+            let mut permit = permits.take(&ci).await.unwrap();
+            permit.make_room(SMALL).await.unwrap();
+            all.push(permit);
+        }
+        assert!(permits.take(&ci).await.is_err());
+        let (large, other) = (&mut all.remove(0), &mut all.remove(0));
+        large.make_room(SMALL + 1).await.unwrap();
+        // It has its place.
+        large.make_room(u64::MAX).await.unwrap();
+        assert!(matches!(other.make_room(SMALL + 1).await, Err(Refusal::Full)));
+        large.large = None;
+        other.make_room(SMALL + 1).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_push_waits_for_its_place_in_order() {
         let ci: KeyName = "ci".parse().unwrap();
-        let permits = Permits::new(1, 16);
+        let permits = places(1, 16);
         let order = Arc::new(Mutex::new(Vec::new()));
         let tasks: Vec<_> = (0..10)
             .map(|number| {
@@ -220,7 +298,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn keys_take_turns_however_many_packages_each_sends() {
-        let permits = Permits::new(2, 2);
+        let permits = places(2, 2);
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for (key, pushes) in [("many", 20), ("few", 3), ("one", 1)] {
@@ -245,21 +323,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_push_that_gave_up_leaves_its_place_in_the_queue_to_the_next() {
         let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
-        let permits = Permits::new(1, 1);
+        let permits = places(1, 1);
         let held = permits.take(&ci).await.unwrap();
         for _ in 0..3 {
-            assert!(permits.take(&ci).await.is_none());
-            assert!(permits.take(&other).await.is_none());
+            assert!(permits.take(&ci).await.is_err());
+            assert!(permits.take(&other).await.is_err());
         }
         let waiting = tokio::spawn({
             let permits = permits.clone();
-            async move { permits.take(&other).await.is_some() }
+            async move { permits.take(&other).await.is_ok() }
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(held);
         assert!(waiting.await.unwrap());
-        assert!(permits.take(&ci).await.is_some());
-        assert_eq!(permits.places.lock().free, 1);
+        assert!(permits.take(&ci).await.is_ok());
+        assert_eq!(permits.small.lock().free, 1);
     }
 
     #[tokio::test(start_paused = true)]
@@ -268,16 +346,16 @@ mod tests {
         let permits = Permits::unlimited().per_minute(60);
         let began = Instant::now();
         for _ in 0..60 {
-            assert!(permits.take(&ci).await.is_some());
+            assert!(permits.take(&ci).await.is_ok());
         }
         assert!(began.elapsed() < Duration::from_secs(2));
         for _ in 0..20 {
-            assert!(permits.take(&ci).await.is_some());
+            assert!(permits.take(&ci).await.is_ok());
         }
         let taken = began.elapsed();
         assert!((18..=21).contains(&taken.as_secs()), "{taken:?}");
         let began = Instant::now();
-        assert!(permits.take(&other).await.is_some());
+        assert!(permits.take(&other).await.is_ok());
         assert!(began.elapsed() < Duration::from_millis(5));
     }
 }
