@@ -3,13 +3,11 @@
 //! `cargo bench -p nuthatch-tests --bench pushes [-- PUSHES]`.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use nuthatch_tests::{PackageBuilder, Server, framed};
+use nuthatch_tests::{Connection, PackageBuilder, Server, framed};
 
 const CLIENTS: usize = 8;
 const TENTHS: usize = 10;
@@ -31,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                         break;
                     }
                     let start = Instant::now();
-                    let status = connection.push(&key, number).unwrap();
+                    let status = push(&mut connection, &key, number).unwrap();
                     assert_eq!(status, "201", "push {number}");
                     done.lock().unwrap().push((Instant::now(), start.elapsed()));
                 }
@@ -59,46 +57,10 @@ fn report(done: &[(Instant, Duration)]) {
     println!("the last tenth is {:.2} of the best", rates.last().unwrap_or(&best) / best);
 }
 
-/// A connection that is kept.
-struct Connection {
-    stream: BufReader<TcpStream>,
-    address: String,
-}
-
-impl Connection {
-    fn open(address: &str) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), address: address.to_owned() })
-    }
-
-    /// Pushes the first version of a package; gives the status.
-    fn push(&mut self, key: &str, number: usize) -> std::io::Result<String> {
-        let package = PackageBuilder::new(&format!("Acme.Part{number}"), "1.0.0").build();
-        let (content_type, body) = framed(&package);
-        let head = format!(
-            "PUT /api/v2/package HTTP/1.1\r\nHost: {}\r\nX-NuGet-ApiKey: {key}\r\n\
-             Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
-            self.address,
-            body.len()
-        );
-        self.stream.get_mut().write_all(&[head.as_bytes(), &body].concat())?;
-        let (mut status, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            self.stream.read_line(&mut line)?;
-            let line = line.trim_end().to_ascii_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            if let Some(rest) = line.strip_prefix("http/1.1 ") {
-                status = rest.chars().take(3).collect();
-            }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-        }
-        self.stream.read_exact(&mut vec![0; length])?;
-        Ok(status)
-    }
+/// Pushes the first version of a package; gives the status.
+fn push(connection: &mut Connection, key: &str, number: usize) -> std::io::Result<String> {
+    let package = PackageBuilder::new(&format!("Acme.Part{number}"), "1.0.0").build();
+    let (content_type, body) = framed(&package);
+    let header = format!("X-NuGet-ApiKey: {key}\r\nContent-Type: {content_type}");
+    connection.put("PUT /api/v2/package", &header, &body)
 }

@@ -12,7 +12,9 @@ use ingest::Permits;
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::Gateway;
 use protocol::{BaseUrl, Environment};
-use store::{Aws, BucketName, Clock, Ledger, Objects, Parts, Spooling, Table, TableName};
+use store::{
+    Aws, BucketName, Clock, Ledger, Objects, Parts, Spooling, Table, TableName, Visibility,
+};
 use tempfile::TempDir;
 
 use crate::{Actor, Client, Faults, Loader, Recorder, commit};
@@ -43,6 +45,8 @@ pub struct FeedOptions {
     /// Whether its folder is in memory, where the system has such folders: for tests
     /// of very many small steps, each of which would wait for the disk.
     pub quick: bool,
+    /// Whether its table counts revisions, as on one machine.
+    pub revisions: bool,
 }
 
 impl Default for FeedOptions {
@@ -59,6 +63,7 @@ impl Default for FeedOptions {
             authorities: None,
             sts: None,
             quick: false,
+            revisions: false,
         }
     }
 }
@@ -120,6 +125,8 @@ impl TestFeed {
                 Delivery::Stream
             },
             asks_again: true,
+            visibility: if options.revisions { Visibility::AtOnce } else { Visibility::OneByOne },
+            revisions: options.revisions.then(|| data.revisions().unwrap()),
             issuer_authorities: options.authorities.map(PathBuf::from),
             sts: options.sts,
             ..Hosting::default()

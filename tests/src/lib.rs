@@ -3,6 +3,7 @@
 
 mod authorizers;
 mod client;
+mod connection;
 mod deployed;
 mod dice;
 mod engine_server;
@@ -25,6 +26,7 @@ mod tls;
 mod turns;
 
 pub use client::{Answer, Client, framed, key_header};
+pub use connection::Connection;
 pub use deployed::Deployed;
 pub use dice::Dice;
 pub use engine_server::{Bill, EngineServer, Use};

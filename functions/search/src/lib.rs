@@ -10,20 +10,25 @@
 //! `X-Nuthatch-Index`. It finds only listed versions, only those of the requested kind
 //! (prerelease, `SemVer` 2), and only packages that the key may see.
 //!
+//! The answers that are asked for again are remembered until something changes.
+//!
 //! One AWS call when nothing was changed since the last request; one more for
 //! every 50 changed versions; one more for an instance's first request; and one an hour for the
 //! counts of downloads.
 
+mod answers;
 mod document;
 mod parameters;
 
 use access::Scope;
 use feed::{Context, Verb};
-use http::header::{HeaderValue, LINK};
+use http::header::HeaderValue;
 use nupkg::PackageId;
 use protocol::{Access, BaseUrl, Caller, ConfigError, Refusal, Reply, Request, Route, Work, paths};
 use search_index::{Downloads, Page, Question, Results, SearchIndex};
+use store::DownloadCounts;
 
+use answers::{Answer, Answers, State};
 use parameters::Parameters;
 
 /// The verb, with all it may touch.
@@ -33,6 +38,7 @@ pub struct Search {
     pub index: SearchIndex,
     /// The counts of downloads.
     pub downloads: Downloads,
+    answers: Answers,
 }
 
 impl Verb for Search {
@@ -43,80 +49,98 @@ impl Verb for Search {
     ];
 
     fn new(context: &Context) -> Result<Self, ConfigError> {
-        Ok(Self { index: SearchIndex::of(context)?, downloads: Downloads::of(context)? })
+        let (index, downloads) = (SearchIndex::of(context)?, Downloads::of(context)?);
+        Ok(Self { index, downloads, answers: Answers::new() })
     }
 
     async fn handle(&self, request: Request) -> Reply {
-        let parameters = Parameters::of(request.uri().query().unwrap_or_default());
-        let answer = if request.uri().path() == paths::AUTOCOMPLETE {
-            self.complete(&request, parameters).await
-        } else {
-            self.search(&request, parameters).await
-        };
-        answer.unwrap_or_else(Reply::from)
+        self.answer(&request).await.unwrap_or_else(Reply::from)
     }
+}
+
+/// The documents that answers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Packages, for search.
+    Packages,
+    /// The ids that begin with the requested text.
+    Ids,
+    /// The versions of the package that the request names instead.
+    Versions,
 }
 
 impl Search {
-    async fn search(&self, request: &Request, parameters: Parameters) -> Result<Reply, Refusal> {
-        let asked = Question::Text(parameters.text.clone().unwrap_or_default());
-        let (page, view) = (parameters.page(), parameters.view);
-        let results = self.find(request, asked, page, parameters).await?;
-        let base = BaseUrl::of(request);
-        let counts = self.downloads.counts().await;
-        let reply = protocol::json_tagged(&document::results(base, view, &results, &counts));
-        Ok(following(described(reply, &results), request, page, &results))
-    }
-
-    /// The ids that begin with the requested text; or, if the request names an id instead,
-    /// the versions of that package.
-    async fn complete(&self, request: &Request, parameters: Parameters) -> Result<Reply, Refusal> {
-        match (&parameters.text, &parameters.id) {
-            (None, Some(id)) => {
-                let asked = Question::Id(id.clone());
-                let page = Some(Page { skip: 0, take: 1 });
-                let results = self.find(request, asked, page, parameters).await?;
-                Ok(described(protocol::json_tagged(&document::versions(&results)), &results))
-            }
-            (text, _) => {
-                let asked = Question::IdsLike(text.clone().unwrap_or_default());
-                let page = parameters.page();
-                let results = self.find(request, asked, page, parameters).await?;
-                Ok(described(protocol::json_tagged(&document::ids(&results)), &results))
-            }
-        }
-    }
-
-    /// The matches; none for a page or a package type that cannot exist.
-    async fn find(
-        &self,
-        request: &Request,
-        asked: Question,
-        page: Option<Page>,
-        Parameters { view, package_type, .. }: Parameters,
-    ) -> Result<Results, Refusal> {
-        let is_type = |name: &String| PackageId::parse(name).is_ok();
-        let Some(page) = page.filter(|_| package_type.as_ref().is_none_or(is_type)) else {
-            return Ok(Results::none());
+    async fn answer(&self, request: &Request) -> Result<Reply, Refusal> {
+        let parameters = Parameters::of(request.uri().query().unwrap_or_default());
+        let kind = match (request.uri().path(), &parameters.text, &parameters.id) {
+            (paths::AUTOCOMPLETE, None, Some(_)) => Kind::Versions,
+            (paths::AUTOCOMPLETE, ..) => Kind::Ids,
+            _ => Kind::Packages,
         };
-        let caller = Caller::of(request);
-        Ok(self
-            .index
-            .search(search_index::Search { asked, view, package_type, caller, page })
-            .await?)
+        let (base, view) = (BaseUrl::of(request), parameters.view);
+        let write = |results: &Results, counts: &DownloadCounts| {
+            let document = match kind {
+                Kind::Packages => {
+                    serde_json::to_vec(&document::results(base, view, results, counts))
+                }
+                Kind::Ids => serde_json::to_vec(&document::ids(results)),
+                Kind::Versions => serde_json::to_vec(&document::versions(results)),
+            };
+            document.map_err(|error| Refusal::Broken(error.into()))
+        };
+        let Some(search) = asked(kind, parameters, Caller::of(request)) else {
+            let document = write(&Results::none(), &DownloadCounts::default())?;
+            return Ok(Answer::new(State::default(), document).into_reply());
+        };
+        let now = self.index.now().await?;
+        let counts = match kind {
+            Kind::Packages => Some(self.downloads.counts().await),
+            Kind::Ids | Kind::Versions => None,
+        };
+        let (question, is_current) = (answers::question(request), now.is_current);
+        let state = State { generation: now.generation, counts };
+        let answer = match self.answers.get(&question, &state) {
+            Some(answer) => answer,
+            None => {
+                let page = search.page;
+                let results = now.search(search).await?;
+                let none = DownloadCounts::default();
+                let document = write(&results, state.counts.as_deref().unwrap_or(&none))?;
+                let mut answer = Answer::new(state, document);
+                answer.next = next_page(request, page, &results).filter(|_| kind == Kind::Packages);
+                self.answers.remember(question, &answer);
+                answer
+            }
+        };
+        let reply = answer.into_reply();
+        Ok(if is_current { reply } else { protocol::behind(reply) })
     }
 }
 
-/// `reply`, marked if the newest changes are not in it yet.
-fn described(reply: Reply, results: &Results) -> Reply {
-    if results.is_current { reply } else { protocol::behind(reply) }
+/// The search of a request; none for a page or a package type that cannot exist.
+fn asked(kind: Kind, parameters: Parameters, caller: Caller) -> Option<search_index::Search> {
+    let page = match kind {
+        Kind::Versions => Page { skip: 0, take: 1 },
+        Kind::Packages | Kind::Ids => parameters.page()?,
+    };
+    let Parameters { text, id, view, package_type, .. } = parameters;
+    if package_type.as_ref().is_some_and(|name| PackageId::parse(name).is_err()) {
+        return None;
+    }
+    let asked = match kind {
+        Kind::Packages => Question::Text(text.unwrap_or_default()),
+        Kind::Ids => Question::IdsLike(text.unwrap_or_default()),
+        Kind::Versions => Question::Id(id.unwrap_or_default()),
+    };
+    Some(search_index::Search { asked, view, package_type, caller, page })
 }
 
-/// `reply`, with a link to the next page if this one has fewer results than were asked for
-/// (RFC 8288). `totalHits` stays the same, so a client that continues after the results it
-/// got misses none.
-fn following(mut reply: Reply, request: &Request, page: Option<Page>, results: &Results) -> Reply {
-    let Some(page) = page.filter(|_| results.is_cut) else { return reply };
+/// The link to the next page, if this one has fewer results than were asked for (RFC 8288).
+/// `totalHits` stays the same, so a client that continues after the results it got misses none.
+fn next_page(request: &Request, page: Page, results: &Results) -> Option<HeaderValue> {
+    if !results.is_cut {
+        return None;
+    }
     let query = request.uri().query().unwrap_or_default();
     let others = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| !name.eq_ignore_ascii_case("skip"));
@@ -125,8 +149,5 @@ fn following(mut reply: Reply, request: &Request, page: Option<Page>, results: &
     next.append_pair("skip", &(page.skip + results.found.len()).to_string());
     let link =
         format!("<{}{}?{}>; rel=\"next\"", BaseUrl::of(request), paths::SEARCH, next.finish());
-    if let Ok(link) = HeaderValue::try_from(link) {
-        reply.headers_mut().insert(LINK, link);
-    }
-    reply
+    HeaderValue::try_from(link).ok()
 }

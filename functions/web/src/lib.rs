@@ -123,7 +123,7 @@ impl Web {
         let (id, version) = (parameters.get("id"), parameters.get("version"));
         if id.is_empty() {
             let asked = search::SearchForm::of(request.uri().query().unwrap_or_default());
-            let results = self.index.search(asked.search(caller)).await?;
+            let results = self.index.now().await?.search(asked.search(caller)).await?;
             return Ok(search::page(site, &asked, &results));
         }
         let id = PackageId::parse(id).map_err(|_| Refusal::NoSuchAddress)?;

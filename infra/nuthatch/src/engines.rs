@@ -4,6 +4,7 @@
 mod dynamodb;
 mod files;
 mod private;
+mod revisions;
 mod s3;
 mod wait;
 
@@ -25,7 +26,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::auth::{AuthSchemeId, AuthSchemeOptionsFuture};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
 use protocol::{BaseUrl, BoxError};
-use store::{Aws, BucketName, Objects, TableName};
+use store::{Aws, BucketName, Objects, Revisions, TableName};
 
 pub use dynamodb::DynamoDb;
 pub use files::{RecyclePeriod, Store, StoreError};
@@ -124,6 +125,15 @@ impl DataFolder {
         let engine = DynamoDb::open(&path, self.wait).map_err(database)?;
         create_table(&dynamodb_client(engine.clone())).await.map_err(database)?;
         Ok(engine)
+    }
+
+    /// The revisions of the table, which another process may change.
+    ///
+    /// # Errors
+    /// Its database cannot be opened.
+    pub fn revisions(&self) -> Result<Revisions, EngineError> {
+        revisions::of(&self.path.join("table.db"))
+            .map_err(|source| EngineError::Database { path: self.path.clone(), source })
     }
 
     /// The bucket alone, which a command may use beside a server.

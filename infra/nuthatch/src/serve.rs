@@ -122,6 +122,7 @@ async fn on_this_machine(
             mount: base_url.split().1.to_owned(),
         }),
         visibility: Visibility::AtOnce,
+        revisions: Some(folder.revisions()?),
         ..hosting(options, Spooling::Folder(folder.spool()?), Parts::default())
     };
     let table = Table::new(aws.dynamodb.clone(), TableName::default());
@@ -206,6 +207,7 @@ fn hosting(options: &ServeOptions, spooling: Spooling, parts: Parts) -> Hosting 
         public_bucket: None,
         asks_again: true,
         visibility: Visibility::OneByOne,
+        revisions: None,
         issuer_authorities: options.issuer_authorities.clone(),
         sts: None,
         clock: Clock::default(),

@@ -25,7 +25,11 @@ const CHORES: [[&str; 3]; 9] = [
     ["mutants", "[ARGUMENT …]", "mutants of the lines that differ from origin/main"],
     ["lambda", "[--arm64 | --x86-64]", "builds the functions for Lambda"],
     ["template", "[--check]", "assembles template.yaml"],
-    ["bench", "NAME [ARGUMENT …]", "a benchmark: reads, pushes, large, handlers, deployed, month"],
+    [
+        "bench",
+        "NAME [ARGUMENT …]",
+        "a benchmark: speed, reads, pushes, large, handlers, deployed, month",
+    ],
 ];
 
 /// Packages that are workspaces of their own.
@@ -122,7 +126,7 @@ fn proof() -> bool {
 
 fn bench(arguments: &[&str]) -> bool {
     let Some((name, rest)) = arguments.split_first() else {
-        eprintln!("name the benchmark: reads, pushes, large, handlers, deployed or month");
+        eprintln!("name the benchmark: speed, reads, pushes, large, handlers, deployed or month");
         return false;
     };
     let bench = ["bench", "--package", "nuthatch-tests", "--bench", name];

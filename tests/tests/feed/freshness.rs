@@ -6,14 +6,29 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use feed::DeleteBehavior;
 use http::StatusCode;
+use nuthatch::engines::{DataFolder, aws};
 use nuthatch_tests::{Answer, Client, Dice, FeedOptions, TestFeed};
+use store::{Table, TableName};
 use ulid::Ulid;
 
 use crate::package;
 
 #[tokio::test]
 async fn every_view_of_another_instance_has_a_push_at_once() {
-    let feed = TestFeed::start().await;
+    every_view_has_a_push(TestFeed::start().await).await;
+}
+
+#[tokio::test]
+async fn every_view_of_another_instance_has_a_push_at_once_where_revisions_are_counted() {
+    every_view_has_a_push(counting().await).await;
+}
+
+/// A feed whose table counts its revisions.
+async fn counting() -> TestFeed {
+    TestFeed::with(FeedOptions { revisions: true, ..FeedOptions::default() }).await
+}
+
+async fn every_view_has_a_push(feed: TestFeed) {
     let owner = feed.owner().await;
     let other = owner.at(&feed.another_instance());
     for round in 0..200 {
@@ -33,6 +48,63 @@ async fn every_view_of_another_instance_has_a_push_at_once() {
             other.registration(&id).await;
         }
     }
+}
+
+#[tokio::test]
+async fn while_nobody_changes_the_table_reading_takes_no_call() {
+    let feed = counting().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    let read = async || {
+        let versions = owner.versions("acme").await;
+        owner.registration("acme").await.expect(StatusCode::OK);
+        (versions, owner.found("q=acme").await, owner.complete("id=acme").await)
+    };
+    let first = read().await;
+    read().await;
+    let _ = feed.calls.take();
+    assert_eq!(read().await, first);
+    assert_eq!(feed.calls.take(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_change_by_another_process_is_seen_by_the_next_request() {
+    let feed = counting().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    // Connections of its own, as a command has that is run beside the server.
+    let beside = DataFolder::open(feed.folder()).unwrap().dynamodb().await.unwrap();
+    let table = Table::new(aws(beside, feed.engines.s3.clone()).dynamodb, TableName::default());
+    for version in ["1.1.0", "1.2.0", "1.3.0"] {
+        owner.versions("acme").await;
+        owner.registration("acme").await;
+        owner.found("q=acme").await;
+        nuthatch_tests::commit(&table, "Acme", version, "").await;
+        assert_eq!(owner.versions("acme").await.last().unwrap(), version);
+        let index = owner.registration("acme").await.json();
+        assert_eq!(index["items"][0]["upper"], version);
+        assert_eq!(owner.search("q=acme").await["data"][0]["version"], version);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_to_those_who_may_see_the_same_until_something_changes() {
+    let feed = counting().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    owner.push(&package("Other", "1.0.0", "x")).await;
+    let narrow = feed.client("narrow", &[access::Scope::Read], &["Other"]).await;
+    for _ in 0..2 {
+        assert_eq!(owner.found("q=").await, ["Acme", "Other"]);
+        assert_eq!(narrow.found("q=").await, ["Other"]);
+        assert_eq!(owner.found("q=&take=1").await, ["Acme"]);
+    }
+    owner.delete("Acme/1.0.0").await;
+    assert_eq!(owner.found("q=").await, ["Other"]);
+    owner.relist("Acme/1.0.0").await;
+    owner.push(&package("Other", "2.0.0", "x")).await;
+    assert_eq!(owner.found("q=").await, ["Acme", "Other"]);
+    assert_eq!(owner.search("q=other").await["data"][0]["version"], "2.0.0");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod lambda;
 mod large;
 mod listing;
 mod log;
+mod old_data;
 mod push;
 mod quotas;
 mod races;

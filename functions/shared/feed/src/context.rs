@@ -41,7 +41,8 @@ impl Context {
     pub fn table(&self) -> Result<Table, ConfigError> {
         let name = self.environment.required(TableName::SETTING)?;
         let table = Table::new(self.aws()?.dynamodb.clone(), name);
-        Ok(table.with(self.hosting.visibility).by_clock(self.hosting.clock.clone()))
+        let Hosting { visibility, revisions, clock, .. } = &self.hosting;
+        Ok(table.with(*visibility).counted_by(revisions.clone()).by_clock(clock.clone()))
     }
 
     /// The feed's bucket. It stores large packages in parts as the host says, or else in

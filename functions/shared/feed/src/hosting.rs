@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use ingest::Permits;
-use store::{Clock, Parts, RedirectLifetime, Spooling, Visibility};
+use store::{Clock, Parts, RedirectLifetime, Revisions, Spooling, Visibility};
 
 use crate::Delivery;
 
@@ -26,6 +26,8 @@ pub struct Hosting {
     pub asks_again: bool,
     /// How the table's transactions become visible.
     pub visibility: Visibility,
+    /// The revisions of the table, where its engine counts them.
+    pub revisions: Option<Revisions>,
     /// A file of certificates, in PEM, that issuers of identity tokens may have besides those
     /// that the system trusts.
     pub issuer_authorities: Option<PathBuf>,
@@ -47,6 +49,7 @@ impl Default for Hosting {
             public_bucket: None,
             asks_again: false,
             visibility: Visibility::OneByOne,
+            revisions: None,
             issuer_authorities: None,
             sts: None,
             clock: Clock::default(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nupkg::{PackageId, Version};
@@ -38,6 +39,13 @@ pub(crate) struct Engine {
     index: Index,
     reader: IndexReader,
     writer: Arc<Mutex<IndexWriter>>,
+    generation: Arc<AtomicU64>,
+}
+
+/// The next generation.
+fn next() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The new state of a version.
@@ -88,7 +96,7 @@ impl Engine {
         writer.set_merge_policy(Box::new(NoMergePolicy));
         let writer = Arc::new(Mutex::new(writer));
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { fields, index, reader, writer })
+        Ok(Self { fields, index, reader, writer, generation: Arc::new(AtomicU64::new(next())) })
     }
 
     /// `names`, plus the versions that are the newest in some view without them and whose
@@ -156,7 +164,14 @@ impl Engine {
             writer.merge(&ids).wait()?;
         }
         self.reader.reload()?;
+        self.generation.store(next(), Ordering::Release);
         Ok(())
+    }
+
+    /// The number of its state; no other engine of this process has it. It changes only after
+    /// the index has: an answer may be newer than the number that was read before it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// The packages that match.

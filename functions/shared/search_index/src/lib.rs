@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use feed::Context;
 use protocol::ConfigError;
-use store::{LoggedChange, Metadata, Objects, Table, VersionRow};
+use store::{LoggedChange, Metadata, Objects, Revision, Table, VersionRow};
 use time::OffsetDateTime;
 use tokio::sync::{Mutex, Semaphore};
 use ulid::Ulid;
@@ -42,6 +42,9 @@ use snapshot::{Position, Snapshot};
 const LONGEST: Duration = Duration::from_secs(20);
 /// Results of searches that are held at once.
 const RESULTS: usize = 3;
+/// How long a revision in which all changes were read need not be read again: changes that a
+/// wrong clock dated ahead are found in time.
+const MEMORY: Duration = Duration::from_mins(1);
 /// How long a search waits for the changes before it.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -52,9 +55,17 @@ pub struct SearchIndex {
     objects: Objects,
     state: Arc<Mutex<Option<Followed>>>,
     /// The engine of the state, for searches that wait no longer.
-    shown: Arc<std::sync::Mutex<Option<Engine>>>,
+    shown: Arc<std::sync::Mutex<Option<Shown>>>,
     /// Results that may be held at once: each is of some MB at most.
     turns: Arc<Semaphore>,
+}
+
+/// The engine, and the last revision of the table of which it had all changes.
+#[derive(Debug, Clone)]
+struct Shown {
+    engine: Engine,
+    /// With the time when it was asked for.
+    whole: Option<(Revision, Instant)>,
 }
 
 /// The index, and how far it has followed the log.
@@ -68,6 +79,33 @@ struct Followed {
     stored: Option<Ulid>,
     /// Whether the engine has failed, and so cannot be trusted any more.
     failed: bool,
+}
+
+/// The index, with the changes that were read.
+#[derive(Debug)]
+pub struct CurrentIndex {
+    engine: Engine,
+    /// Its state: as long as this is the same, so is every answer.
+    pub generation: u64,
+    /// Whether all changes are in it.
+    pub is_current: bool,
+    turns: Arc<Semaphore>,
+}
+
+impl CurrentIndex {
+    /// The packages that match. No call.
+    ///
+    /// # Errors
+    /// The index fails.
+    pub async fn search(self, search: Search) -> Result<Results, SearchIndexError> {
+        let Self { engine, is_current, turns, .. } = self;
+        // Never closed.
+        let turn = turns.acquire_owned().await.ok();
+        let mut results = blocking(move || engine.search(&search)).await?;
+        results.is_current = is_current;
+        results.turn = turn.map(Arc::new);
+        Ok(results)
+    }
 }
 
 impl SearchIndex {
@@ -92,35 +130,40 @@ impl SearchIndex {
         }
     }
 
-    /// The packages that match, with all changes made before this call. If reading those
-    /// takes more than two seconds, for example in a flood of pushes, the answer has the
-    /// changes read so far, and the rest is read in the background. One AWS call if nothing
-    /// has changed; one more for every 50 versions that are read again; one more the first
+    /// The index with all changes made before this call. If reading those takes more than two
+    /// seconds, for example in a flood of pushes, it has the changes read so far, and the rest is
+    /// read in the background. One AWS call if nothing has changed, and none where the table's
+    /// revision says so; one more for every 50 versions that are read again; one more the first
     /// time, for the snapshot.
     ///
     /// # Errors
     /// The table or the bucket does not answer, or the index fails.
-    pub async fn search(&self, search: Search) -> Result<Results, SearchIndexError> {
+    pub async fn now(&self) -> Result<CurrentIndex, SearchIndexError> {
+        let is_current = self.is_whole() || self.catch_up().await?;
+        let engine = self.shown().map(|shown| shown.engine);
+        let engine = engine.ok_or(SearchIndexError::CatchingUp)?;
+        let generation = engine.generation();
+        Ok(CurrentIndex { engine, generation, is_current, turns: Arc::clone(&self.turns) })
+    }
+
+    /// Whether the table is as it was when all its changes were read. No call.
+    fn is_whole(&self) -> bool {
+        let Some((seen, at)) = self.shown().and_then(|shown| shown.whole) else { return false };
+        at.elapsed() < MEMORY && self.table.revision() == Some(seen)
+    }
+
+    /// Reads the changes made before this call; returns whether they are read, and not still
+    /// being read.
+    async fn catch_up(&self) -> Result<bool, SearchIndexError> {
         let mut following = tokio::spawn(self.clone().follow_since(Instant::now()));
         let mut followed = tokio::time::timeout(SOON, &mut following).await;
         // Before the first look there is nothing to answer from.
-        if followed.is_err() && self.engine().is_none() {
+        if followed.is_err() && self.shown().is_none() {
             followed = tokio::time::timeout(LONGEST, following).await;
         }
-        let is_current = match followed {
-            Ok(followed) => {
-                followed.map_err(|panic| SearchIndexError::Engine(panic.into()))??;
-                true
-            }
-            Err(_) => false,
-        };
-        let engine = self.engine().ok_or(SearchIndexError::CatchingUp)?;
-        // Never closed.
-        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
-        let mut results = blocking(move || engine.search(&search)).await?;
-        results.is_current = is_current;
-        results.turn = turn.map(Arc::new);
-        Ok(results)
+        let Ok(followed) = followed else { return Ok(false) };
+        followed.map_err(|panic| SearchIndexError::Engine(panic.into()))??;
+        Ok(true)
     }
 
     /// Reads all changes made before `asked`. Goes on even if nobody waits for it.
@@ -135,8 +178,13 @@ impl SearchIndex {
     }
 
     /// The engine, once there is one.
-    fn engine(&self) -> Option<Engine> {
+    fn shown(&self) -> Option<Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn show(&self, engine: &Engine, whole: Option<(Revision, Instant)>) {
+        let shown = Some(Shown { engine: engine.clone(), whole });
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     /// Writes the snapshot that the next instances start from, if anything has changed
@@ -183,7 +231,7 @@ impl SearchIndex {
         })
         .await?;
         let stored = position.cursor();
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
+        self.show(&engine, None);
         Ok(held.insert(Followed { engine, position, at: None, stored, failed: false }))
     }
 
@@ -193,6 +241,8 @@ impl SearchIndex {
         // The number of versions whose rows are held at once, and shown together.
         const AT_ONCE: usize = 50;
         let started = Instant::now();
+        // Asked before anything is read: a change meanwhile makes the next search read.
+        let revision = self.table.revision();
         let mut next = Some(state.position.from());
         while let Some(first) = next {
             let read_at = OffsetDateTime::now_utc();
@@ -207,6 +257,7 @@ impl SearchIndex {
             next = page.next;
         }
         state.at = Some(started);
+        self.show(&state.engine, revision.map(|revision| (revision, started)));
         Ok(())
     }
 

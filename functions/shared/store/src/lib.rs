@@ -14,6 +14,7 @@ mod names;
 mod objects;
 mod refusals;
 mod releases;
+mod revision;
 mod table;
 
 pub use aws::Aws;
@@ -30,6 +31,7 @@ pub use objects::{
 };
 pub use refusals::stamped;
 pub use releases::Releases;
+pub use revision::{Revision, Revisions};
 pub use table::{
     Attempt, ChangedVersion, Changes, Charge, Charges, CommitOutcome, CountedQuota, CountedVersion,
     Deletion, Dependency, DependencyGroup, Exchange, Exchanged, Head, Listing, LogEntry, LogKind,

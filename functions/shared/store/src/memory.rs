@@ -10,7 +10,7 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use tokio::sync::Semaphore;
 
-use crate::{ChangedVersion, Head, Stamp, Stamped, Table, TableError};
+use crate::{ChangedVersion, Head, Revision, Stamp, Stamped, Table, TableError};
 
 /// The most packages that are read at once: each may take many MB during the read.
 const READS: usize = 2;
@@ -18,13 +18,14 @@ const READS: usize = 2;
 /// Packages that were read before; those in demand are kept. An answer from memory takes
 /// one small read of the table, the package's head, which says what was changed since. Only
 /// that is read again. A package whose rows did not yet show its last changes is not
-/// remembered.
+/// remembered. Where the table's engine counts revisions, not even the head is read until the
+/// next one.
 ///
 /// All requests for a package share a read of all its rows that began after they asked, so a
 /// crowd costs two such reads: the one under way, and the next. What changed is read once.
 #[derive(Debug)]
 pub struct Memory<T> {
-    known: Cache<String, Weighed<T>, Weights>,
+    known: Cache<String, Known<T>, Weights>,
     /// The reads under way, by the package's id.
     reads: Mutex<HashMap<String, Weak<Read<T>>>>,
     turns: Semaphore,
@@ -40,8 +41,19 @@ struct Done<T> {
     package: Option<Arc<Stamped<T>>>,
 }
 
-/// A package, and about how many bytes it takes.
-type Weighed<T> = (Arc<Stamped<T>>, usize);
+/// A package, about how many bytes it takes, and the last revision of the table in which it was
+/// seen to be so.
+struct Known<T> {
+    package: Arc<Stamped<T>>,
+    bytes: usize,
+    seen: Option<Revision>,
+}
+
+impl<T> Clone for Known<T> {
+    fn clone(&self) -> Self {
+        Self { package: Arc::clone(&self.package), ..*self }
+    }
+}
 
 /// A package in the form in which it is remembered.
 pub trait Remembered: Sized + Send + Sync {
@@ -65,11 +77,11 @@ pub trait Remembered: Sized + Send + Sync {
 #[derive(Debug, Clone)]
 struct Weights;
 
-impl<T> Weighter<String, Weighed<T>> for Weights {
-    fn weight(&self, id: &String, (_, bytes): &Weighed<T>) -> u64 {
+impl<T> Weighter<String, Known<T>> for Weights {
+    fn weight(&self, id: &String, known: &Known<T>) -> u64 {
         // Bytes that the maps around it take.
         const ENTRY: usize = 200;
-        (id.len() + bytes + ENTRY) as u64
+        (id.len() + known.bytes + ENTRY) as u64
     }
 }
 
@@ -98,7 +110,7 @@ impl<T: Remembered> Memory<T> {
     }
 
     /// The package as it is now; none where the feed never had it. One call if the memory is
-    /// current, and one more for up to 15 changes. One for each MB of its rows where it is not
+    /// current (none in a revision in which it was seen to be), and one more for up to 15 changes. One for each MB of its rows where it is not
     /// remembered, where there were more changes, and where the rows do not show them yet.
     ///
     /// # Errors
@@ -110,10 +122,22 @@ impl<T: Remembered> Memory<T> {
     ) -> Result<Option<Arc<Stamped<T>>>, TableError> {
         let (key, asked) = (id.key(), Instant::now());
         let mut seen = None;
-        if let Some((package, _)) = self.known.get(&key) {
+        if let Some(Known { package, bytes, seen: last }) = self.known.get(&key) {
+            // Asked before the head is read: a change between the two makes the next request
+            // read it again.
+            let revision = table.revision();
+            if revision.is_some() && revision == last {
+                return Ok(Some(package));
+            }
             match table.head(id).await? {
                 None => return Ok(None),
-                Some(head) if head.stamp == package.stamp => return Ok(Some(package)),
+                Some(head) if head.stamp == package.stamp => {
+                    if revision.is_some() {
+                        let package = Arc::clone(&package);
+                        self.known.insert(key, Known { package, bytes, seen: revision });
+                    }
+                    return Ok(Some(package));
+                }
                 Some(head) => seen = Some((package.stamp, head)),
             }
         }
@@ -147,7 +171,7 @@ impl<T: Remembered> Memory<T> {
         stamp: Stamp,
         mut head: Head,
     ) -> Result<Option<Arc<Stamped<T>>>, TableError> {
-        let Some((known, _)) = self.known.get(&id.key()) else { return Ok(None) };
+        let Some(Known { package: known, .. }) = self.known.get(&id.key()) else { return Ok(None) };
         if known.stamp != stamp && known.stamp != head.stamp {
             // Another request has updated it by another head, maybe a later one.
             let Some(now) = table.head(id).await? else { return Ok(None) };
@@ -166,7 +190,8 @@ impl<T: Remembered> Memory<T> {
     }
 
     fn remember(&self, key: String, package: &Arc<Stamped<T>>) {
-        self.known.insert(key, (Arc::clone(package), package.value.bytes()));
+        let (package, bytes) = (Arc::clone(package), package.value.bytes());
+        self.known.insert(key, Known { package, bytes, seen: None });
     }
 
     /// The read that all current requests for the package share.

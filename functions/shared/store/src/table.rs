@@ -41,7 +41,7 @@ pub use symbols::{PdbRow, SymbolsOutcome, SymbolsRow, VersionWithSymbols};
 pub use trusts::{Exchange, Exchanged, TrustAdded, TrustRows, TrustUse};
 pub use versions::{CommitOutcome, Deletion, Listing};
 
-use crate::{Clock, TableName};
+use crate::{Clock, Revision, Revisions, TableName};
 use protocol::BoxError;
 
 /// The feed's table.
@@ -50,6 +50,7 @@ pub struct Table {
     client: aws_sdk_dynamodb::Client,
     name: TableName,
     visibility: Visibility,
+    revisions: Option<Revisions>,
     clock: Clock,
 }
 
@@ -90,13 +91,26 @@ impl Table {
     /// The table called `name`.
     #[must_use]
     pub fn new(client: aws_sdk_dynamodb::Client, name: TableName) -> Self {
-        Self { client, name, visibility: Visibility::default(), clock: Clock::default() }
+        let (visibility, clock) = (Visibility::default(), Clock::default());
+        Self { client, name, visibility, revisions: None, clock }
     }
 
     /// The same table, whose transactions become visible like this.
     #[must_use]
     pub fn with(self, visibility: Visibility) -> Self {
         Self { visibility, ..self }
+    }
+
+    /// The same table, whose engine counts its revisions.
+    #[must_use]
+    pub fn counted_by(self, revisions: Option<Revisions>) -> Self {
+        Self { revisions, ..self }
+    }
+
+    /// The revision of the table now; `None` where they are not counted, as on AWS. No call.
+    #[must_use]
+    pub fn revision(&self) -> Option<Revision> {
+        self.revisions.as_ref().and_then(Revisions::now)
     }
 
     /// The same table, whose changes are made at the times of `clock`.

@@ -1,0 +1,256 @@
+//! The command beside another feed, in one run: reads while somebody pushes and an hour later,
+//! and pushes.
+//!
+//! `cargo bench -p nuthatch-tests --bench speed` prints tables. `NUGET_SERVER` names the script of the
+//! package `nuget-server` of npm, which keeps all in memory; without it, its columns are empty.
+//! Both hold one package of 1,000 versions and 200 of one version. Eight connections that are
+//! kept read the same document; a pusher adds a version each second to the package that is read.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use nuthatch_tests::{Connection, PackageBuilder, Server, framed, noise};
+
+const READERS: usize = 8;
+/// How long a document is read.
+const READING: Duration = Duration::from_secs(4);
+/// Changes are young for a minute.
+const SETTLING: Duration = Duration::from_secs(62);
+/// The port of the other feed.
+const PORT: &str = "5902";
+
+fn main() {
+    let folder = tempfile::tempdir_in(std::env::var_os("BENCH_DATA").unwrap_or("/tmp".into()));
+    let folder = folder.unwrap();
+    let ours = Feed::ours(folder.path());
+    let peer =
+        std::env::var_os("NUGET_SERVER").map(|script| Feed::peer(script.into(), folder.path()));
+    for feed in [Some(&ours), peer.as_ref()].into_iter().flatten() {
+        feed.fill();
+    }
+    let while_pushing = [read(Some(&ours), true), read(peer.as_ref(), true)];
+    std::thread::sleep(SETTLING);
+    let settled = [read(Some(&ours), false), read(peer.as_ref(), false)];
+    println!(
+        "| per second, ×{READERS} | while a version is pushed each second | settled | nuget-server, pushed | settled |"
+    );
+    println!("|---|---|---|---|---|");
+    for (at, (name, ..)) in ours.documents().iter().enumerate() {
+        let of = |rates: &[Option<[f64; 3]>; 2], feed: usize| {
+            rates[feed].map_or("-".to_owned(), |rates| format!("{:.0}", rates[at]))
+        };
+        let [left, right] = [&while_pushing, &settled];
+        println!(
+            "| {name} | {} | {} | {} | {} |",
+            of(left, 0),
+            of(right, 0),
+            of(left, 1),
+            of(right, 1)
+        );
+    }
+    println!(
+        "\nserve after that: {} MB, {} MB at most",
+        ours.memory("VmRSS:"),
+        ours.memory("VmHWM:")
+    );
+    println!(
+        "\n| push, one connection | ours p50 ms | CPU ms | nuget-server p50 ms | CPU ms |\n|---|---|---|---|---|"
+    );
+    for (name, bytes, count) in
+        [("100 B", 100, 300), ("100 KB", 100_000, 300), ("50 MB", 50_000_000, 8)]
+    {
+        let content = noise(bytes);
+        let [ours, peer] = [Some(&ours), peer.as_ref()].map(|feed| {
+            feed.map_or_else(|| "- | -".to_owned(), |feed| feed.pushes(&content, count))
+        });
+        println!("| {name} | {ours} | {peer} |");
+        if bytes > 1_000_000 {
+            println!(
+                "| … written and synced alone | {:.1} | | | |",
+                floor(folder.path(), &content, count)
+            );
+        }
+    }
+    println!(
+        "\nserve after that: {} MB, {} MB at most",
+        ours.memory("VmRSS:"),
+        ours.memory("VmHWM:")
+    );
+}
+
+/// A feed in a process of its own.
+struct Feed {
+    process: Process,
+    address: String,
+    /// A line of the head of all requests.
+    key: String,
+    is_ours: bool,
+    pushed: AtomicUsize,
+}
+
+enum Process {
+    Ours(Server),
+    Peer(Child),
+}
+
+impl Feed {
+    fn ours(folder: &Path) -> Self {
+        let server = Server::start(folder, &["--max-pushes-per-minute", "1000000"]);
+        let key = format!("X-NuGet-ApiKey: {}", server.owner.as_ref().unwrap());
+        let address = server.address.clone();
+        let pushed = AtomicUsize::new(0);
+        Self { process: Process::Ours(server), address, key, is_ours: true, pushed }
+    }
+
+    fn peer(script: PathBuf, folder: &Path) -> Self {
+        let packages = folder.join("peer");
+        std::fs::create_dir(&packages).unwrap();
+        let mut node = Command::new("node");
+        node.arg(script).args(["--port", PORT, "--auth-mode", "none", "--log-level", "error"]);
+        node.args(["--max-upload-size-mb", "1000", "--package-dir"]).arg(packages);
+        let process = node.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let address = format!("127.0.0.1:{PORT}");
+        while Connection::open(&address).is_err() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let (key, pushed) = ("X-Nothing: x".to_owned(), AtomicUsize::new(0));
+        Self { process: Process::Peer(process), address, key, is_ours: false, pushed }
+    }
+
+    fn documents(&self) -> [(&'static str, &'static str); 3] {
+        let [registration, search] = if self.is_ours {
+            ["/v3/registration/acme.many/index.json", "/v3/search?q=part"]
+        } else {
+            ["/v3/registrations/acme.many/index.json", "/v3/query?q=part"]
+        };
+        [
+            ("version list of 1,000", "/v3/package/acme.many/index.json"),
+            ("registration index of 1,000", registration),
+            ("search in 1,200 versions", search),
+        ]
+    }
+
+    fn fill(&self) {
+        let mut connection = Connection::open(&self.address).unwrap();
+        for number in 0..200 {
+            self.push(&mut connection, &format!("Acme.Part{number}"), "1.0.0", b"x");
+        }
+        for _ in 0..1_000 {
+            self.push_next(&mut connection);
+        }
+    }
+
+    /// Pushes another version of the package that is read.
+    fn push_next(&self, connection: &mut Connection) {
+        let number = self.pushed.fetch_add(1, Ordering::Relaxed);
+        self.push(connection, "Acme.Many", &format!("1.0.{number}"), b"x");
+    }
+
+    fn push(&self, connection: &mut Connection, id: &str, version: &str, content: &[u8]) {
+        let entry = nuthatch_tests::Entry::stored("a", content);
+        let package = PackageBuilder::new(id, version).entry(entry).build();
+        let status = if self.is_ours {
+            let (content_type, body) = framed(&package);
+            let header = format!("{}\r\nContent-Type: {content_type}", self.key);
+            connection.put("PUT /api/v2/package", &header, &body)
+        } else {
+            connection.put("POST /api/publish", "Content-Type: application/octet-stream", &package)
+        };
+        assert_eq!(status.unwrap(), "201", "{id} {version}");
+    }
+
+    /// The median of milliseconds that pushes of new packages take, and the processor's.
+    fn pushes(&self, content: &[u8], count: u32) -> String {
+        let mut connection = Connection::open(&self.address).unwrap();
+        let name = format!("Pushed{}", content.len());
+        let before = self.processor();
+        let mut times: Vec<Duration> = (0..count)
+            .map(|number| {
+                let start = Instant::now();
+                self.push(&mut connection, &format!("{name}.N{number}"), "1.0.0", content);
+                start.elapsed()
+            })
+            .collect();
+        let taken = (self.processor() - before) / count;
+        times.sort_unstable();
+        let median = times[times.len() / 2];
+        format!("{:.1} | {:.1}", median.as_secs_f64() * 1e3, taken.as_secs_f64() * 1e3)
+    }
+
+    fn id(&self) -> u32 {
+        match &self.process {
+            Process::Ours(server) => server.id(),
+            Process::Peer(child) => child.id(),
+        }
+    }
+
+    /// The processor time that it has taken, to the hundredth of a second (`proc(5)`).
+    fn processor(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let fields = stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2);
+        Duration::from_millis(fields.map(|field| field.parse::<u64>().unwrap()).sum::<u64>() * 10)
+    }
+
+    /// A figure of its memory in MB.
+    fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        if let Process::Peer(process) = &mut self.process {
+            process.kill().unwrap();
+        }
+    }
+}
+
+/// How often each document is read in a second.
+fn read(feed: Option<&Feed>, is_pushed: bool) -> Option<[f64; 3]> {
+    let feed = feed?;
+    Some(feed.documents().map(|(_, path)| {
+        let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..READERS {
+                scope.spawn(|| {
+                    let mut connection = Connection::open(&feed.address).unwrap();
+                    while !is_over.load(Ordering::Relaxed) {
+                        assert_eq!(connection.get(path, &feed.key).unwrap(), "200", "{path}");
+                        answers.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            let mut connection = Connection::open(&feed.address).unwrap();
+            while started.elapsed() < READING {
+                if is_pushed {
+                    feed.push_next(&mut connection);
+                }
+                std::thread::sleep(Duration::from_secs(1));
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        let answers = u32::try_from(answers.into_inner()).unwrap();
+        f64::from(answers) / started.elapsed().as_secs_f64()
+    }))
+}
+
+/// The median of milliseconds that writing and syncing the same bytes takes.
+fn floor(folder: &Path, content: &[u8], count: u32) -> f64 {
+    let write = |number| {
+        let start = Instant::now();
+        let mut file = File::create(folder.join(format!("floor{number}"))).unwrap();
+        file.write_all(content).unwrap();
+        file.sync_all().unwrap();
+        start.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..count).map(write).collect();
+    times.sort_unstable();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}
