@@ -20,6 +20,8 @@ const READERS: usize = 8;
 const READING: Duration = Duration::from_secs(4);
 /// Changes are young for a minute.
 const SETTLING: Duration = Duration::from_secs(62);
+/// The kinds of documents that are read.
+const KINDS: usize = 4;
 /// The port of the other feed.
 const PORT: &str = "5902";
 
@@ -40,7 +42,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|");
     for (at, (name, ..)) in ours.documents().iter().enumerate() {
-        let of = |rates: &[Option<[f64; 3]>; 2], feed: usize| {
+        let of = |rates: &[Option<[f64; KINDS]>; 2], feed: usize| {
             rates[feed].map_or("-".to_owned(), |rates| format!("{:.0}", rates[at]))
         };
         let [left, right] = [&while_pushing, &settled];
@@ -121,16 +123,21 @@ impl Feed {
         Self { process: Process::Peer(process), address, key, is_ours: false, pushed }
     }
 
-    fn documents(&self) -> [(&'static str, &'static str); 3] {
-        let [registration, search] = if self.is_ours {
-            ["/v3/registration/acme.many/index.json", "/v3/search?q=part"]
+    /// The documents, each by its name and its path; `#` stands for a number that no other
+    /// request has.
+    fn documents(&self) -> [(&'static str, &'static str); KINDS] {
+        let [registration, search, searches] = if self.is_ours {
+            let index = "/v3/registration/acme.many/index.json";
+            [index, "/v3/search?q=part", "/v3/search?q=part+#"]
         } else {
-            ["/v3/registrations/acme.many/index.json", "/v3/query?q=part"]
+            let index = "/v3/registrations/acme.many/index.json";
+            [index, "/v3/query?q=part", "/v3/query?q=part+#"]
         };
         [
             ("version list of 1,000", "/v3/package/acme.many/index.json"),
             ("registration index of 1,000", registration),
-            ("search in 1,200 versions", search),
+            ("search in 1,200 versions, the same", search),
+            ("search in 1,200 versions, another each time", searches),
         ]
     }
 
@@ -212,7 +219,7 @@ impl Drop for Feed {
 }
 
 /// How often each document is read in a second.
-fn read(feed: Option<&Feed>, is_pushed: bool) -> Option<[f64; 3]> {
+fn read(feed: Option<&Feed>, is_pushed: bool) -> Option<[f64; KINDS]> {
     let feed = feed?;
     Some(feed.documents().map(|(_, path)| {
         let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -222,8 +229,9 @@ fn read(feed: Option<&Feed>, is_pushed: bool) -> Option<[f64; 3]> {
                 scope.spawn(|| {
                     let mut connection = Connection::open(&feed.address).unwrap();
                     while !is_over.load(Ordering::Relaxed) {
-                        assert_eq!(connection.get(path, &feed.key).unwrap(), "200", "{path}");
-                        answers.fetch_add(1, Ordering::Relaxed);
+                        let number = answers.fetch_add(1, Ordering::Relaxed);
+                        let path = path.replace('#', &number.to_string());
+                        assert_eq!(connection.get(&path, &feed.key).unwrap(), "200", "{path}");
                     }
                 });
             }

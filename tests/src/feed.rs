@@ -13,7 +13,8 @@ use nuthatch::engines::{DataFolder, Engines, RecyclePeriod, Wait, aws};
 use nuthatch::gateway::Gateway;
 use protocol::{BaseUrl, Environment};
 use store::{
-    Aws, BucketName, Clock, Ledger, Objects, Parts, Spooling, Table, TableName, Visibility,
+    Aws, BucketName, Clock, Ledger, Objects, Parts, Revisions, Spooling, Table, TableName,
+    Visibility,
 };
 use tempfile::TempDir;
 
@@ -163,6 +164,14 @@ impl TestFeed {
     #[must_use]
     pub fn by_clock(&self, clock: &Clock) -> Self {
         let hosting = Hosting { clock: clock.clone(), ..self.hosting.clone() };
+        let gateway = gateway(&self.recorded, &self.environment, &hosting);
+        Self { gateway, hosting, ..self.clone() }
+    }
+
+    /// Another instance, which is told these revisions of the table.
+    #[must_use]
+    pub fn counted_by(&self, revisions: Revisions) -> Self {
+        let hosting = Hosting { revisions: Some(revisions), ..self.hosting.clone() };
         let gateway = gateway(&self.recorded, &self.environment, &hosting);
         Self { gateway, hosting, ..self.clone() }
     }

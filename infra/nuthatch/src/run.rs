@@ -26,7 +26,10 @@ pub async fn run() -> ExitCode {
         .with_ansi(io::stderr().is_terminal())
         .init();
     let done = match command.action {
-        Action::Serve(options) => serve::run(options).await.map_err(|error| error.to_string()),
+        Action::Serve(options) => {
+            serve::heaps::share();
+            serve::run(options).await.map_err(|error| error.to_string())
+        }
         Action::Push(options) => push::run(options).await.map_err(|error| error.to_string()),
         Action::Relay(options) => relay::run(options).await.map_err(|error| error.to_string()),
         Action::Check(options) => check::run(options).await.map_err(|error| error.to_string()),

@@ -1,6 +1,7 @@
 //! `nuthatch serve`: the gateway on a socket.
 
 mod disk;
+pub(crate) mod heaps;
 mod host;
 mod welcome;
 

@@ -2,13 +2,14 @@
 //! any instance.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use feed::DeleteBehavior;
 use http::StatusCode;
 use nuthatch::engines::{DataFolder, aws};
-use nuthatch_tests::{Answer, Client, Dice, FeedOptions, TestFeed};
-use store::{Table, TableName};
+use nuthatch_tests::{Answer, Client, Dice, FeedOptions, TestFeed, commit};
+use store::{Revisions, Table, TableName};
 use ulid::Ulid;
 
 use crate::package;
@@ -79,11 +80,38 @@ async fn a_change_by_another_process_is_seen_by_the_next_request() {
         owner.versions("acme").await;
         owner.registration("acme").await;
         owner.found("q=acme").await;
-        nuthatch_tests::commit(&table, "Acme", version, "").await;
+        commit(&table, "Acme", version, "").await;
         assert_eq!(owner.versions("acme").await.last().unwrap(), version);
         let index = owner.registration("acme").await.json();
         assert_eq!(index["items"][0]["upper"], version);
         assert_eq!(owner.search("q=acme").await["data"][0]["version"], version);
+    }
+}
+
+#[tokio::test]
+async fn a_change_between_a_look_and_its_revision_is_not_missed() {
+    let feed = counting().await;
+    let owner = feed.owner().await;
+    owner.push(&package("Acme", "1.0.0", "x")).await;
+    let table = feed.table();
+    let real = DataFolder::open(feed.folder()).unwrap().revisions().unwrap();
+    let asked = AtomicUsize::new(0);
+    // Others commit just before a revision is told: to another package, to this one, and then
+    // no more.
+    let revisions = Revisions::new(move || {
+        let id = ["Other", "Acme"].get(asked.fetch_add(1, Ordering::Relaxed)).copied();
+        let (id, table) = (id.map(str::to_owned), table.clone());
+        let committing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            id.map(|id| runtime.block_on(async { commit(&table, &id, "2.0.0", "").await }))
+        });
+        committing.join().unwrap();
+        real.now()
+    });
+    let watched = owner.at(&feed.counted_by(revisions));
+    // The first read of all asks for no revision.
+    for versions in [1, 1, 2, 2] {
+        assert_eq!(watched.versions("acme").await.len(), versions);
     }
 }
 
