@@ -1,4 +1,4 @@
-//! The command beside another feed, in one run: reads while somebody pushes and an hour later,
+//! The command beside another feed, in one run: reads while somebody pushes and a minute later,
 //! and pushes.
 //!
 //! `cargo bench -p nuthatch-tests --bench speed` prints tables. `NUGET_SERVER` names the script of the

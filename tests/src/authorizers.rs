@@ -1,5 +1,5 @@
-//! The authorizers of the gateway, as template.yaml declares them, and what it remembers of
-//! their answers.
+//! The authorizers of the gateway, as template.yaml declares them, and the memory of their
+//! answers.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html>
 
 use std::collections::HashMap;

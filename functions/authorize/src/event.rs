@@ -7,7 +7,7 @@ use feed::Context;
 use feed::{ReadAccess, SymbolAccess};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lambda::EventFunction;
-use protocol::{Access, Caller, ConfigError, paths};
+use protocol::{Access, Caller, ConfigError};
 use serde::{Deserialize, Serialize};
 
 use crate::{Authorize, Decision, Memory};
@@ -24,8 +24,8 @@ pub struct Event {
     headers: Option<HashMap<String, String>>,
 }
 
-/// The answer to API Gateway: a policy for this one request, or for all for which the gateway
-/// remembers it, and the sender.
+/// The answer to API Gateway: the sender, and a policy. It is for this request, or for all reads
+/// where the gateway remembers it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
@@ -80,7 +80,7 @@ impl EventFunction for Authorize {
             return Err("asked about a route that needs no key, or of another release".into());
         };
         let (memory, resources) = if access.is_remembered() {
-            (Memory::Gateway, remembered_resources(&event.method_arn))
+            (Memory::Gateway, reads(&event.method_arn))
         } else {
             (Memory::Keys, vec![event.method_arn])
         };
@@ -95,22 +95,16 @@ impl EventFunction for Authorize {
     }
 }
 
-/// All requests that the gateway remembers one policy for, in the stage of `method_arn`. A
-/// remembered policy that names one request would refuse all others
+/// All reads in the stage of `method_arn`. The gateway remembers a policy for all routes of the
+/// authorizer that it asked, so these are only the routes whose decision is remembered; one that
+/// names a single request would refuse all others
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/configure-api-gateway-lambda-authorization-with-console.html>).
 #[must_use]
-pub fn remembered_resources(method_arn: &str) -> Vec<String> {
+pub fn reads(method_arn: &str) -> Vec<String> {
     // arn:aws:execute-api:REGION:ACCOUNT:API/STAGE/METHOD/PATH
     let stage: Vec<&str> = method_arn.splitn(3, '/').take(2).collect();
     let stage = stage.join("/");
-    let routes = registry::ROUTES.iter().flat_map(|(_, routes)| routes.iter());
-    let routes = routes.filter(|route| route.access.is_remembered());
-    let resources = routes.flat_map(|route| {
-        let path = paths::fill(route.path, &["*"; 3]);
-        let stage = &stage;
-        route.methods.iter().map(move |method| format!("{stage}/{method}{path}"))
-    });
-    resources.collect()
+    [Method::GET, Method::HEAD].map(|method| format!("{stage}/{method}/*")).into()
 }
 
 impl Policy {

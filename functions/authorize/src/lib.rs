@@ -23,7 +23,7 @@ use http::HeaderMap;
 use protocol::{Access, Caller};
 use store::TableError;
 
-pub use event::{Event, Policy, remembered_resources};
+pub use event::{Event, Policy, reads};
 
 /// The authorizer, with all it may touch.
 #[derive(Debug)]

@@ -92,7 +92,8 @@ impl PushSymbols {
         if !PathParameters::of(&request).get("proxy").is_empty() {
             return Err(Refusal::NoSuchAddress);
         }
-        let mut permit = self.permits.take(key).await?;
+        let declared = ingest::declared_length(request.headers());
+        let mut permit = self.permits.take(key, declared).await?;
         let (parts, body) = request.into_parts();
         let limit = self.package_bytes.0;
         let received =

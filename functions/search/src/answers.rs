@@ -2,7 +2,7 @@
 //! or the counts of downloads change.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use http::header::{HeaderValue, LINK};
@@ -34,9 +34,9 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     /// The generation of the index.
-    pub(crate) generation: u64,
-    /// The counts of downloads, where they are shown.
-    pub(crate) counts: Option<Arc<DownloadCounts>>,
+    generation: u64,
+    /// The counts of downloads, where they are shown. An answer does not keep them alive.
+    counts: Option<Weak<DownloadCounts>>,
 }
 
 #[derive(Clone)]
@@ -44,7 +44,10 @@ struct Weights;
 
 impl Weighter<String, Answer> for Weights {
     fn weight(&self, asked: &String, answer: &Answer) -> u64 {
-        (asked.len() + answer.document.len()) as u64
+        // Bytes that the map around it takes.
+        const ENTRY: usize = 300;
+        let next = answer.next.as_ref().map_or(0, HeaderValue::len);
+        (asked.len() + answer.document.len() + next + ENTRY) as u64
     }
 }
 
@@ -72,9 +75,16 @@ impl fmt::Debug for Answers {
     }
 }
 
+impl State {
+    pub(crate) fn new(generation: u64, counts: Option<&Arc<DownloadCounts>>) -> Self {
+        Self { generation, counts: counts.map(Arc::downgrade) }
+    }
+}
+
 impl PartialEq for State {
     fn eq(&self, other: &Self) -> bool {
-        let counts = |state: &Self| state.counts.as_ref().map(Arc::as_ptr);
+        // As long as a weak pointer is held, no other counts have the same address.
+        let counts = |state: &Self| state.counts.as_ref().map(Weak::as_ptr);
         self.generation == other.generation && counts(self) == counts(other)
     }
 }
@@ -105,4 +115,68 @@ pub(crate) fn question(request: &Request) -> String {
     let (base, uri) = (BaseUrl::of(request), request.uri());
     // No part of it may have a line end.
     format!("{base}\n{ids}\n{}\n{}", uri.path(), uri.query().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use access::{KeyName, Scope};
+    use protocol::Body;
+
+    use super::*;
+
+    fn asked(base: &str, ids: &[&str], path: &str) -> String {
+        let mut request = http::Request::get(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(BaseUrl(base.to_owned()));
+        request.extensions_mut().insert(Caller::Key {
+            name: KeyName::owner(),
+            ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+            scopes: vec![Scope::Read],
+            warning: None,
+            quotas: Vec::new(),
+        });
+        question(&request)
+    }
+
+    #[test]
+    fn a_question_is_of_its_address_its_caller_s_ids_its_path_and_its_query() {
+        let one = asked("https://a", &["Acme.*"], "/v3/search?q=x");
+        assert_eq!(one, asked("https://a", &["Acme.*"], "/v3/search?q=x"));
+        for other in [
+            asked("https://b", &["Acme.*"], "/v3/search?q=x"),
+            asked("https://a", &["Acme.*", "Other"], "/v3/search?q=x"),
+            asked("https://a", &["*"], "/v3/search?q=x"),
+            asked("https://a", &["Acme.*"], "/v3/autocomplete?q=x"),
+            asked("https://a", &["Acme.*"], "/v3/search?q=y"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_given_again_until_the_index_or_the_counts_change() {
+        let (answers, counts) = (Answers::new(), Arc::new(DownloadCounts::default()));
+        let state = || State::new(1, Some(&counts));
+        answers.remember("q".to_owned(), &Answer::new(state(), b"{}".to_vec()));
+        assert!(answers.get("q", &state()).is_some());
+        assert!(answers.get("other", &state()).is_none());
+        assert!(answers.get("q", &State::new(2, Some(&counts))).is_none());
+        assert!(answers.get("q", &State::new(1, None)).is_none());
+        let others = Arc::new(DownloadCounts::default());
+        assert!(answers.get("q", &State::new(1, Some(&others))).is_none());
+        // It does not keep the counts of an hour that is over.
+        assert_eq!(Arc::strong_count(&counts), 1);
+    }
+
+    #[test]
+    fn answers_stay_within_their_size() {
+        let answers = Answers::new();
+        for number in 0..100_000 {
+            let answer = Answer::new(State::default(), vec![b' '; 40]);
+            answers.remember(number.to_string(), &answer);
+        }
+        assert!(answers.0.weight() <= BYTES && answers.0.len() < 15_000);
+        let large = Answer::new(State::default(), vec![b' '; LARGEST + 1]);
+        answers.remember("large".to_owned(), &large);
+        assert!(answers.get("large", &State::default()).is_none());
+    }
 }

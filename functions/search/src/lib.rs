@@ -12,7 +12,8 @@
 //!
 //! The answers that are asked for again are remembered until something changes.
 //!
-//! One AWS call when nothing was changed since the last request; one more for
+//! One AWS call when nothing was changed since the last request, and none where the table counts
+//! revisions; one more for
 //! every 50 changed versions; one more for an instance's first request; and one an hour for the
 //! counts of downloads.
 
@@ -98,14 +99,14 @@ impl Search {
             Kind::Ids | Kind::Versions => None,
         };
         let (question, is_current) = (answers::question(request), now.is_current);
-        let state = State { generation: now.generation, counts };
+        let state = State::new(now.generation, counts.as_ref());
         let answer = match self.answers.get(&question, &state) {
             Some(answer) => answer,
             None => {
                 let page = search.page;
                 let results = now.search(search).await?;
                 let none = DownloadCounts::default();
-                let document = write(&results, state.counts.as_deref().unwrap_or(&none))?;
+                let document = write(&results, counts.as_deref().unwrap_or(&none))?;
                 let mut answer = Answer::new(state, document);
                 answer.next = next_page(request, page, &results).filter(|_| kind == Kind::Packages);
                 self.answers.remember(question, &answer);

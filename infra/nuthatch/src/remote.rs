@@ -53,9 +53,10 @@ impl RemoteFeed {
         let key = options.api_key.clone().or(source.key);
         let key = key.filter(|key| !key.trim().is_empty());
         let key = key.ok_or_else(|| Box::new(PushError::NoKey(source.address.clone())))?;
+        let bad = |_| Box::new(PushError::BadKey);
+        HeaderValue::from_str(key.trim()).map_err(bad)?;
         let key = BASE64_STANDARD.encode(format!("nuthatch:{}", key.trim()));
-        let key = HeaderValue::from_str(&format!("Basic {key}"));
-        let mut key = key.map_err(|_| Box::new(PushError::BadKey))?;
+        let mut key = HeaderValue::from_str(&format!("Basic {key}")).map_err(bad)?;
         key.set_sensitive(true);
         let feed = Feed::at(Source { address: &source.address, insecure }).await?;
         let mut headers = HeaderMap::new();

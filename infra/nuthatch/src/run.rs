@@ -27,7 +27,7 @@ pub async fn run() -> ExitCode {
         .init();
     let done = match command.action {
         Action::Serve(options) => {
-            serve::heaps::share();
+            serve::heaps::restart_with_few();
             serve::run(options).await.map_err(|error| error.to_string())
         }
         Action::Push(options) => push::run(options).await.map_err(|error| error.to_string()),

@@ -237,3 +237,23 @@ async fn two_hundred_small_pushes_with_one_key_are_let_in_at_once() {
         assert_eq!(line, *b"HTTP/1.1 100 Continue");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_small_pushes_that_stall_take_little_memory() {
+    let feed = Served::start(&[]);
+    let (_, body) =
+        framed(&PackageBuilder::new("Acme", "1.0.0").file("a", &noise(300_000)).build());
+    let head = format!("Content-Length: {}", body.len());
+    let stalled: Vec<TcpStream> = (0..250)
+        .map(|_| {
+            let mut push = feed.begin(&head);
+            push.write_all(&body[..250_000]).unwrap();
+            push
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(1));
+    let taken = feed.server.memory("VmHWM:") - feed.server.memory("RssFile:");
+    println!("{} pushes of 250 kB so far: {taken} kB", stalled.len());
+    // Little more than their bytes, in a build whose futures are large.
+    assert!(taken < 80 * 1024, "{taken} kB");
+}

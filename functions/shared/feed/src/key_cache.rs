@@ -99,8 +99,8 @@ impl KeyCache {
         self.judge_by(known, presented, scope).await
     }
 
-    /// The same by the table as it is now, for an answer that is remembered elsewhere: what a
-    /// revoked key may still do does not add up. One AWS call.
+    /// The same by the table as it is now, for an answer that is remembered elsewhere: two
+    /// memories would let a revoked key pass for two minutes. One AWS call.
     ///
     /// # Errors
     /// The key is not good for `scope`, or the table does not answer.

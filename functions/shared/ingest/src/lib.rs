@@ -28,7 +28,7 @@ use time::OffsetDateTime;
 pub use declaration::{Declaration, UploadKind};
 pub use permits::{Permit, Permits};
 pub use quota::{Counted, CountedKind};
-pub use receive::{Received, receive};
+pub use receive::{Received, declared_length, receive};
 pub use symbols::{AnySource, SymbolsArrival, SymbolsIntake, invalid_symbols};
 
 /// How often a push looks at its quotas again because others changed them meanwhile.

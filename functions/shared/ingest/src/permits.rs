@@ -20,8 +20,8 @@ const SMALL: u64 = 1024 * 1024;
 const SMALL_ONES: usize = 16;
 
 /// Permits to send a package. Most packages are small, and many of them take less than one
-/// that is large: so those that turn out to be larger than 1 MiB need a place besides, of
-/// which there are few. Keys take turns, so one that sends many packages at once holds up the
+/// that is large: so those of more than 1 MiB have places of their own, of which there are few.
+/// A package whose size is not declared moves to one when it grows. Keys take turns, so one that sends many packages at once holds up the
 /// others by one package at a time. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Permits {
@@ -31,12 +31,13 @@ pub struct Permits {
     per_minute: Option<u32>,
 }
 
-/// A permit for a small package, which may ask for more room. Given back when it is dropped.
+/// A permit to send a package. Given back when it is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    small: Place,
-    large: Option<Place>,
-    all_large: Shared,
+    /// Its place; none where places are not counted, and while it waits for another.
+    place: Option<Place>,
+    /// The places for larger packages, and the key that asks for one; none if it has one.
+    larger: Option<(Shared, KeyName)>,
 }
 
 /// The places that all clones and permits share.
@@ -94,46 +95,54 @@ impl Permits {
         Self::new(usize::MAX, usize::MAX)
     }
 
-    /// A permit for `key`, in the order of its requests.
+    /// A permit for a package that `key` sends, in the order of its requests. `declared` is the
+    /// size that its sender declares in bytes, if it does.
     ///
     /// # Errors
     /// It takes more than half a minute.
-    pub async fn take(&self, key: &KeyName) -> Result<Permit, Refusal> {
-        let waited = timeout(LONGEST, self.wait(key)).await;
-        let small = waited.ok().flatten().ok_or(Refusal::Full)?;
-        Ok(Permit { small, large: None, all_large: self.large.clone() })
+    pub async fn take(&self, key: &KeyName, declared: Option<u64>) -> Result<Permit, Refusal> {
+        let is_large = declared.is_some_and(|bytes| bytes > SMALL);
+        let places = if is_large { &self.large } else { &self.small };
+        let waited = timeout(LONGEST, self.wait(places, key)).await;
+        let place = Some(waited.ok().flatten().ok_or(Refusal::Full)?);
+        let larger = (!is_large).then(|| (self.large.clone(), key.clone()));
+        Ok(Permit { place, larger })
     }
 
-    async fn wait(&self, key: &KeyName) -> Option<Place> {
+    async fn wait(&self, places: &Shared, key: &KeyName) -> Option<Place> {
         let turn = self.per_minute.and_then(|pushes| self.small.lock().turn(key, pushes));
         if let Some(turn) = turn {
             sleep_until(turn).await;
         }
         // Its sender is in the queue until it has a place.
-        self.small.ask(key).await.ok()
+        places.ask(key).await.ok()
     }
 }
 
 impl Permit {
-    /// A permit where nobody else waits for one.
+    /// A permit where places are not counted.
     #[must_use]
     pub fn unlimited() -> Self {
-        let all = Shared::new(usize::MAX / 2, usize::MAX);
-        let small = Place { places: all.clone(), key: KeyName::owner() };
-        Self { small, large: None, all_large: all }
+        Self { place: None, larger: None }
     }
 
-    /// Waits for a place if a package of so many bytes needs one. Called before more of it is
-    /// read.
+    /// Whether it is good for a package of any size.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.larger.is_none()
+    }
+
+    /// Moves to a place for larger packages if one of so many bytes needs it. Called before more
+    /// of the package is read.
     ///
     /// # Errors
     /// It takes more than half a minute.
     pub async fn make_room(&mut self, bytes: u64) -> Result<(), Refusal> {
-        if bytes <= SMALL || self.large.is_some() {
-            return Ok(());
-        }
-        let waited = timeout(LONGEST, self.all_large.ask(&self.small.key)).await;
-        self.large = Some(waited.ok().and_then(Result::ok).ok_or(Refusal::Full)?);
+        let Some((places, key)) = self.larger.take_if(|_| bytes > SMALL) else { return Ok(()) };
+        // Small packages need not wait with it.
+        self.place = None;
+        let waited = timeout(LONGEST, places.ask(&key)).await;
+        self.place = Some(waited.ok().and_then(Result::ok).ok_or(Refusal::Full)?);
         Ok(())
     }
 }
@@ -237,7 +246,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    /// Permits for so many packages, as there would be of large ones.
+    /// Permits for so many packages, none of them large.
     fn places(in_all: usize, per_key: usize) -> Permits {
         Permits { small: Shared::new(in_all, per_key), ..Permits::unlimited() }
     }
@@ -246,33 +255,36 @@ mod tests {
     async fn permits_run_out_for_a_key_and_for_all_and_come_back() {
         let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
         let permits = places(3, 2);
-        let mut held = [permits.take(&ci).await.unwrap(), permits.take(&ci).await.unwrap()];
-        assert!(permits.take(&ci).await.is_err());
-        let last = permits.take(&other).await.unwrap();
-        assert!(permits.take(&other).await.is_err());
+        let mut held =
+            [permits.take(&ci, None).await.unwrap(), permits.take(&ci, None).await.unwrap()];
+        assert!(permits.take(&ci, None).await.is_err());
+        let last = permits.take(&other, None).await.unwrap();
+        assert!(permits.take(&other, None).await.is_err());
         drop(last);
-        held[0] = permits.take(&other).await.unwrap();
-        assert!(permits.take(&ci).await.is_ok());
+        held[0] = permits.take(&other, None).await.unwrap();
+        assert!(permits.take(&ci, None).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn small_packages_pass_a_large_one_and_large_ones_wait_for_it() {
+    async fn small_packages_pass_large_ones_however_these_come_to_be_large() {
         let ci = "ci".parse().unwrap();
         let permits = Permits::new(1, 1);
+        let mut large = permits.take(&ci, Some(SMALL + 1)).await.unwrap();
+        large.make_room(u64::MAX).await.unwrap();
+        assert!(matches!(permits.take(&ci, Some(u64::MAX)).await, Err(Refusal::Full)));
         let mut all = Vec::new();
         for _ in 0..SMALL_ONES {
-            let mut permit = permits.take(&ci).await.unwrap();
+            let mut permit = permits.take(&ci, None).await.unwrap();
             permit.make_room(SMALL).await.unwrap();
             all.push(permit);
         }
-        assert!(permits.take(&ci).await.is_err());
-        let (large, other) = (&mut all.remove(0), &mut all.remove(0));
-        large.make_room(SMALL + 1).await.unwrap();
-        // It has its place.
-        large.make_room(u64::MAX).await.unwrap();
-        assert!(matches!(other.make_room(SMALL + 1).await, Err(Refusal::Full)));
-        large.large = None;
-        other.make_room(SMALL + 1).await.unwrap();
+        assert!(permits.take(&ci, Some(SMALL)).await.is_err());
+        // One that grows waits, and leaves its place to a small one.
+        let mut growing = all.remove(0);
+        let waiting = tokio::spawn(async move { growing.make_room(SMALL + 1).await.is_ok() });
+        all.push(permits.take(&ci, Some(SMALL)).await.unwrap());
+        drop(large);
+        assert!(waiting.await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
@@ -284,7 +296,7 @@ mod tests {
             .map(|number| {
                 let (permits, ci, order) = (permits.clone(), ci.clone(), Arc::clone(&order));
                 tokio::spawn(async move {
-                    let _permit = permits.take(&ci).await.unwrap();
+                    let _permit = permits.take(&ci, None).await.unwrap();
                     tokio::time::sleep(Duration::from_secs(2)).await;
                     order.lock().unwrap().push(number);
                 })
@@ -305,7 +317,7 @@ mod tests {
             for _ in 0..pushes {
                 let (permits, order) = (permits.clone(), Arc::clone(&order));
                 tasks.push(tokio::spawn(async move {
-                    let _permit = permits.take(&key.parse().unwrap()).await.unwrap();
+                    let _permit = permits.take(&key.parse().unwrap(), None).await.unwrap();
                     order.lock().unwrap().push(key);
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }));
@@ -324,19 +336,19 @@ mod tests {
     async fn a_push_that_gave_up_leaves_its_place_in_the_queue_to_the_next() {
         let (ci, other) = ("ci".parse().unwrap(), "other".parse().unwrap());
         let permits = places(1, 1);
-        let held = permits.take(&ci).await.unwrap();
+        let held = permits.take(&ci, None).await.unwrap();
         for _ in 0..3 {
-            assert!(permits.take(&ci).await.is_err());
-            assert!(permits.take(&other).await.is_err());
+            assert!(permits.take(&ci, None).await.is_err());
+            assert!(permits.take(&other, None).await.is_err());
         }
         let waiting = tokio::spawn({
             let permits = permits.clone();
-            async move { permits.take(&other).await.is_ok() }
+            async move { permits.take(&other, None).await.is_ok() }
         });
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(held);
         assert!(waiting.await.unwrap());
-        assert!(permits.take(&ci).await.is_ok());
+        assert!(permits.take(&ci, None).await.is_ok());
         assert_eq!(permits.small.lock().free, 1);
     }
 
@@ -346,16 +358,16 @@ mod tests {
         let permits = Permits::unlimited().per_minute(60);
         let began = Instant::now();
         for _ in 0..60 {
-            assert!(permits.take(&ci).await.is_ok());
+            assert!(permits.take(&ci, None).await.is_ok());
         }
         assert!(began.elapsed() < Duration::from_secs(2));
         for _ in 0..20 {
-            assert!(permits.take(&ci).await.is_ok());
+            assert!(permits.take(&ci, None).await.is_ok());
         }
         let taken = began.elapsed();
         assert!((18..=21).contains(&taken.as_secs()), "{taken:?}");
         let began = Instant::now();
-        assert!(permits.take(&other).await.is_ok());
+        assert!(permits.take(&other, None).await.is_ok());
         assert!(began.elapsed() < Duration::from_millis(5));
     }
 }

@@ -13,10 +13,12 @@ use store::{Content, Spool, Spooling};
 
 /// Bytes that a multipart framing may add to a package's size.
 const FRAMING: u64 = 64 * 1024;
-/// Bytes that are written and hashed in one go, while the next ones arrive.
+/// Bytes that are written and hashed in one go, while the next ones arrive; fewer of a small
+/// package, as there may be hundreds at once.
 const BATCH: usize = 256 * 1024;
-/// Pieces of a batch: small ones may each keep a larger buffer alive.
-const PIECES: usize = 256;
+const SMALL_BATCH: usize = 64 * 1024;
+/// Bytes of a batch for each piece of it: small ones may each keep a larger buffer alive.
+const PIECE: usize = 1024;
 
 /// A package that has arrived whole.
 #[derive(Debug)]
@@ -25,6 +27,12 @@ pub struct Received {
     pub content: Content,
     /// Their SHA-256.
     pub sha256: [u8; 32],
+}
+
+/// The length in bytes that a request declares for its body.
+#[must_use]
+pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Receives the package that `body` carries: the first file of a multipart
@@ -43,7 +51,7 @@ pub async fn receive(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let boundary = Boundary::of(header(CONTENT_TYPE).unwrap_or_default());
     let boundary = boundary.map_err(|error| unreadable(error, limit))?;
-    let declared = header(CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    let declared = declared_length(headers);
     // The limit leaves room for the framing around the package.
     let most = limit.saturating_add(FRAMING);
     if declared.is_some_and(|length| length > most) {
@@ -133,7 +141,8 @@ impl<'a> Intake<'a> {
         self.permit.make_room(self.size).await?;
         self.bytes += piece.len();
         self.gathered.push(piece);
-        if self.bytes < BATCH && self.gathered.len() < PIECES {
+        let batch = if self.permit.is_large() { BATCH } else { SMALL_BATCH };
+        if self.bytes < batch && self.gathered.len() < batch / PIECE {
             return Ok(());
         }
         self.work().await.map_err(unavailable)

@@ -42,8 +42,8 @@ use snapshot::{Position, Snapshot};
 const LONGEST: Duration = Duration::from_secs(20);
 /// Results of searches that are held at once.
 const RESULTS: usize = 3;
-/// How long a revision in which all changes were read need not be read again: changes that a
-/// wrong clock dated ahead are found in time.
+/// After this long, the changes of a revision are read again all the same: a wrong clock may have
+/// dated one ahead.
 const MEMORY: Duration = Duration::from_mins(1);
 /// How long a search waits for the changes before it.
 const SOON: Duration = Duration::from_secs(2);

@@ -109,8 +109,8 @@ impl<T: Remembered> Memory<T> {
         Self { known: cache, reads: Mutex::default(), turns: Semaphore::new(READS) }
     }
 
-    /// The package as it is now; none where the feed never had it. One call if the memory is
-    /// current (none in a revision in which it was seen to be), and one more for up to 15 changes. One for each MB of its rows where it is not
+    /// The package as it is now; none where the feed never had it. No call in a revision in
+    /// which the memory was seen to be current. One call if it is current, and one more for up to 15 changes. One for each MB of its rows where it is not
     /// remembered, where there were more changes, and where the rows do not show them yet.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use protocol::BoxError;
 use rusqlite::{Connection, OpenFlags};
@@ -18,7 +19,10 @@ use store::{Revision, Revisions};
 /// The file cannot be opened.
 pub(super) fn of(path: &Path) -> Result<Revisions, BoxError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Mutex::new(Connection::open_with_flags(path, flags)?);
+    let connection = Connection::open_with_flags(path, flags)?;
+    // Where the file is locked, readers read instead of waiting.
+    connection.busy_timeout(Duration::ZERO)?;
+    let connection = Mutex::new(connection);
     Ok(Revisions::new(move || {
         let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         let mut asked = connection.prepare_cached("PRAGMA data_version").ok()?;

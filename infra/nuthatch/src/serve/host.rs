@@ -2,7 +2,7 @@
 //! on AWS.
 
 use access::KeyName;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use ingest::Permits;
@@ -91,16 +91,12 @@ impl MountedBucket {
         let key = request.headers().get(UploadAddress::UPLOADED_BY);
         let key = key.and_then(|key| key.to_str().ok()?.parse::<KeyName>().ok());
         let Some(key) = key else { return protocol::status(StatusCode::FORBIDDEN) };
-        let mut permit = match self.permits.take(&key).await {
+        // The signature covers the size, too.
+        let size = ingest::declared_length(request.headers()).unwrap_or(u64::MAX);
+        let _permit = match self.permits.take(&key, Some(size)).await {
             Ok(permit) => permit,
             Err(refusal) => return refusal.into(),
         };
-        // The signature covers the size, too.
-        let size = request.headers().get(CONTENT_LENGTH);
-        let size = size.and_then(|size| size.to_str().ok()?.parse().ok());
-        if let Err(refusal) = permit.make_room(size.unwrap_or(u64::MAX)).await {
-            return refusal.into();
-        }
         request.headers_mut().insert(HOST, self.host.clone());
         let request =
             request.map(|body| s3s::Body::http_body_unsync(body.map_err(std::io::Error::other)));
