@@ -324,9 +324,16 @@ async fn found(reader: &Client, query: &str) -> Vec<(String, Vec<String>)> {
 }
 
 async fn world(delete_behavior: DeleteBehavior) -> World {
-    // Packages are received in both ways, in a file and in memory.
+    // Packages are received in both ways, in a file and in memory, and the table counts its
+    // revisions or does not.
     let in_memory = delete_behavior == DeleteBehavior::Delete;
-    let options = FeedOptions { delete_behavior, in_memory, quick: true, ..FeedOptions::default() };
+    let options = FeedOptions {
+        delete_behavior,
+        in_memory,
+        revisions: !in_memory,
+        quick: true,
+        ..FeedOptions::default()
+    };
     let feed = TestFeed::with(options).await;
     let reader = feed.client("reader", &[Scope::Read], &["*"]).await;
     World { feed, reader }
