@@ -32,7 +32,7 @@ const RUNS: f64 = 4_320.0 + 240.0;
 const SECONDS: f64 = 0.010;
 /// The memory of a function in GB. Those that have more are few among the requests.
 const GB: f64 = 0.5;
-/// The bytes that CloudWatch adds to each line of a log.
+/// The bytes that `CloudWatch` adds to each line of a log.
 const OF_A_LINE: u32 = 26;
 
 #[tokio::main]
@@ -64,7 +64,7 @@ async fn main() {
     );
 }
 
-/// What some requests take, all together.
+/// Everything that some requests take, all together.
 #[derive(Debug, Clone, Copy)]
 struct Use {
     /// Requests that the gateway bills: it does not bill a refusal for want of a key.
@@ -72,7 +72,7 @@ struct Use {
     /// Functions that were invoked.
     invoked: u32,
     bill: Bill,
-    /// Bytes of logs as CloudWatch counts them.
+    /// Bytes of logs as `CloudWatch` counts them.
     logged: u32,
 }
 

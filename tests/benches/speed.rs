@@ -182,7 +182,7 @@ impl Feed {
                 start.elapsed()
             })
             .collect();
-        let taken = (self.processor() - before) / count;
+        let taken = self.processor().saturating_sub(before) / count;
         times.sort_unstable();
         let median = times[times.len() / 2];
         format!("{:.1} | {:.1}", median.as_secs_f64() * 1e3, taken.as_secs_f64() * 1e3)

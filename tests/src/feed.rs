@@ -46,8 +46,9 @@ pub struct FeedOptions {
     /// Whether its folder is in memory, where the system has such folders: for tests
     /// of very many small steps, each of which would wait for the disk.
     pub quick: bool,
-    /// Whether its table counts revisions, as on one machine.
-    pub revisions: bool,
+    /// How its transactions become visible; at once, its table counts revisions, too, as on one
+    /// machine.
+    pub visibility: Visibility,
 }
 
 impl Default for FeedOptions {
@@ -64,7 +65,7 @@ impl Default for FeedOptions {
             authorities: None,
             sts: None,
             quick: false,
-            revisions: false,
+            visibility: Visibility::OneByOne,
         }
     }
 }
@@ -126,8 +127,9 @@ impl TestFeed {
                 Delivery::Stream
             },
             asks_again: true,
-            visibility: if options.revisions { Visibility::AtOnce } else { Visibility::OneByOne },
-            revisions: options.revisions.then(|| data.revisions().unwrap()),
+            visibility: options.visibility,
+            revisions: (options.visibility == Visibility::AtOnce)
+                .then(|| data.revisions().unwrap()),
             issuer_authorities: options.authorities.map(PathBuf::from),
             sts: options.sts,
             ..Hosting::default()

@@ -173,13 +173,13 @@ impl LambdaGateway {
         };
         let authorizer = Authorizer::named(&name);
         let identity = authorizer.identity(headers).ok_or("UNAUTHORIZED")?;
-        let policy = match self.policies.get(authorizer, &identity) {
-            Some(policy) => policy,
-            None => {
-                let policy = self.policy(route, method_arn, headers).await?;
-                self.policies.remember(authorizer, identity, &policy);
-                policy
-            }
+        let remembered = self.policies.get(authorizer, &identity);
+        let policy = if let Some(policy) = remembered {
+            policy
+        } else {
+            let policy = self.policy(route, method_arn, headers).await?;
+            self.policies.remember(authorizer, identity, &policy);
+            policy
         };
         if allows(&policy, method_arn) {
             Ok(policy["context"].clone())

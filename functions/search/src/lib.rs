@@ -100,21 +100,20 @@ impl Search {
         };
         let (question, is_current) = (answers::question(request), now.is_current);
         let state = State::new(now.generation, counts.as_ref());
-        let answer = match self.answers.get(&question, &state) {
-            Some(answer) => answer,
-            None => {
-                let page = search.page;
-                let results = now.search(search).await?;
-                let none = DownloadCounts::default();
-                let document = write(&results, counts.as_deref().unwrap_or(&none))?;
-                let mut answer = Answer::new(state, document);
-                answer.next = next_page(request, page, &results).filter(|_| kind == Kind::Packages);
-                self.answers.remember(question, &answer);
-                answer
-            }
+        let described = |answer: Answer| {
+            let reply = answer.into_reply();
+            if is_current { reply } else { protocol::behind(reply) }
         };
-        let reply = answer.into_reply();
-        Ok(if is_current { reply } else { protocol::behind(reply) })
+        if let Some(answer) = self.answers.get(&question, &state) {
+            return Ok(described(answer));
+        }
+        let page = search.page;
+        let results = now.search(search).await?;
+        let document = write(&results, counts.as_deref().unwrap_or(&DownloadCounts::default()))?;
+        let mut answer = Answer::new(state, document);
+        answer.next = next_page(request, page, &results).filter(|_| kind == Kind::Packages);
+        self.answers.remember(question, &answer);
+        Ok(described(answer))
     }
 }
 

@@ -9,7 +9,7 @@ use feed::DeleteBehavior;
 use http::StatusCode;
 use nuthatch::engines::{DataFolder, aws};
 use nuthatch_tests::{Answer, Client, Dice, FeedOptions, TestFeed, commit};
-use store::{Revisions, Table, TableName};
+use store::{Revisions, Table, TableName, Visibility};
 use ulid::Ulid;
 
 use crate::package;
@@ -26,7 +26,7 @@ async fn every_view_of_another_instance_has_a_push_at_once_where_revisions_are_c
 
 /// A feed whose table counts its revisions.
 async fn counting() -> TestFeed {
-    TestFeed::with(FeedOptions { revisions: true, ..FeedOptions::default() }).await
+    TestFeed::with(FeedOptions { visibility: Visibility::AtOnce, ..FeedOptions::default() }).await
 }
 
 async fn every_view_has_a_push(feed: TestFeed) {

@@ -14,6 +14,7 @@ use nuthatch_tests::{
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use store::Visibility;
 
 /// Histories in each test, unless `NUTHATCH_HISTORIES` says how many; steps in each;
 /// and how many share a feed.
@@ -330,7 +331,7 @@ async fn world(delete_behavior: DeleteBehavior) -> World {
     let options = FeedOptions {
         delete_behavior,
         in_memory,
-        revisions: !in_memory,
+        visibility: if in_memory { Visibility::OneByOne } else { Visibility::AtOnce },
         quick: true,
         ..FeedOptions::default()
     };
