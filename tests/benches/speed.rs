@@ -1,7 +1,8 @@
 //! The command beside another feed, in one run: reads while somebody pushes and a minute later,
 //! and pushes.
 //!
-//! `cargo bench -p nuthatch-tests --bench speed` prints tables. `NUGET_SERVER` names the script of the
+//! `cargo bench -p nuthatch-tests --bench speed [-- large]` prints tables; `large` that of search
+//! among 100,000 packages, ours alone. `NUGET_SERVER` names the script of the
 //! package `nuget-server` of npm, which keeps all in memory; without it, its columns are empty.
 //! Both hold one package of 1,000 versions and 200 of one version. Eight connections that are
 //! kept read the same document; a pusher adds a version each second to the package that is read.
@@ -13,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use nuthatch_tests::{Connection, PackageBuilder, Server, framed, noise};
+use nuthatch_tests::{Connection, Loader, PackageBuilder, Server, commit, framed, noise};
 
 const READERS: usize = 8;
 /// How long a document is read.
@@ -26,9 +27,13 @@ const KINDS: usize = 4;
 const PORT: &str = "5902";
 
 fn main() {
+    if std::env::args().any(|argument| argument == "large") {
+        large();
+        return;
+    }
     let folder = tempfile::tempdir_in(std::env::var_os("BENCH_DATA").unwrap_or("/tmp".into()));
     let folder = folder.unwrap();
-    let ours = Feed::ours(folder.path());
+    let ours = Feed::ours(folder.path(), None);
     let peer =
         std::env::var_os("NUGET_SERVER").map(|script| Feed::peer(script.into(), folder.path()));
     for feed in [Some(&ours), peer.as_ref()].into_iter().flatten() {
@@ -100,9 +105,11 @@ enum Process {
 }
 
 impl Feed {
-    fn ours(folder: &Path) -> Self {
+    /// A feed of ours in this folder; of a folder that was served before, with its owner's key.
+    fn ours(folder: &Path, owner: Option<String>) -> Self {
         let server = Server::start(folder, &["--max-pushes-per-minute", "1000000"]);
-        let key = format!("X-NuGet-ApiKey: {}", server.owner.as_ref().unwrap());
+        let owner = owner.or_else(|| server.owner.clone()).unwrap();
+        let key = format!("X-NuGet-ApiKey: {owner}");
         let address = server.address.clone();
         let pushed = AtomicUsize::new(0);
         Self { process: Process::Ours(server), address, key, is_ours: true, pushed }
@@ -218,35 +225,86 @@ impl Drop for Feed {
     }
 }
 
+/// Searches among 100,000 packages of one version.
+fn large() {
+    let folder = tempfile::tempdir_in(std::env::var_os("BENCH_DATA").unwrap_or("/tmp".into()));
+    let folder = folder.unwrap();
+    // Makes the table and the owner's key, and stops.
+    let owner = Server::start(folder.path(), &[]).owner.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let loader = Loader::open(&folder.path().join("table.db"));
+    for number in 0..100_000 {
+        let id = format!("Acme.{}.Part{number}", ["Core", "Data", "Web", "Mail"][number % 4]);
+        runtime.block_on(commit(&loader.table, &id, "1.0.0", "<tags>a b</tags>"));
+        if number % 1_000 == 999 {
+            loader.flush();
+        }
+    }
+    drop(loader);
+    let feed = Feed::ours(folder.path(), owner);
+    let mut connection = Connection::open(&feed.address).unwrap();
+    // Until it has read them all, each search waits for two seconds.
+    let started = Instant::now();
+    let has_caught_up = |connection: &mut Connection| {
+        let start = Instant::now();
+        let status = connection.get("/v3/search?q=core", &feed.key).unwrap();
+        status == "200" && start.elapsed() < Duration::from_secs(1)
+    };
+    while !has_caught_up(&mut connection) {}
+    println!(
+        "100,000 changes read without a snapshot in {:.0} s\n",
+        started.elapsed().as_secs_f64()
+    );
+    println!(
+        "| search among 100,000, per second, ×{READERS} | while a version is pushed each second | not |"
+    );
+    println!("|---|---|---|");
+    for (name, path) in [
+        ("a word that a quarter has", "/v3/search?q=core"),
+        ("another package each time", "/v3/search?q=part#"),
+    ] {
+        let [pushed, not] = [true, false].map(|is_pushed| rate(&feed, path, is_pushed));
+        println!("| {name} | {pushed:.0} | {not:.0} |");
+    }
+    println!(
+        "\nserve after that: {} MB, {} MB at most",
+        feed.memory("VmRSS:"),
+        feed.memory("VmHWM:")
+    );
+}
+
 /// How often each document is read in a second.
 fn read(feed: Option<&Feed>, is_pushed: bool) -> Option<[f64; KINDS]> {
     let feed = feed?;
-    Some(feed.documents().map(|(_, path)| {
-        let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let started = Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..READERS {
-                scope.spawn(|| {
-                    let mut connection = Connection::open(&feed.address).unwrap();
-                    while !is_over.load(Ordering::Relaxed) {
-                        let number = answers.fetch_add(1, Ordering::Relaxed);
-                        let path = path.replace('#', &number.to_string());
-                        assert_eq!(connection.get(&path, &feed.key).unwrap(), "200", "{path}");
-                    }
-                });
-            }
-            let mut connection = Connection::open(&feed.address).unwrap();
-            while started.elapsed() < READING {
-                if is_pushed {
-                    feed.push_next(&mut connection);
+    Some(feed.documents().map(|(_, path)| rate(feed, path, is_pushed)))
+}
+
+/// How often a document is read in a second.
+fn rate(feed: &Feed, path: &str, is_pushed: bool) -> f64 {
+    let (is_over, answers) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..READERS {
+            scope.spawn(|| {
+                let mut connection = Connection::open(&feed.address).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    let number = answers.fetch_add(1, Ordering::Relaxed);
+                    let path = path.replace('#', &number.to_string());
+                    assert_eq!(connection.get(&path, &feed.key).unwrap(), "200", "{path}");
                 }
-                std::thread::sleep(Duration::from_secs(1));
+            });
+        }
+        let mut connection = Connection::open(&feed.address).unwrap();
+        while started.elapsed() < READING {
+            if is_pushed {
+                feed.push_next(&mut connection);
             }
-            is_over.store(true, Ordering::Relaxed);
-        });
-        let answers = u32::try_from(answers.into_inner()).unwrap();
-        f64::from(answers) / started.elapsed().as_secs_f64()
-    }))
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let answers = u32::try_from(answers.into_inner()).unwrap();
+    f64::from(answers) / started.elapsed().as_secs_f64()
 }
 
 /// The median of milliseconds that writing and syncing the same bytes takes.
