@@ -1,5 +1,5 @@
 //! List prices of us-east-1 in dollars, for a million unless they say otherwise
-//! (<https://aws.amazon.com/pricing/>, as of 2026-11).
+//! (<https://aws.amazon.com/pricing/>).
 
 use crate::Bill;
 

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
 use crate::package;
+use crate::served::Served;
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -276,4 +277,16 @@ async fn monitoring_is_told_what_was_answered() {
     }
     // The feed's own address does not serve the metrics.
     server.send(Request::get("/metrics"), "").await.expect(StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn a_server_starts_anew_once_with_a_heap_for_each_processor() {
+    let feed = Served::start(&[]);
+    let environment = std::fs::read(format!("/proc/{}/environ", feed.server.id())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let processors = std::thread::available_parallelism().unwrap();
+    let heaps = environment.split('\0').find_map(|pair| pair.strip_prefix("MALLOC_ARENA_MAX="));
+    assert_eq!(heaps, Some(&*processors.to_string()), "{environment}");
+    // So that it does not where the library takes its variable away.
+    assert!(environment.contains("NUTHATCH_HEAPS_ARE_SET=yes"), "{environment}");
 }

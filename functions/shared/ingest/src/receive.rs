@@ -2,7 +2,6 @@
 
 use std::io;
 
-use crate::Permit;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -10,6 +9,8 @@ use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
 use protocol::{Body, Boundary, BoxError, FirstFile, MultipartError, Refusal};
 use sha2::{Digest, Sha256};
 use store::{Content, Spool, Spooling};
+
+use crate::Permit;
 
 /// Bytes that a multipart framing may add to a package's size.
 const FRAMING: u64 = 64 * 1024;
@@ -57,7 +58,6 @@ pub async fn receive(
     if declared.is_some_and(|length| length > most) {
         return Err(Refusal::TooLarge { limit });
     }
-    permit.make_room(declared.unwrap_or_default()).await?;
     let mut body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
     let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?, limit, permit);
     match boundary {

@@ -139,17 +139,22 @@ impl SearchIndex {
     /// # Errors
     /// The table or the bucket does not answer, or the index fails.
     pub async fn now(&self) -> Result<CurrentIndex, SearchIndexError> {
-        let is_current = self.is_whole() || self.catch_up().await?;
-        let engine = self.shown().map(|shown| shown.engine);
-        let engine = engine.ok_or(SearchIndexError::CatchingUp)?;
+        let (engine, is_current) = if let Some(engine) = self.whole() {
+            (engine, true)
+        } else {
+            let is_current = self.catch_up().await?;
+            (self.shown().ok_or(SearchIndexError::CatchingUp)?.engine, is_current)
+        };
         let generation = engine.generation();
         Ok(CurrentIndex { engine, generation, is_current, turns: Arc::clone(&self.turns) })
     }
 
-    /// Whether the table is as it was when all its changes were read. No call.
-    fn is_whole(&self) -> bool {
-        let Some((seen, at)) = self.shown().and_then(|shown| shown.whole) else { return false };
-        at.elapsed() < MEMORY && self.table.revision() == Some(seen)
+    /// The engine, if the table is as it was when all its changes were read. No call.
+    fn whole(&self) -> Option<Engine> {
+        let Shown { engine, whole } = self.shown()?;
+        let (seen, at) = whole?;
+        let is_whole = at.elapsed() < MEMORY && self.table.revision() == Some(seen);
+        is_whole.then_some(engine)
     }
 
     /// Reads the changes made before this call; returns whether they are read, and not still
