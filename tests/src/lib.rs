@@ -4,6 +4,7 @@
 mod authorizers;
 mod client;
 mod connection;
+mod contents;
 mod deployed;
 mod dice;
 mod engine_server;
@@ -27,6 +28,7 @@ mod turns;
 
 pub use client::{Answer, Client, framed, key_header};
 pub use connection::Connection;
+pub use contents::contents;
 pub use deployed::Deployed;
 pub use dice::Dice;
 pub use engine_server::{Bill, EngineServer, Use};

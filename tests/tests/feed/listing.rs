@@ -2,7 +2,7 @@
 
 use feed::DeleteBehavior;
 use http::StatusCode;
-use nuthatch_tests::{Client, FeedOptions, TestFeed};
+use nuthatch_tests::{Client, FeedOptions, PackageBuilder, TestFeed, contents, noise};
 
 use crate::package;
 
@@ -148,16 +148,16 @@ async fn a_deleted_number_never_comes_back_with_other_bytes() {
 async fn deleted_bytes_are_kept_for_the_recycle_period() {
     use nuthatch::engines::{RecyclePeriod, Store};
     let (feed, owner) = deleting_feed().await;
-    owner.push(&package("Acme", "1.0.0", "x")).await;
-    owner.delete("Acme/1.0.0").await;
-    let files = || {
-        let folders = std::fs::read_dir(feed.folder().join("packages")).unwrap();
-        let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        folders.flat_map(|folder| std::fs::read_dir(folder).unwrap()).count()
-    };
+    let large = PackageBuilder::new("Acme", "2.0.0").file("a.bin", &noise(200_000)).build();
+    for bytes in [package("Acme", "1.0.0", "x"), large] {
+        assert_eq!(owner.push(&bytes).await.status, StatusCode::CREATED);
+    }
+    for version in ["Acme/1.0.0", "Acme/2.0.0"] {
+        owner.delete(version).await;
+    }
     let packages = feed.folder().join("packages");
     drop(Store::open(&packages, RecyclePeriod::default()).unwrap());
-    assert_eq!(files(), 1);
+    assert_eq!(contents(&packages), 2);
     drop(Store::open(&packages, RecyclePeriod(std::time::Duration::ZERO)).unwrap());
-    assert_eq!(files(), 0);
+    assert_eq!(contents(&packages), 0);
 }

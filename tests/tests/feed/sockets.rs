@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Request, StatusCode};
-use nuthatch_tests::{PackageBuilder, Server, framed, noise};
+use nuthatch_tests::{PackageBuilder, Server, contents, framed, noise};
 
 use crate::package;
 use crate::served::Served;
@@ -50,9 +50,7 @@ impl Served {
         }
         assert_eq!(self.spools(), 0, "spool files are still open");
         assert_eq!(files(&self.data.path().join("spool")), 0);
-        let objects = std::fs::read_dir(self.data.path().join("packages")).unwrap();
-        let folders = objects.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-        assert_eq!(folders.map(|folder| files(&folder)).sum::<usize>(), 0, "an object is left");
+        assert_eq!(contents(&self.data.path().join("packages")), 0, "an object is left");
         assert_eq!(self.versions("acme").await, StatusCode::NOT_FOUND);
     }
 }
@@ -190,6 +188,33 @@ async fn a_full_disk_refuses_what_does_not_fit_and_takes_what_does() {
         feed.push(&small).await.expect(StatusCode::CREATED);
     }
     assert_eq!(feed.spools(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_namespaces), ignore = "needs a user who may mount, and unshare on the PATH")]
+async fn a_disk_that_small_packages_fill_is_told_as_full_and_can_be_read() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_on_disk_of(data.path(), "8m");
+    let owner = server.owner.clone().unwrap();
+    let feed = Served { data, server, owner };
+    let content = noise(100_000);
+    let push = async |minor: u32| {
+        let package = PackageBuilder::new("Acme", &format!("1.{minor}.0")).file("a", &content);
+        feed.push(&package.build()).await
+    };
+    let mut minor = 0;
+    let refused = loop {
+        let answer = push(minor).await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        minor += 1;
+        assert!(minor < 200, "8 MiB hold {minor} packages of 100 KB");
+    };
+    let full = "507 the feed's disk is full; its operator has to make room, then push again";
+    assert_eq!(refused.refusal(), full);
+    assert!(minor > 10, "{minor}");
+    assert_eq!(feed.versions("acme").await, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,8 +21,9 @@ const SMALL_ONES: usize = 16;
 
 /// Permits to send a package. Most packages are small, and many of them take less than one
 /// that is large: so those of more than 1 MiB have places of their own, of which there are few.
-/// A package whose size is not declared moves to one when it grows. Keys take turns, so one that sends many packages at once holds up the
-/// others by one package at a time. Clones share them.
+/// A package whose size is not declared moves to one when it grows. Keys take turns, so one
+/// that sends many packages at once holds up the others by one package at a time. Clones share
+/// them.
 #[derive(Debug, Clone)]
 pub struct Permits {
     small: Shared,

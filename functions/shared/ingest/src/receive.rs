@@ -59,7 +59,7 @@ pub async fn receive(
         return Err(Refusal::TooLarge { limit });
     }
     let mut body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
-    let mut intake = Intake::new(spooling.start().await.map_err(unavailable)?, limit, permit);
+    let mut intake = Intake::new(spooling.start(), limit, permit);
     match boundary {
         Some(boundary) => receive_file(&mut body, boundary, &mut intake).await?,
         None => {

@@ -1,5 +1,5 @@
-//! A pushed package's bytes between the request and the bucket: in memory on Lambda, in an
-//! unlinked file on a server. There is never a second copy.
+//! A pushed package's bytes between the request and the bucket: in memory on Lambda, or if they
+//! are few; in an unlinked file on a server. There is never a second copy.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,29 +17,26 @@ use nupkg::Source;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
+/// The most bytes of a package that a server keeps in memory.
+const SMALL: usize = 128 * 1024;
+
 /// Where packages are kept while they are received.
 #[derive(Debug, Clone)]
 pub enum Spooling {
     /// In memory, where a Lambda event has put them already.
     Memory,
-    /// In files of this folder that are unlinked as soon as they are created, so that no
-    /// crash leaves one behind.
+    /// Small ones in memory, others in files of this folder that are unlinked as soon as they
+    /// are created, so that no crash leaves one behind.
     Folder(PathBuf),
 }
 
 impl Spooling {
     /// A spool for one package.
-    ///
-    /// # Errors
-    /// No file can be made in the folder.
-    pub async fn start(&self) -> io::Result<Spool> {
+    #[must_use]
+    pub fn start(&self) -> Spool {
         match self {
-            Self::Memory => Ok(Spool::Memory(Vec::new())),
-            Self::Folder(folder) => {
-                let folder = folder.clone();
-                let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder));
-                Ok(Spool::File { file: made.await.map_err(io::Error::other)??, size: 0 })
-            }
+            Self::Memory => Spool::Memory(Vec::new()),
+            Self::Folder(folder) => Spool::Small { bytes: Vec::new(), folder: folder.clone() },
         }
     }
 }
@@ -49,6 +46,13 @@ impl Spooling {
 pub enum Spool {
     /// The pieces so far. A Lambda event comes as one.
     Memory(Vec<Bytes>),
+    /// The bytes so far, which are few.
+    Small {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// The folder of the file that they are written to if more come.
+        folder: PathBuf,
+    },
     /// The file that holds it.
     File {
         /// The file, at its end.
@@ -62,10 +66,20 @@ impl Spool {
     /// Appends `piece`. Blocks.
     ///
     /// # Errors
-    /// The file cannot be written, for example because the disk is full.
+    /// The file cannot be made or written, for example because the disk is full.
     pub fn append(&mut self, piece: &Bytes) -> io::Result<()> {
         match self {
             Self::Memory(pieces) => pieces.push(piece.clone()),
+            Self::Small { bytes, .. } if bytes.len() + piece.len() <= SMALL => {
+                bytes.extend_from_slice(piece);
+            }
+            Self::Small { bytes, folder } => {
+                let mut file = tempfile::tempfile_in(folder)?;
+                file.write_all(bytes)?;
+                file.write_all(piece)?;
+                let size = (bytes.len() + piece.len()) as u64;
+                *self = Self::File { file, size };
+            }
             Self::File { file, size } => {
                 file.write_all(piece)?;
                 *size += piece.len() as u64;
@@ -83,6 +97,7 @@ impl Spool {
                 Some(piece) if pieces.is_empty() => piece,
                 Some(last) => pieces.into_iter().chain([last]).flatten().collect(),
             }),
+            Self::Small { bytes, .. } => Content::Memory(bytes.into()),
             Self::File { file, size } => Content::File { file: Arc::new(file), size },
         }
     }
@@ -238,7 +253,7 @@ mod tests {
     async fn a_package_is_the_same_in_memory_and_in_a_file() {
         let whole = bytes();
         for spooling in [Spooling::Memory, Spooling::Folder(std::env::temp_dir())] {
-            let mut spool = spooling.start().await.unwrap();
+            let mut spool = spooling.start();
             for piece in whole.chunks(130_000) {
                 spool.append(&Bytes::copy_from_slice(piece)).unwrap();
             }
@@ -254,6 +269,20 @@ mod tests {
             let error = content.sha256(299_999..300_001).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
+    }
+
+    #[test]
+    fn a_small_package_needs_no_file() {
+        let nowhere = Spooling::Folder("/nowhere".into());
+        let mut spool = nowhere.start();
+        for size in [1, 65_535, 65_536] {
+            spool.append(&Bytes::from(vec![b'x'; size])).unwrap();
+        }
+        assert!(spool.append(&Bytes::from_static(b"x")).is_err());
+        assert!(matches!(spool.finish(), Content::Memory(bytes) if bytes.len() == SMALL));
+        let mut spool = Spooling::Folder(std::env::temp_dir()).start();
+        spool.append(&Bytes::from(vec![b'x'; SMALL + 1])).unwrap();
+        assert!(matches!(spool.finish(), Content::File { size: 131_073, .. }));
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
-//! Objects in a folder: a file for each content, and an index that says which
-//! of them are objects.
+//! Objects in a folder: an index that says which objects there are, and a file for each
+//! content that is not small.
 //!
 //! A file is written and synced under a name of its own, then the index names
 //! it in one transaction; that is the commit, and decides races. A file that
 //! the index does not name is a leftover of a crash, removed at the next start.
+//! A small content is in the index itself, so that the disk is waited for once.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use time::OffsetDateTime;
 use ulid::Ulid;
@@ -86,6 +88,26 @@ pub struct Draft {
     kept: bool,
 }
 
+/// The bytes of a new object.
+#[derive(Debug)]
+pub enum NewContent {
+    /// Written to a file, which is synced now.
+    File {
+        /// The name of the file.
+        draft: Draft,
+        /// The file.
+        file: File,
+    },
+    /// In a file of another object.
+    Linked(Draft),
+    /// At most [`SMALL`] bytes.
+    Small(Bytes),
+}
+
+/// The most bytes of a content that is kept in the index. `SQLite` stores and reads contents of
+/// up to some 100 KB faster than files (<https://www.sqlite.org/intern-v-extern-blob.html>).
+pub(super) const SMALL: u64 = 128 * 1024;
+
 const COLUMNS: &str = "key, size, sha256, content_type, modified, file";
 
 impl Store {
@@ -122,7 +144,11 @@ impl Store {
                 modified INTEGER NOT NULL,
                 deleted INTEGER
             ) STRICT;
-            CREATE UNIQUE INDEX IF NOT EXISTS current ON objects (key) WHERE deleted IS NULL;",
+            CREATE UNIQUE INDEX IF NOT EXISTS current ON objects (key) WHERE deleted IS NULL;
+            CREATE TABLE IF NOT EXISTS contents (
+                file TEXT PRIMARY KEY,
+                bytes BLOB NOT NULL
+            ) STRICT;",
         )?;
         Ok(Self {
             folder: Arc::new(folder.to_owned()),
@@ -150,80 +176,85 @@ impl Store {
         Ok((Draft { path, name, kept: false }, file))
     }
 
-    /// A draft with the content of `object`, made as a hard link. No bytes are read or written.
+    /// The content of `object` for a copy of it: a hard link, or its bytes if it is small.
     ///
     /// # Errors
-    /// The file cannot be linked.
-    pub fn link(&self, object: &Object) -> Result<Draft, StoreError> {
+    /// The file cannot be linked, or the index cannot be read.
+    pub fn copied(&self, object: &Object) -> Result<NewContent, StoreError> {
+        if let Some(bytes) = self.small(object, &(0..object.size))? {
+            return Ok(NewContent::Small(bytes.into()));
+        }
         let (draft, file) = self.draft()?;
         drop(file);
         let linked = std::fs::remove_file(&draft.path)
             .and_then(|()| std::fs::hard_link(self.path(&object.file), &draft.path));
         linked.map_err(|source| file_error(&draft.path, source))?;
-        Ok(draft)
+        Ok(NewContent::Linked(draft))
     }
 
-    /// Stores an empty object, which needs no file. Returns `false` if the condition does not
-    /// hold.
+    /// Stores `content` as `object`. Returns `false` if the condition does not hold.
     ///
     /// # Errors
-    /// The index cannot be written.
-    pub fn commit_empty(
-        &self,
-        object: &NewObject,
-        condition: Condition,
-    ) -> Result<bool, StoreError> {
-        self.name(&Ulid::new().to_string(), object, condition)
-    }
-
-    /// Stores a draft, whose content is already synced, as `object`. Returns `false` if the
-    /// condition does not hold.
-    ///
-    /// # Errors
-    /// The index cannot be written.
+    /// The file cannot be synced, or the index cannot be written.
     pub fn commit(
         &self,
-        mut draft: Draft,
+        content: NewContent,
         object: &NewObject,
         condition: Condition,
     ) -> Result<bool, StoreError> {
+        let mut draft = match content {
+            NewContent::File { draft, file } => {
+                file.sync_all().map_err(|source| draft.error(source))?;
+                draft
+            }
+            NewContent::Linked(draft) => draft,
+            NewContent::Small(bytes) => {
+                return self.name(&Ulid::new().to_string(), Some(&bytes), object, condition);
+            }
+        };
         sync(draft.path.parent().unwrap_or(&self.folder))?;
         // From here on, the index may name the file even if an error is returned.
         draft.kept = true;
-        let named = self.name(&draft.name, object, condition);
+        let named = self.name(&draft.name, None, object, condition);
         draft.kept = !matches!(named, Ok(false));
         named
     }
 
-    /// Names a file as an object.
+    /// Names a file, or these bytes in its place, as an object.
     fn name(
         &self,
         file: &str,
+        bytes: Option<&[u8]>,
         object: &NewObject,
         condition: Condition,
     ) -> Result<bool, StoreError> {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = index.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let replaced = transaction.execute(
-            "UPDATE objects SET deleted = ?2 WHERE key = ?1 AND deleted IS NULL",
-            params![object.key, now],
-        )?;
+        let replaced = transaction
+            .prepare_cached("UPDATE objects SET deleted = ?2 WHERE key = ?1 AND deleted IS NULL")?
+            .execute(params![object.key, now])?;
         if replaced > 0 && condition == Condition::Absent {
             return Ok(false);
         }
-        transaction.execute(
-            "INSERT INTO objects (file, key, size, sha256, content_type, modified)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
+        transaction
+            .prepare_cached(
+                "INSERT INTO objects (file, key, size, sha256, content_type, modified)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
                 file,
                 object.key,
                 i64::try_from(object.size).unwrap_or(i64::MAX),
                 object.sha256,
                 object.content_type,
                 now
-            ],
-        )?;
+            ])?;
+        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+            transaction
+                .prepare_cached("INSERT INTO contents (file, bytes) VALUES (?1, ?2)")?
+                .execute(params![file, bytes])?;
+        }
         transaction.commit()?;
         Ok(true)
     }
@@ -238,7 +269,7 @@ impl Store {
         Ok(index.prepare_cached(&select)?.query_row([key], object).optional()?)
     }
 
-    /// The object's content.
+    /// The file of an object that is not small.
     ///
     /// # Errors
     /// It cannot be opened.
@@ -252,13 +283,33 @@ impl Store {
     /// # Errors
     /// It cannot be read, or ends before the part does.
     pub fn part(&self, object: &Object, part: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or_default()];
-        if bytes.is_empty() {
+        if let Some(bytes) = self.small(object, &part)? {
             return Ok(bytes);
         }
+        let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or_default()];
         let read = self.content(object)?.read_exact_at(&mut bytes, part.start);
         read.map_err(|source| file_error(&self.path(&object.file), source))?;
         Ok(bytes)
+    }
+
+    /// A part of the object's content, if that is in the index.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn small(&self, object: &Object, part: &Range<u64>) -> Result<Option<Vec<u8>>, StoreError> {
+        if part.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        // Objects of older versions are in files, even if they are small.
+        if object.size > SMALL {
+            return Ok(None);
+        }
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut select =
+            index.prepare_cached("SELECT substr(bytes, ?2, ?3) FROM contents WHERE file = ?1")?;
+        // SQLite counts from one.
+        let part = params![object.file, part.start + 1, part.end - part.start];
+        Ok(select.query_row(part, |row| row.get(0)).optional()?)
     }
 
     /// Up to `most` objects after the key `after` whose keys begin with
@@ -303,15 +354,22 @@ impl Store {
         let now = OffsetDateTime::now_utc();
         let before = [now - self.recycle.0, now - UPLOADS].map(OffsetDateTime::unix_timestamp);
         let files: Vec<String> = {
-            let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut swept = index.prepare(
-                "DELETE FROM objects
-                 WHERE deleted <= ?1
-                    OR (key GLOB 'uploads/*' AND (deleted IS NOT NULL OR modified <= ?2))
-                 RETURNING file",
-            )?;
-            let files = swept.query_map(before, |row| row.get(0))?;
-            files.collect::<Result<_, _>>()?
+            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = index.transaction()?;
+            let files = transaction
+                .prepare(
+                    "DELETE FROM objects
+                     WHERE deleted <= ?1
+                        OR (key GLOB 'uploads/*' AND (deleted IS NOT NULL OR modified <= ?2))
+                     RETURNING file",
+                )?
+                .query_map(before, |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            for file in &files {
+                transaction.execute("DELETE FROM contents WHERE file = ?1", [file])?;
+            }
+            transaction.commit()?;
+            files
         };
         files.iter().try_for_each(|file| remove(&self.path(file)))
     }

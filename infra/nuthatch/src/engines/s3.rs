@@ -1,10 +1,10 @@
 //! S3 in this process: s3s speaks the protocol and checks signatures, the
 //! [`Store`] keeps the objects. As much of S3 as the feed uses.
 
+mod bodies;
 mod copies;
 mod parts;
 
-use std::io::Write;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -16,7 +16,6 @@ use aws_smithy_types::body::SdkBody;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::header::HOST;
 use http_body_util::BodyExt;
 use protocol::BoxError;
@@ -37,7 +36,8 @@ use store::{BucketName, FileBody};
 use time::OffsetDateTime;
 
 use super::Wait;
-use super::files::{NewObject, Object, Store, StoreError};
+use super::files::{NewContent, NewObject, Object, SMALL, Store, StoreError};
+use bodies::{Declared, WrittenBody};
 use parts::{Part, Uploads};
 
 /// The access key of this process.
@@ -138,25 +138,6 @@ impl Bucket {
     }
 }
 
-impl Bucket {
-    /// Receives a body into a draft, and checks it against the declared length and checksum.
-    async fn receive(
-        &self,
-        body: Option<StreamingBlob>,
-        (length, checksum): (Option<i64>, Option<String>),
-    ) -> S3Result<Part> {
-        let (draft, file) = self.with_store(|store| store.draft()).await?;
-        let (size, sha256) = write(file, body, self.wait).await?;
-        if length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
-            return Err(s3_error!(IncompleteBody));
-        }
-        if checksum.is_some_and(|declared| declared != sha256) {
-            return Err(s3_error!(BadDigest));
-        }
-        Ok(Part { draft, size, sha256 })
-    }
-}
-
 #[async_trait]
 impl s3s::S3 for Bucket {
     async fn put_object(
@@ -174,20 +155,22 @@ impl s3s::S3 for Bucket {
             return Err(s3_error!(NotImplemented, "only SHA-256 checksums are checked"));
         }
         let condition = parts::condition(input.if_none_match.as_ref())?;
-        let declared = (input.content_length, input.checksum_sha256);
+        let declared = Declared::new(input.content_length, input.checksum_sha256);
         let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
-        let key = input.key;
-        let nothing = || BASE64_STANDARD.encode(Sha256::digest(b""));
-        let is_empty = declared.0 == Some(0) && declared.1.as_ref() == Some(&nothing());
-        let (stored, sha256) = if is_empty {
-            let sha256 = nothing();
-            let object = NewObject { key, size: 0, sha256: sha256.clone(), content_type };
-            (self.with_store(move |store| store.commit_empty(&object, condition)).await?, sha256)
+        let (size, sha256, content) = if let Some(length @ ..=SMALL) = declared.length {
+            let bytes = bodies::small(input.body, length).await?;
+            let sha256 = BASE64_STANDARD.encode(Sha256::digest(&bytes));
+            (bytes.len() as u64, sha256, NewContent::Small(bytes))
         } else {
-            let Part { draft, size, sha256 } = self.receive(input.body, declared).await?;
-            let object = NewObject { key, size, sha256: sha256.clone(), content_type };
-            (self.with_store(move |store| store.commit(draft, &object, condition)).await?, sha256)
+            let (draft, file) = self.with_store(|store| store.draft()).await?;
+            let WrittenBody { file, size, sha256 } =
+                bodies::write(file, input.body, self.wait).await?;
+            (size, sha256, NewContent::File { draft, file })
         };
+        declared.check(size, &sha256)?;
+        let object = NewObject { key: input.key, size, sha256: sha256.clone(), content_type };
+        let stored =
+            self.with_store(move |store| store.commit(content, &object, condition)).await?;
         if !stored {
             return Err(s3_error!(PreconditionFailed));
         }
@@ -220,9 +203,13 @@ impl s3s::S3 for Bucket {
     ) -> S3Result<S3Response<UploadPartOutput>> {
         let input = request.input;
         self.check(&input.bucket)?;
-        let declared = (input.content_length, input.checksum_sha256);
-        let part = self.receive(input.body, declared).await?;
-        let sha256 = part.sha256.clone();
+        let declared = Declared::new(input.content_length, input.checksum_sha256);
+        let (draft, file) = self.with_store(|store| store.draft()).await?;
+        let WrittenBody { size, sha256, .. } = bodies::write(file, input.body, self.wait).await?;
+        declared.check(size, &sha256)?;
+        // Uploads that are not completed are lost with the process: only the joined file is
+        // synced.
+        let part = Part { draft, size, sha256: sha256.clone() };
         self.uploads.put(&input.upload_id, &input.key, input.part_number, part)?;
         Ok(S3Response::new(UploadPartOutput {
             e_tag: Some(etag(&sha256)),
@@ -391,51 +378,10 @@ impl s3s::S3 for Bucket {
 /// A part of an object. A small part is read whole, so that the disk is waited for only
 /// once.
 fn content(store: &Store, object: &Object, part: Range<u64>) -> Result<s3s::Body, StoreError> {
-    const SMALL: u64 = 64 * 1024;
     if part.end - part.start > SMALL {
         return Ok(s3s::Body::http_body(FileBody::new(Arc::new(store.content(object)?), part)));
     }
     Ok(s3s::Body::from(Bytes::from(store.part(object, part)?)))
-}
-
-/// Writes and syncs a body. Each piece is written while the next one arrives. Returns the
-/// size, and the SHA-256 in Base64.
-async fn write(
-    file: std::fs::File,
-    body: Option<StreamingBlob>,
-    wait: Wait,
-) -> S3Result<(u64, String)> {
-    let mut written = Written { file, sha256: Sha256::new(), size: 0 };
-    if let Some(mut body) = body {
-        let mut next = body.next().await;
-        while let Some(piece) = next {
-            let piece = piece.map_err(|_| s3_error!(IncompleteBody))?;
-            let writing = wait.on(move || written.append(&piece));
-            let (done, following) = tokio::join!(writing, body.next());
-            next = following;
-            let done = done.map_err(S3Error::internal_error)?;
-            written = done.map_err(S3Error::internal_error)?;
-        }
-    }
-    let synced = wait.on(move || written.file.sync_all().map(|()| written)).await;
-    let synced = synced.map_err(S3Error::internal_error)?;
-    let Written { sha256, size, .. } = synced.map_err(S3Error::internal_error)?;
-    Ok((size, BASE64_STANDARD.encode(sha256.finalize())))
-}
-
-struct Written {
-    file: std::fs::File,
-    sha256: Sha256,
-    size: u64,
-}
-
-impl Written {
-    fn append(mut self, piece: &[u8]) -> std::io::Result<Self> {
-        self.sha256.update(piece);
-        self.file.write_all(piece)?;
-        self.size += piece.len() as u64;
-        Ok(self)
-    }
 }
 
 fn listed(object: &Object) -> s3s::dto::Object {

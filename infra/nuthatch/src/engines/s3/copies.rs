@@ -24,31 +24,37 @@ pub(super) fn source(source: &CopySource) -> S3Result<(&str, &str)> {
 
 /// Copies the object `from` to `key`.
 pub(super) fn whole(store: &Store, from: &Object, key: String) -> Result<(), StoreError> {
-    let draft = store.link(from)?;
+    let content = store.copied(from)?;
     let (size, sha256) = (from.size, from.sha256.clone());
     let object = NewObject { key, size, sha256, content_type: from.content_type.clone() };
-    store.commit(draft, &object, Condition::None).map(drop)
+    store.commit(content, &object, Condition::None).map(drop)
 }
 
 /// Copies a range of an object into a part of an upload.
 pub(super) fn part(store: &Store, from: &Object, range: &Range<u64>) -> Result<Part, StoreError> {
     let (draft, file) = store.draft()?;
     let size = range.end - range.start;
-    let sha256 = copy(store.content(from)?, file, range).map_err(|source| draft.error(source))?;
+    let copied = match store.small(from, range)? {
+        Some(bytes) => copy(bytes.as_slice(), file),
+        None => rest(store.content(from)?, range).and_then(|rest| copy(rest, file)),
+    };
+    let sha256 = copied.map_err(|source| draft.error(source))?;
     Ok(Part { draft, size, sha256 })
 }
 
-fn copy(mut from: File, mut to: File, range: &Range<u64>) -> io::Result<String> {
-    from.seek(SeekFrom::Start(range.start))?;
-    let mut rest = from.take(range.end - range.start);
+fn rest(mut file: File, range: &Range<u64>) -> io::Result<io::Take<File>> {
+    file.seek(SeekFrom::Start(range.start))?;
+    Ok(file.take(range.end - range.start))
+}
+
+fn copy(mut from: impl Read, mut to: File) -> io::Result<String> {
     let (mut sha256, mut piece) = (Sha256::new(), vec![0; 256 * 1024]);
     loop {
-        let read = rest.read(&mut piece)?;
+        let read = from.read(&mut piece)?;
         let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
         sha256.update(bytes);
         to.write_all(bytes)?;
     }
-    to.sync_all()?;
     Ok(BASE64_STANDARD.encode(sha256.finalize()))
 }
 

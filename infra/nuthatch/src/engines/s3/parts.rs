@@ -13,7 +13,7 @@ use s3s::{S3Error, S3Result, s3_error};
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
-use super::super::files::{Condition, Draft, NewObject, Store, StoreError};
+use super::super::files::{Condition, Draft, NewContent, NewObject, Store, StoreError};
 
 /// The minimum size in bytes of every part except the last (AWS quota).
 const LEAST: u64 = 5 * 1024 * 1024;
@@ -121,12 +121,12 @@ impl Listed {
             hashes.update(BASE64_STANDARD.decode(&part.sha256).map_err(io::Error::other)?);
             io::copy(&mut File::open(part.draft.path())?, &mut file).map(drop)
         });
-        copied.and_then(|()| file.sync_all()).map_err(|source| draft.error(source))?;
+        copied.map_err(|source| draft.error(source))?;
         // The hash of the parts' hashes, and the number of parts, in S3's format.
         let sha256 = format!("{}-{}", BASE64_STANDARD.encode(hashes.finalize()), self.parts.len());
         let content_type = self.content_type;
         let object = NewObject { key: self.key, size, sha256: sha256.clone(), content_type };
-        Ok(store.commit(draft, &object, condition)?.then_some(sha256))
+        Ok(store.commit(NewContent::File { draft, file }, &object, condition)?.then_some(sha256))
     }
 }
 
