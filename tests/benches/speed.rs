@@ -164,17 +164,28 @@ impl Feed {
         self.push(connection, "Acme.Many", &format!("1.0.{number}"), b"x");
     }
 
-    fn push(&self, connection: &mut Connection, id: &str, version: &str, content: &[u8]) {
+    /// Pushes a package; gives the time until it is answered.
+    fn push(
+        &self,
+        connection: &mut Connection,
+        id: &str,
+        version: &str,
+        content: &[u8],
+    ) -> Duration {
         let entry = nuthatch_tests::Entry::stored("a", content);
         let package = PackageBuilder::new(id, version).entry(entry).build();
-        let status = if self.is_ours {
+        let (line, header, body) = if self.is_ours {
             let (content_type, body) = framed(&package);
             let header = format!("{}\r\nContent-Type: {content_type}", self.key);
-            connection.put("PUT /api/v2/package", &header, &body)
+            ("PUT /api/v2/package", header, body)
         } else {
-            connection.put("POST /api/publish", "Content-Type: application/octet-stream", &package)
+            let header = "Content-Type: application/octet-stream".to_owned();
+            ("POST /api/publish", header, package)
         };
+        let start = Instant::now();
+        let status = connection.put(line, &header, &body);
         assert_eq!(status.unwrap(), "201", "{id} {version}");
+        start.elapsed()
     }
 
     /// The median of milliseconds that pushes of new packages take, and the processor's.
@@ -184,9 +195,7 @@ impl Feed {
         let before = self.processor();
         let mut times: Vec<Duration> = (0..count)
             .map(|number| {
-                let start = Instant::now();
-                self.push(&mut connection, &format!("{name}.N{number}"), "1.0.0", content);
-                start.elapsed()
+                self.push(&mut connection, &format!("{name}.N{number}"), "1.0.0", content)
             })
             .collect();
         let taken = self.processor().saturating_sub(before) / count;

@@ -1,5 +1,5 @@
-//! Limits on the number and the rate of arriving packages: each takes a file of its own
-//! size, and each is a change that search has to follow.
+//! Limits on the number and the rate of arriving packages: each takes its own
+//! size of the disk or of memory, and each is a change that search has to follow.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -100,7 +100,7 @@ async fn next_chunk(body: &mut Limited<Body>, limit: u64) -> Result<Option<Bytes
 }
 
 /// Writes and hashes batches of pieces off the runtime, while the next batch gathers. Holds
-/// two batches at most.
+/// two batches at most, beside the spool.
 struct Intake<'a> {
     gathered: Vec<Bytes>,
     bytes: usize,

@@ -17,7 +17,7 @@ use nupkg::Source;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-/// The most bytes of a package that a server keeps in memory.
+/// The most bytes of a package that is kept in memory where there is a folder for others.
 const SMALL: usize = 128 * 1024;
 
 /// Where packages are kept while they are received.

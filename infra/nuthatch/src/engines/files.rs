@@ -76,7 +76,10 @@ pub enum Condition {
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: Arc<PathBuf>,
+    /// The index, to be written.
     index: Arc<Mutex<Connection>>,
+    /// The index, to be read: readers do not wait while others write.
+    reader: Arc<Mutex<Connection>>,
     recycle: RecyclePeriod,
 }
 
@@ -91,7 +94,7 @@ pub struct Draft {
 /// The bytes of a new object.
 #[derive(Debug)]
 pub enum NewContent {
-    /// Written to a file, which is synced now.
+    /// In a file that is written; the commit syncs it.
     File {
         /// The name of the file.
         draft: Draft,
@@ -131,7 +134,7 @@ impl Store {
         super::private::folder(folder).map_err(|source| file_error(folder, source))?;
         let database = folder.join("index.db");
         super::private::file(&database).map_err(|source| file_error(&database, source))?;
-        let index = Connection::open(database)?;
+        let index = Connection::open(&database)?;
         index.pragma_update(None, "journal_mode", "WAL")?;
         index.pragma_update(None, "synchronous", "FULL")?;
         index.execute_batch(
@@ -148,11 +151,14 @@ impl Store {
             CREATE TABLE IF NOT EXISTS contents (
                 file TEXT PRIMARY KEY,
                 bytes BLOB NOT NULL
-            ) STRICT;",
+            ) STRICT;
+            CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON objects
+                BEGIN DELETE FROM contents WHERE file = OLD.file; END;",
         )?;
         Ok(Self {
             folder: Arc::new(folder.to_owned()),
             index: Arc::new(Mutex::new(index)),
+            reader: Arc::new(Mutex::new(Connection::open(database)?)),
             recycle,
         })
     }
@@ -209,22 +215,22 @@ impl Store {
             }
             NewContent::Linked(draft) => draft,
             NewContent::Small(bytes) => {
-                return self.name(&Ulid::new().to_string(), Some(&bytes), object, condition);
+                return self.name(&Ulid::new().to_string(), &bytes, object, condition);
             }
         };
         sync(draft.path.parent().unwrap_or(&self.folder))?;
         // From here on, the index may name the file even if an error is returned.
         draft.kept = true;
-        let named = self.name(&draft.name, None, object, condition);
+        let named = self.name(&draft.name, &[], object, condition);
         draft.kept = !matches!(named, Ok(false));
         named
     }
 
-    /// Names a file, or these bytes in its place, as an object.
+    /// Names a file, or these bytes in place of one, as an object.
     fn name(
         &self,
         file: &str,
-        bytes: Option<&[u8]>,
+        bytes: &[u8],
         object: &NewObject,
         condition: Condition,
     ) -> Result<bool, StoreError> {
@@ -250,7 +256,7 @@ impl Store {
                 object.content_type,
                 now
             ])?;
-        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+        if !bytes.is_empty() {
             transaction
                 .prepare_cached("INSERT INTO contents (file, bytes) VALUES (?1, ?2)")?
                 .execute(params![file, bytes])?;
@@ -264,7 +270,7 @@ impl Store {
     /// # Errors
     /// The index cannot be read.
     pub fn find(&self, key: &str) -> Result<Option<Object>, StoreError> {
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let select = format!("SELECT {COLUMNS} FROM objects WHERE key = ?1 AND deleted IS NULL");
         Ok(index.prepare_cached(&select)?.query_row([key], object).optional()?)
     }
@@ -295,7 +301,7 @@ impl Store {
     /// A part of the object's content, if that is in the index.
     ///
     /// # Errors
-    /// The index cannot be read.
+    /// The index cannot be read, or the content ends before the part does.
     pub fn small(&self, object: &Object, part: &Range<u64>) -> Result<Option<Vec<u8>>, StoreError> {
         if part.is_empty() {
             return Ok(Some(Vec::new()));
@@ -304,12 +310,18 @@ impl Store {
         if object.size > SMALL {
             return Ok(None);
         }
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = part.end - part.start;
+        let index = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let mut select =
             index.prepare_cached("SELECT substr(bytes, ?2, ?3) FROM contents WHERE file = ?1")?;
         // SQLite counts from one.
-        let part = params![object.file, part.start + 1, part.end - part.start];
-        Ok(select.query_row(part, |row| row.get(0)).optional()?)
+        let asked = params![object.file, part.start + 1, length];
+        let bytes: Option<Vec<u8>> = select.query_row(asked, |row| row.get(0)).optional()?;
+        if bytes.as_ref().is_some_and(|bytes| bytes.len() as u64 != length) {
+            let ended = io::ErrorKind::UnexpectedEof.into();
+            return Err(file_error(&self.folder.join("index.db"), ended));
+        }
+        Ok(bytes)
     }
 
     /// Up to `most` objects after the key `after` whose keys begin with
@@ -318,7 +330,7 @@ impl Store {
     /// # Errors
     /// The index cannot be read.
     pub fn list(&self, prefix: &str, after: &str, most: u32) -> Result<Vec<Object>, StoreError> {
-        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let select = format!(
             "SELECT {COLUMNS} FROM objects
              WHERE deleted IS NULL AND key > ?2 AND substr(key, 1, length(?1)) = ?1
@@ -354,22 +366,15 @@ impl Store {
         let now = OffsetDateTime::now_utc();
         let before = [now - self.recycle.0, now - UPLOADS].map(OffsetDateTime::unix_timestamp);
         let files: Vec<String> = {
-            let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = index.transaction()?;
-            let files = transaction
-                .prepare(
-                    "DELETE FROM objects
-                     WHERE deleted <= ?1
-                        OR (key GLOB 'uploads/*' AND (deleted IS NOT NULL OR modified <= ?2))
-                     RETURNING file",
-                )?
-                .query_map(before, |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            for file in &files {
-                transaction.execute("DELETE FROM contents WHERE file = ?1", [file])?;
-            }
-            transaction.commit()?;
-            files
+            let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut swept = index.prepare(
+                "DELETE FROM objects
+                 WHERE deleted <= ?1
+                    OR (key GLOB 'uploads/*' AND (deleted IS NOT NULL OR modified <= ?2))
+                 RETURNING file",
+            )?;
+            let files = swept.query_map(before, |row| row.get(0))?;
+            files.collect::<Result<_, _>>()?
         };
         files.iter().try_for_each(|file| remove(&self.path(file)))
     }

@@ -157,8 +157,8 @@ impl s3s::S3 for Bucket {
         let condition = parts::condition(input.if_none_match.as_ref())?;
         let declared = Declared::new(input.content_length, input.checksum_sha256);
         let content_type = input.content_type.map(|kind| kind.as_str().to_owned());
-        let (size, sha256, content) = if let Some(length @ ..=SMALL) = declared.length {
-            let bytes = bodies::small(input.body, length).await?;
+        let (size, sha256, content) = if declared.is_small() {
+            let bytes = bodies::small(input.body).await?;
             let sha256 = BASE64_STANDARD.encode(Sha256::digest(&bytes));
             (bytes.len() as u64, sha256, NewContent::Small(bytes))
         } else {
@@ -207,8 +207,8 @@ impl s3s::S3 for Bucket {
         let (draft, file) = self.with_store(|store| store.draft()).await?;
         let WrittenBody { size, sha256, .. } = bodies::write(file, input.body, self.wait).await?;
         declared.check(size, &sha256)?;
-        // Uploads that are not completed are lost with the process: only the joined file is
-        // synced.
+        // Not synced: uploads that are not completed are lost with the process, and the joined
+        // file is synced.
         let part = Part { draft, size, sha256: sha256.clone() };
         self.uploads.put(&input.upload_id, &input.key, input.part_number, part)?;
         Ok(S3Response::new(UploadPartOutput {

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use super::super::Wait;
+use super::super::files::SMALL;
 
 /// Bytes of a file after which the disk is told to begin, so that little is left to wait for
 /// at the end.
@@ -20,19 +21,23 @@ const FLUSHED: u64 = 8 * 1024 * 1024;
 
 /// The length and the checksum that a request declares for its body.
 pub(super) struct Declared {
-    pub(super) length: Option<u64>,
+    length: Option<i64>,
     /// SHA-256, Base64.
     checksum: Option<String>,
 }
 
 impl Declared {
     pub(super) fn new(length: Option<i64>, checksum: Option<String>) -> Self {
-        Self { length: length.and_then(|length| length.try_into().ok()), checksum }
+        Self { length, checksum }
+    }
+
+    pub(super) fn is_small(&self) -> bool {
+        self.length.is_some_and(|length| u64::try_from(length).is_ok_and(|size| size <= SMALL))
     }
 
     /// Whether the body that came is the one that was declared.
     pub(super) fn check(&self, size: u64, sha256: &str) -> S3Result<()> {
-        if self.length.is_some_and(|length| length != size) {
+        if self.length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
             return Err(s3_error!(IncompleteBody));
         }
         if self.checksum.as_ref().is_some_and(|checksum| checksum != sha256) {
@@ -42,23 +47,19 @@ impl Declared {
     }
 }
 
-/// Receives a body of `size` bytes into memory, but no more than that.
-pub(super) async fn small(body: Option<StreamingBlob>, size: u64) -> S3Result<Bytes> {
-    let (mut pieces, mut rest) = (Vec::new(), size);
-    if let Some(mut body) = body {
-        while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|_| s3_error!(IncompleteBody))?;
-            let more = rest.checked_sub(piece.len() as u64);
-            rest = more.ok_or_else(|| s3_error!(IncompleteBody))?;
-            pieces.push(piece);
+/// Receives a small body into memory.
+pub(super) async fn small(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+    let Some(mut body) = body else { return Ok(Bytes::new()) };
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|_| s3_error!(IncompleteBody))?;
+        if (bytes.len() + piece.len()) as u64 > SMALL {
+            return Err(s3_error!(IncompleteBody));
         }
+        // Copied: a piece of a byte may keep a buffer of some KB alive.
+        bytes.extend_from_slice(&piece);
     }
-    // Most come as one piece, which is not copied.
-    Ok(match (pieces.pop(), pieces.is_empty()) {
-        (None, _) => Bytes::new(),
-        (Some(piece), true) => piece,
-        (Some(last), false) => pieces.into_iter().chain([last]).flatten().collect(),
-    })
+    Ok(bytes.into())
 }
 
 /// A body in a file that is not synced yet.
@@ -139,5 +140,50 @@ impl Flush {
             Some(working) => working.await.map_err(io::Error::other)?,
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::stream;
+
+    use super::*;
+
+    /// A piece that counts how many of its kind there are.
+    struct Piece(Arc<AtomicUsize>);
+
+    impl AsRef<[u8]> for Piece {
+        fn as_ref(&self) -> &[u8] {
+            b"x"
+        }
+    }
+
+    impl Drop for Piece {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_pieces_of_a_small_body_are_not_kept() {
+        let [kept, most] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let seen = Arc::clone(&most);
+        let pieces = stream::iter(0..1_000).map(move |_| {
+            seen.fetch_max(kept.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            Ok::<_, io::Error>(Bytes::from_owner(Piece(Arc::clone(&kept))))
+        });
+        let bytes = small(Some(StreamingBlob::wrap(pieces))).await.unwrap();
+        assert_eq!(bytes, "x".repeat(1_000));
+        assert_eq!(most.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_body_longer_than_it_said_is_not_read_to_its_end() {
+        let pieces = stream::repeat(Bytes::from_static(&[b'x'; 1_000])).map(Ok::<_, io::Error>);
+        let error = small(Some(StreamingBlob::wrap(pieces))).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "IncompleteBody");
     }
 }

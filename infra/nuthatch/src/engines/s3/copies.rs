@@ -1,5 +1,5 @@
-//! Copies within the bucket: of a whole object, without reading its bytes, or of a part of an
-//! object into a multipart upload.
+//! Copies within the bucket: of a whole object, whose bytes are not read unless they are few,
+//! or of a part of an object into a multipart upload.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
