@@ -1,16 +1,15 @@
 //! `nuthatch check`: it finds every kind of damage, removes only objects that nothing points
 //! to, and rebuilds a lost table.
 
-use std::path::{Path, PathBuf};
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{Request, StatusCode};
 use nuthatch::engines::{DataFolder, Engines, RecyclePeriod};
 use nuthatch_tests::{
-    AssemblyBuilder, PackageBuilder, Pdb, Server, framed, is_mark, nuspec, run, symbols,
+    AssemblyBuilder, PackageBuilder, Pdb, Server, framed, is_mark, noise, nuspec, run, symbols,
 };
+use rusqlite::Connection;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use store::Aws;
@@ -18,7 +17,7 @@ use tempfile::TempDir;
 
 const NAME: &str = "nuthatch";
 
-/// A feed with three packages, and without a running server.
+/// A feed with some packages, and without a running server.
 struct Stopped {
     data: TempDir,
     owner: String,
@@ -31,11 +30,15 @@ fn package(id: &str, version: &str) -> Vec<u8> {
 
 impl Stopped {
     async fn feed() -> Self {
+        Self::with(&["1.0.0", "2.0.0", "3.0.0"].map(|version| package("Acme", version))).await
+    }
+
+    async fn with(packages: &[Vec<u8>]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut server = Server::start(data.path(), &[]);
         let owner = server.owner.clone().unwrap();
-        for version in ["1.0.0", "2.0.0", "3.0.0"] {
-            let (content_type, body) = framed(&package("Acme", version));
+        for package in packages {
+            let (content_type, body) = framed(package);
             let push = Request::put("/api/v2/package/").header("content-type", content_type);
             let answer = server.send(push.header("x-nuget-apikey", &owner), body).await;
             answer.expect(StatusCode::CREATED);
@@ -182,23 +185,36 @@ async fn missing_and_changed_objects_are_found() {
 }
 
 /// The files that hold objects.
-fn object_files(data: &Path) -> Vec<PathBuf> {
-    let folders = std::fs::read_dir(data.join("packages")).unwrap();
-    let folders = folders.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    folders
-        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()))
-        .collect()
+/// Flips a bit in the middle.
+fn flip(bytes: &mut [u8]) {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
 }
 
 #[tokio::test]
 async fn a_bit_that_has_flipped_on_the_disk_is_found_by_reading() {
     let feed = Stopped::feed().await;
-    let files = object_files(feed.data.path());
-    let largest = files.iter().max_by_key(|file| file.metadata().unwrap().len()).unwrap();
-    let mut bytes = std::fs::read(largest).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(largest, bytes).unwrap();
+    let index = Connection::open(feed.data.path().join("packages/index.db")).unwrap();
+    let largest = "SELECT file, bytes FROM contents ORDER BY length(bytes) DESC LIMIT 1";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let (file, mut bytes): (String, Vec<u8>) = index.query_row(largest, [], row).unwrap();
+    flip(&mut bytes);
+    let update = "UPDATE contents SET bytes = ?2 WHERE file = ?1";
+    assert_eq!(index.execute(update, (file, bytes)).unwrap(), 1);
+    assert_eq!(feed.problems(&[]), [""; 0]);
+    assert_eq!(feed.problems(&["--read"]), ["wrong-hash"]);
+}
+
+#[tokio::test]
+async fn a_bit_that_has_flipped_in_a_file_is_found_by_reading() {
+    let large = PackageBuilder::new("Acme", "1.0.0").file("a.bin", &noise(200_000)).build();
+    let feed = Stopped::with(&[large]).await;
+    let folders = std::fs::read_dir(feed.data.path().join("packages")).unwrap();
+    let folder = folders.map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    flip(&mut bytes);
+    std::fs::write(file, bytes).unwrap();
     assert_eq!(feed.problems(&[]), [""; 0]);
     assert_eq!(feed.problems(&["--read"]), ["wrong-hash"]);
 }

@@ -4,7 +4,6 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use feed::PackageBytes;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
@@ -12,7 +11,7 @@ use http::{HeaderMap, Method, StatusCode};
 use ingest::{Permit, UploadKind};
 use protocol::{BaseUrl, Body, Refusal, Reply, Request, Words, paths};
 use serde_json::Value;
-use store::{Content, Spooling, Stored};
+use store::{Spooling, Stored};
 use tokio::net::TcpListener;
 
 use crate::client::{ClientError, Feed, PackageFile, Source, inspect};
@@ -173,10 +172,7 @@ impl Relay {
             UploadKind::Symbols => ingest::invalid_symbols(error),
             UploadKind::Package => error.into(),
         })?;
-        let Content::File { file, .. } = received.content else {
-            return Err(Refusal::Broken("a package that is in no file".into()));
-        };
-        let package = PackageFile::declared(declaration, Arc::clone(&file));
+        let package = PackageFile::declared(declaration, received.content);
         let answer = self.feed.push(&package, &headers, |_| {}).await.map_err(unreachable)?;
         Ok(answer.into_reply())
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use http_body_util::BodyExt;
+use http_body::Frame;
+use http_body_util::{BodyExt, Full};
 use ingest::{Declaration, UploadKind};
 use nupkg::{Limits, PackageError};
 use protocol::paths;
@@ -24,7 +25,7 @@ use super::{Answer, ClientError, Feed, TRIES, UPLOAD, may_work_later};
 pub struct PackageFile {
     /// The package.
     pub declaration: Declaration,
-    file: Arc<File>,
+    content: Content,
 }
 
 /// The file is not a package that can be sent.
@@ -46,19 +47,19 @@ impl PackageFile {
     pub fn open(path: &Path, kind: UploadKind) -> Result<Self, PackageFileError> {
         let file = Arc::new(File::open(path)?);
         let size = file.metadata()?.len();
-        let content = Content::File { file: Arc::clone(&file), size };
+        let content = Content::File { file, size };
         let sha256 = content.sha256(0..size)?;
-        match inspect(content, kind, Stored { size, sha256 }) {
-            Ok(declaration) => Ok(Self { declaration, file }),
+        match inspect(content.clone(), kind, Stored { size, sha256 }) {
+            Ok(declaration) => Ok(Self { declaration, content }),
             Err(PackageError::Unreadable(error)) => Err(error.into()),
             Err(error) => Err(PackageFileError::Invalid(error)),
         }
     }
 
-    /// The package in `file`, which must match `declaration`.
+    /// The package in `content`, which must match `declaration`.
     #[must_use]
-    pub fn declared(declaration: Declaration, file: Arc<File>) -> Self {
-        Self { declaration, file }
+    pub fn declared(declaration: Declaration, content: Content) -> Self {
+        Self { declaration, content }
     }
 }
 
@@ -203,14 +204,18 @@ impl Invitation {
 }
 
 fn body(package: &PackageFile, sent: impl Fn(u64) + Send + Sync + 'static) -> reqwest::Body {
-    let size = package.declaration.stored.size;
     let mut total = 0;
-    let body = FileBody::new(Arc::clone(&package.file), 0..size).map_frame(move |frame| {
+    let counted = move |frame: Frame<Bytes>| {
         total += frame.data_ref().map_or(0, Bytes::len) as u64;
         sent(total);
         frame
-    });
-    reqwest::Body::wrap(body)
+    };
+    match &package.content {
+        Content::Memory(bytes) => reqwest::Body::wrap(Full::new(bytes.clone()).map_frame(counted)),
+        Content::File { file, size } => {
+            reqwest::Body::wrap(FileBody::new(Arc::clone(file), 0..*size).map_frame(counted))
+        }
+    }
 }
 
 /// S3's message in its XML, or the beginning of another text.
