@@ -184,7 +184,6 @@ async fn missing_and_changed_objects_are_found() {
     assert_eq!(problems, ["missing-object", "missing-object", "wrong-size"]);
 }
 
-/// The files that hold objects.
 /// Flips a bit in the middle.
 fn flip(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
