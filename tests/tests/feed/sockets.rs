@@ -263,22 +263,39 @@ async fn two_hundred_small_pushes_with_one_key_are_let_in_at_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn hundreds_of_small_pushes_that_stall_take_little_memory() {
+/// The memory in kB that 250 pushes take which begin like this and stall.
+fn memory_of_stalled_pushes(head: &str, begun: &[u8]) -> u64 {
     let feed = Served::start(&[]);
-    let (_, body) =
-        framed(&PackageBuilder::new("Acme", "1.0.0").file("a", &noise(300_000)).build());
-    let head = format!("Content-Length: {}", body.len());
     let stalled: Vec<TcpStream> = (0..250)
         .map(|_| {
-            let mut push = feed.begin(&head);
-            push.write_all(&body[..250_000]).unwrap();
+            let mut push = feed.begin(head);
+            push.write_all(begun).unwrap();
             push
         })
         .collect();
     std::thread::sleep(Duration::from_secs(1));
     let taken = feed.server.memory("VmHWM:") - feed.server.memory("RssFile:");
-    println!("{} pushes of 250 kB so far: {taken} kB", stalled.len());
+    println!("{} pushes of {} bytes so far: {taken} kB", stalled.len(), begun.len());
+    taken
+}
+
+#[test]
+fn hundreds_of_small_pushes_that_stall_take_little_memory() {
+    let (_, body) =
+        framed(&PackageBuilder::new("Acme", "1.0.0").file("a", &noise(300_000)).build());
+    let head = format!("Content-Length: {}", body.len());
+    let taken = memory_of_stalled_pushes(&head, &body[..250_000]);
     // Little more than their bytes, in a build whose futures are large.
     assert!(taken < 80 * 1024, "{taken} kB");
+}
+
+#[test]
+fn hundreds_of_small_pushes_of_unknown_size_take_little_more() {
+    let (_, body) =
+        framed(&PackageBuilder::new("Acme", "1.0.0").file("a", &noise(300_000)).build());
+    let chunked = [format!("{:x}\r\n", body.len()).as_bytes(), &body].concat();
+    for size in [128 * 1024, 250_000] {
+        let taken = memory_of_stalled_pushes("Transfer-Encoding: chunked", &chunked[..size]);
+        assert!(taken < 96 * 1024, "{taken} kB");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyDataStream, BodyExt, LengthLimitError, Limited};
@@ -17,9 +17,10 @@ const FRAMING: u64 = 64 * 1024;
 /// Bytes that are written and hashed in one go, while the next ones arrive; fewer of a small
 /// package, as there may be hundreds at once.
 const BATCH: usize = 256 * 1024;
-const SMALL_BATCH: usize = 64 * 1024;
-/// Bytes of a batch for each piece of it: small ones may each keep a larger buffer alive.
-const PIECE: usize = 1024;
+const SMALL_BATCH: usize = 32 * 1024;
+/// The size of the blocks that pieces are copied to: each piece keeps alive the buffer of up to
+/// 64 KiB that it was read into, and blocks of one size leave no holes in the heap.
+const BLOCK: usize = 16 * 1024;
 
 /// A package that has arrived whole.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ pub async fn receive(
         return Err(Refusal::TooLarge { limit });
     }
     let mut body = Limited::new(body, usize::try_from(most).unwrap_or(usize::MAX));
-    let mut intake = Intake::new(spooling.start(), limit, permit);
+    let mut intake = Intake::new(spooling.start(declared), limit, permit);
     match boundary {
         Some(boundary) => receive_file(&mut body, boundary, &mut intake).await?,
         None => {
@@ -99,10 +100,13 @@ async fn next_chunk(body: &mut Limited<Body>, limit: u64) -> Result<Option<Bytes
     Ok(None)
 }
 
-/// Writes and hashes batches of pieces off the runtime, while the next batch gathers. Holds
-/// two batches at most, beside the spool.
+/// Hands blocks to a spool in memory at once. For a file, writes and hashes batches of them off
+/// the runtime, while the next batch gathers; holds two batches at most.
 struct Intake<'a> {
     gathered: Vec<Bytes>,
+    /// The block after those, which is not full.
+    block: BytesMut,
+    /// The bytes of both.
     bytes: usize,
     size: u64,
     /// The most bytes of a package.
@@ -127,25 +131,66 @@ enum Progress {
 impl<'a> Intake<'a> {
     fn new(spool: Spool, limit: u64, permit: &'a mut Permit) -> Self {
         let progress = Some(Progress::Done(Written::to(spool)));
-        Self { gathered: Vec::new(), bytes: 0, size: 0, limit, permit, progress }
+        let (gathered, block) = (Vec::new(), BytesMut::new());
+        Self { gathered, block, bytes: 0, size: 0, limit, permit, progress }
     }
 
     async fn take(&mut self, piece: Bytes) -> Result<(), Refusal> {
-        if piece.is_empty() {
-            return Ok(());
-        }
         self.size += piece.len() as u64;
         if self.size > self.limit {
             return Err(Refusal::TooLarge { limit: self.limit });
         }
         self.permit.make_room(self.size).await?;
-        self.bytes += piece.len();
-        self.gathered.push(piece);
+        self.gather(piece);
         let batch = if self.permit.is_large() { BATCH } else { SMALL_BATCH };
-        if self.bytes < batch && self.gathered.len() < batch / PIECE {
-            return Ok(());
+        match self.memory_left() {
+            Some(left) if self.bytes <= left => self.spool_in_memory(),
+            None if self.bytes < batch => Ok(()),
+            _ => self.work().await,
         }
-        self.work().await.map_err(unavailable)
+        .map_err(unavailable)
+    }
+
+    fn memory_left(&self) -> Option<usize> {
+        match &self.progress {
+            Some(Progress::Done(written)) => written.spool.memory_left(),
+            _ => None,
+        }
+    }
+
+    fn gather(&mut self, mut piece: Bytes) {
+        self.bytes += piece.len();
+        // Large packages are few.
+        if self.permit.is_large() && piece.len() >= BLOCK {
+            self.end_block();
+            self.gathered.push(piece);
+            return;
+        }
+        while !piece.is_empty() {
+            if self.block.is_empty() {
+                self.block.reserve(BLOCK);
+            }
+            let free = BLOCK - self.block.len();
+            self.block.extend_from_slice(&piece.split_to(free.min(piece.len())));
+            if self.block.len() == BLOCK {
+                self.end_block();
+            }
+        }
+    }
+
+    fn end_block(&mut self) {
+        let block = std::mem::take(&mut self.block).freeze();
+        self.gathered.extend(Some(block).filter(|block| !block.is_empty()));
+    }
+
+    /// Hands over the full blocks.
+    fn spool_in_memory(&mut self) -> io::Result<()> {
+        let Some(Progress::Done(written)) = &mut self.progress else { return Ok(()) };
+        for block in self.gathered.drain(..) {
+            self.bytes -= block.len();
+            written.append(block)?;
+        }
+        Ok(())
     }
 
     /// Starts on the gathered batch once the previous one is done.
@@ -153,6 +198,7 @@ impl<'a> Intake<'a> {
         let Some(progress) = self.progress.take() else { return Err(io::ErrorKind::Other.into()) };
         let written = progress.done().await?;
         self.bytes = 0;
+        self.end_block();
         let pieces = std::mem::take(&mut self.gathered);
         let working = tokio::task::spawn_blocking(move || written.and(pieces));
         self.progress = Some(Progress::Working(working));
@@ -160,7 +206,11 @@ impl<'a> Intake<'a> {
     }
 
     async fn finish(mut self) -> io::Result<Received> {
-        self.work().await?;
+        self.end_block();
+        match self.memory_left() {
+            Some(left) if self.bytes <= left => self.spool_in_memory()?,
+            _ => self.work().await?,
+        }
         let Some(progress) = self.progress else { return Err(io::ErrorKind::Other.into()) };
         Ok(progress.done().await?.finish())
     }
@@ -177,17 +227,20 @@ impl Written {
 
     fn and(mut self, pieces: Vec<Bytes>) -> io::Result<Self> {
         for piece in pieces {
-            self.sha256.update(&piece);
-            self.spool.append(&piece)?;
+            self.append(piece)?;
         }
         Ok(self)
+    }
+
+    fn append(&mut self, piece: Bytes) -> io::Result<()> {
+        self.sha256.update(&piece);
+        self.spool.append(piece)
     }
 }
 
 impl io::Write for Written {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.sha256.update(piece);
-        self.spool.append(&Bytes::copy_from_slice(piece))?;
+        self.append(Bytes::copy_from_slice(piece))?;
         Ok(piece.len())
     }
 

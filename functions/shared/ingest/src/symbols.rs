@@ -259,7 +259,7 @@ impl SymbolsIntake {
 
     /// Unpacks a PDB, and gives the contents back.
     async fn unpack(&self, mut contents: Pdbs, pdb: PdbEntry) -> Result<(Pdbs, Received), Refusal> {
-        let spool = self.spooling.start();
+        let spool = self.spooling.start(Some(pdb.size));
         let unpacked = spawn_blocking(move || {
             let mut written = Written::to(spool);
             contents.copy(&pdb, &mut written)?;

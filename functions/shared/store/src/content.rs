@@ -31,12 +31,16 @@ pub enum Spooling {
 }
 
 impl Spooling {
-    /// A spool for one package.
+    /// A spool for one package, of `declared` bytes if they are known.
     #[must_use]
-    pub fn start(&self) -> Spool {
+    pub fn start(&self, declared: Option<u64>) -> Spool {
         match self {
             Self::Memory => Spool::Memory(Vec::new()),
-            Self::Folder(folder) => Spool::Small { bytes: Vec::new(), folder: folder.clone() },
+            Self::Folder(folder) => {
+                let is_small = declared.is_none_or(|bytes| bytes <= SMALL as u64);
+                let left = if is_small { SMALL } else { 0 };
+                Spool::Small { pieces: Vec::new(), left, folder: folder.clone() }
+            }
         }
     }
 }
@@ -46,10 +50,12 @@ impl Spooling {
 pub enum Spool {
     /// The pieces so far. A Lambda event comes as one.
     Memory(Vec<Bytes>),
-    /// The bytes so far, which are few.
+    /// The pieces so far, which are small together.
     Small {
-        /// The bytes.
-        bytes: Vec<u8>,
+        /// The pieces.
+        pieces: Vec<Bytes>,
+        /// The bytes that may still come before all of them go to a file.
+        left: usize,
         /// The folder of the file that they are written to if more come.
         folder: PathBuf,
     },
@@ -63,25 +69,37 @@ pub enum Spool {
 }
 
 impl Spool {
-    /// Appends `piece`. Blocks.
+    /// How many bytes can still be appended in memory, without blocking; none of a file.
+    #[must_use]
+    pub fn memory_left(&self) -> Option<usize> {
+        match self {
+            Self::Memory(_) => Some(usize::MAX),
+            Self::Small { left, .. } => Some(*left),
+            Self::File { .. } => None,
+        }
+    }
+
+    /// Appends `piece`. Blocks, unless there is memory left for it.
     ///
     /// # Errors
     /// The file cannot be made or written, for example because the disk is full.
-    pub fn append(&mut self, piece: &Bytes) -> io::Result<()> {
+    pub fn append(&mut self, piece: Bytes) -> io::Result<()> {
         match self {
-            Self::Memory(pieces) => pieces.push(piece.clone()),
-            Self::Small { bytes, .. } if bytes.len() + piece.len() <= SMALL => {
-                bytes.extend_from_slice(piece);
+            Self::Memory(pieces) => pieces.push(piece),
+            Self::Small { pieces, left, .. } if piece.len() <= *left => {
+                *left -= piece.len();
+                pieces.push(piece);
             }
-            Self::Small { bytes, folder } => {
-                let mut file = tempfile::tempfile_in(folder)?;
-                file.write_all(bytes)?;
-                file.write_all(piece)?;
-                let size = (bytes.len() + piece.len()) as u64;
+            Self::Small { pieces, folder, .. } => {
+                let (mut file, mut size) = (tempfile::tempfile_in(folder)?, 0);
+                for piece in pieces.drain(..).chain([piece]) {
+                    file.write_all(&piece)?;
+                    size += piece.len() as u64;
+                }
                 *self = Self::File { file, size };
             }
             Self::File { file, size } => {
-                file.write_all(piece)?;
+                file.write_all(&piece)?;
                 *size += piece.len() as u64;
             }
         }
@@ -92,12 +110,12 @@ impl Spool {
     #[must_use]
     pub fn finish(self) -> Content {
         match self {
-            Self::Memory(mut pieces) => Content::Memory(match pieces.pop() {
-                None => Bytes::new(),
-                Some(piece) if pieces.is_empty() => piece,
-                Some(last) => pieces.into_iter().chain([last]).flatten().collect(),
-            }),
-            Self::Small { bytes, .. } => Content::Memory(bytes.into()),
+            Self::Memory(mut pieces) | Self::Small { mut pieces, .. } => {
+                Content::Memory(match pieces.pop() {
+                    Some(only) if pieces.is_empty() => only,
+                    last => pieces.into_iter().chain(last).flatten().collect(),
+                })
+            }
             Self::File { file, size } => Content::File { file: Arc::new(file), size },
         }
     }
@@ -253,9 +271,9 @@ mod tests {
     async fn a_package_is_the_same_in_memory_and_in_a_file() {
         let whole = bytes();
         for spooling in [Spooling::Memory, Spooling::Folder(std::env::temp_dir())] {
-            let mut spool = spooling.start();
+            let mut spool = spooling.start(None);
             for piece in whole.chunks(130_000) {
-                spool.append(&Bytes::copy_from_slice(piece)).unwrap();
+                spool.append(Bytes::copy_from_slice(piece)).unwrap();
             }
             let content = spool.finish();
             assert_eq!(content.size(), 300_000);
@@ -274,15 +292,24 @@ mod tests {
     #[test]
     fn a_small_package_needs_no_file() {
         let nowhere = Spooling::Folder("/nowhere".into());
-        let mut spool = nowhere.start();
+        let mut spool = nowhere.start(None);
         for size in [1, 65_535, 65_536] {
-            spool.append(&Bytes::from(vec![b'x'; size])).unwrap();
+            spool.append(Bytes::from(vec![b'x'; size])).unwrap();
         }
-        assert!(spool.append(&Bytes::from_static(b"x")).is_err());
+        assert!(spool.append(Bytes::from_static(b"x")).is_err());
         assert!(matches!(spool.finish(), Content::Memory(bytes) if bytes.len() == SMALL));
-        let mut spool = Spooling::Folder(std::env::temp_dir()).start();
-        spool.append(&Bytes::from(vec![b'x'; SMALL + 1])).unwrap();
+        let mut spool = Spooling::Folder(std::env::temp_dir()).start(None);
+        spool.append(Bytes::from(vec![b'x'; SMALL + 1])).unwrap();
         assert!(matches!(spool.finish(), Content::File { size: 131_073, .. }));
+    }
+
+    #[test]
+    fn a_package_that_is_declared_to_be_large_takes_no_memory() {
+        let mut spool = Spooling::Folder(std::env::temp_dir()).start(Some(131_073));
+        assert_eq!(spool.memory_left(), Some(0));
+        spool.append(Bytes::from_static(b"x")).unwrap();
+        assert_eq!(spool.memory_left(), None);
+        assert!(matches!(spool.finish(), Content::File { size: 1, .. }));
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use super::{Boundary, LONGEST_HEAD, MultipartError};
 use crate::BoxError;
 
 /// The most bytes handed on at once: multer copies them into a buffer of its own.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
 /// The most bytes in which multer looks for the end of a head. This is more than a head may
 /// have, because a delimiter and the bytes that arrived with it also count.
 const SEARCHED: usize = 32 * 1024;
