@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nuthatch_tests::{Relay, Server, nuthatch, write_large_package};
+use nuthatch_tests::{INSTALL_OPTIONS, Relay, Server, nuthatch, write_large_package};
 use sha2::{Digest, Sha256};
 
 type Done = Result<(), Box<dyn Error>>;
@@ -204,20 +204,8 @@ fn clients(folder: &Path) -> Done {
             println!("{said}");
         }
         let start = Instant::now();
-        let (installed, said) = run(&[
-            "install",
-            id,
-            "-Version",
-            "1.0.0",
-            "-OutputDirectory",
-            "out",
-            "-ConfigFile",
-            "nuget.config",
-            "-NoCache",
-            "-DirectDownload",
-            "-PackageSaveMode",
-            "nupkg",
-        ])?;
+        let install = ["install", id, "-Version", "1.0.0"];
+        let (installed, said) = run(&[&install[..], &INSTALL_OPTIONS].concat())?;
         let took = seconds(start.elapsed());
         let back = folder.join(format!("out/{id}.1.0.0/{id}.1.0.0.nupkg"));
         let same = installed && sha256(&back)? == sha256(&package)?;

@@ -17,6 +17,7 @@ mod lambda;
 mod large;
 mod listen;
 mod loader;
+mod nuget;
 pub mod prices;
 mod recorder;
 mod sandboxes;
@@ -40,6 +41,7 @@ pub use issuer::{GIVEN_ISSUER, Page, TestIssuer, github, given_trust};
 pub use lambda::{ADDRESS, LambdaGateway, rest_event, verb};
 pub use large::{noise, write_large_package};
 pub use loader::{Loader, commit};
+pub use nuget::INSTALL_OPTIONS;
 pub use packages::{
     AssemblyBuilder, CorpusPackage, Entry, PackageBuilder, Pdb, SymbolsPair, corpus, nuspec,
     symbols, symbols_corpus,

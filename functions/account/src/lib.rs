@@ -66,11 +66,7 @@ impl Asked {
     fn of(query: &str) -> Result<Self, Refusal> {
         let mut asked = Self { month: None, by: Grouping::default() };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let invalid = |name, remedy| Refusal::InvalidParameter {
-                name,
-                value: value.clone().into_owned(),
-                remedy,
-            };
+            let invalid = |name, remedy| Refusal::invalid_parameter(name, &value, remedy);
             match name.as_ref() {
                 "month" => {
                     let month =

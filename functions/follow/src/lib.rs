@@ -101,11 +101,7 @@ impl Asked {
     fn of(query: &str) -> Result<Self, Refusal> {
         let mut asked = Self { after: None, take: TAKE };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let invalid = |name, remedy| Refusal::InvalidParameter {
-                name,
-                value: value.clone().into_owned(),
-                remedy,
-            };
+            let invalid = |name, remedy| Refusal::invalid_parameter(name, &value, remedy);
             match name.as_ref() {
                 "after" if !value.is_empty() => {
                     let after = value.parse().map_err(|_| {

@@ -9,14 +9,14 @@ mod symbols;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use protocol::Refusal;
 use store::{BucketName, ObjectError, Objects, Table, TableError, TableName};
 
 use crate::command::CheckOptions;
-use crate::engines::{DataFolder, EngineError, Engines, RecyclePeriod};
-use crate::stack::{OnAws, StackError};
+use crate::engines::{DataFolder, Engines, RecyclePeriod};
+use crate::place::{self, PlaceError};
+use crate::stack::OnAws;
 use findings::Findings;
 
 /// The number of versions checked at the same time.
@@ -25,18 +25,9 @@ const AT_ONCE: usize = 16;
 /// The check cannot be made, or found something.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// The data folder cannot be used.
+    /// There is no feed in the place that was named.
     #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The table and bucket of the stack cannot be looked up.
-    #[error(transparent)]
-    Stack(#[from] StackError),
-    /// The data folder does not exist.
-    #[error("there is no feed in '{}'; name its folder with --data", .0.display())]
-    NoFeed(PathBuf),
-    /// A table without a bucket.
-    #[error("--table needs --bucket; name the bucket that holds the packages")]
-    NoBucket,
+    Place(#[from] PlaceError),
     /// The table does not answer.
     #[error("{}", protocol::with_causes(.0))]
     Table(#[from] TableError),
@@ -95,17 +86,17 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
 
 /// Opens the table and bucket that the options name. A data folder stays locked during the
 /// check, so that no server can start on it.
-async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>), CheckError> {
-    let place = &options.place;
-    if let Some(OnAws { table, bucket }) = OnAws::at(place).await? {
-        let bucket = bucket.or_else(|| options.bucket.clone()).ok_or(CheckError::NoBucket)?;
-        let aws = crate::place::aws(place.endpoint_url.as_deref()).await;
+async fn open(options: &CheckOptions) -> Result<(Table, Objects, Option<Engines>), PlaceError> {
+    let at = &options.place;
+    if let Some(OnAws { table, bucket }) = OnAws::at(at).await? {
+        let bucket = bucket.or_else(|| options.bucket.clone()).ok_or(PlaceError::NoBucket)?;
+        let aws = place::aws(at.endpoint_url.as_deref()).await;
         return Ok((Table::new(aws.dynamodb, table), Objects::new(aws.s3, bucket), None));
     }
-    if !place.data.exists() {
-        return Err(CheckError::NoFeed(place.data.clone()));
+    if !at.data.exists() {
+        return Err(PlaceError::NoFeed(at.data.clone()));
     }
-    let engines = DataFolder::open(&place.data)?.start(RecyclePeriod::default()).await?;
+    let engines = DataFolder::open(&at.data)?.start(RecyclePeriod::default()).await?;
     let aws = engines.aws();
     let table = Table::new(aws.dynamodb, TableName::default());
     let objects = Objects::new(aws.s3, BucketName::default());

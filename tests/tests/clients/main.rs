@@ -10,8 +10,8 @@ use std::process::Command;
 
 use http::StatusCode;
 use nuthatch_tests::{
-    CorpusPackage, Deployed, PackageBuilder, Relay, Server, TestFeed, corpus, noise, nuspec,
-    nuthatch, write_large_package,
+    CorpusPackage, Deployed, INSTALL_OPTIONS, PackageBuilder, Relay, Server, TestFeed, corpus,
+    noise, nuspec, nuthatch, write_large_package,
 };
 use sha2::{Digest, Sha256};
 use store::Clock;
@@ -151,8 +151,7 @@ impl NuGet {
 
     /// Installs the newest version of an id; returns the folders that this creates.
     fn install_newest(&self, id: &str, more: &[&str]) -> (Said, Vec<String>) {
-        let arguments = ["install", id, "-OutputDirectory", "out", "-ConfigFile", "nuget.config"];
-        let said = self.run(&[&arguments[..], &["-NoCache", "-DirectDownload"], more].concat());
+        let said = self.run(&[&["install", id][..], &INSTALL_OPTIONS, more].concat());
         let mut folders: Vec<String> = match std::fs::read_dir(self.path("out")) {
             Ok(folders) => {
                 let names = folders.map(|folder| folder.unwrap().file_name());
@@ -175,18 +174,7 @@ impl NuGet {
         }
         config.push_str("</packages>");
         std::fs::write(self.path("packages.config"), config).unwrap();
-        let said = self.run(&[
-            "install",
-            "packages.config",
-            "-OutputDirectory",
-            "out",
-            "-ConfigFile",
-            "nuget.config",
-            "-NoCache",
-            "-DirectDownload",
-            "-PackageSaveMode",
-            "nupkg",
-        ]);
+        let said = self.run(&[&["install", "packages.config"][..], &INSTALL_OPTIONS].concat());
         assert!(said.success, "{}", said.text);
         let folders = std::fs::read_dir(self.path("out")).unwrap();
         let folders: Vec<_> = folders.map(|folder| folder.unwrap().path()).collect();

@@ -190,6 +190,12 @@ pub enum Refusal {
 const SOON: u32 = 30;
 
 impl Refusal {
+    /// A parameter of the address with a value that it cannot have; `remedy` says how to write it.
+    #[must_use]
+    pub fn invalid_parameter(name: &'static str, value: &str, remedy: &'static str) -> Self {
+        Self::InvalidParameter { name, value: value.to_owned(), remedy }
+    }
+
     /// The status of the answer. It is decided only here.
     #[must_use]
     pub fn status(&self) -> StatusCode {
