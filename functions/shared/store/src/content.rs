@@ -111,9 +111,9 @@ impl Spool {
     pub fn finish(self) -> Content {
         match self {
             Self::Memory(mut pieces) | Self::Small { mut pieces, .. } => {
-                Content::Memory(match pieces.pop() {
-                    Some(only) if pieces.is_empty() => only,
-                    last => pieces.into_iter().chain(last).flatten().collect(),
+                Content::Memory(match pieces.as_mut_slice() {
+                    [only] => std::mem::take(only),
+                    pieces => pieces.concat().into(),
                 })
             }
             Self::File { file, size } => Content::File { file: Arc::new(file), size },
